@@ -1,0 +1,41 @@
+# cargo-leptos takes wasm-bindgen, wasm-opt and tailwindcss from PATH; scripts/tools.sh puts them there.
+# It is called by its own name because `cargo leptos` prefers a version in ~/.cargo/bin.
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/style/node_modules/.bin:$(PATH)
+
+BUILD := cargo-leptos build --release --precompress
+
+# $(call step,what it is,command): says what begins, and what failed. The command holds no comma.
+define step
+@printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
+endef
+
+.PHONY: help run dev test bench
+.DEFAULT_GOAL := help
+
+help: ## lists these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+
+run: ## installs what is missing, builds for release, serves http://localhost:8000 on an SQLite file
+	@scripts/tools.sh build
+	$(BUILD)
+	@./target/release/keyfob serve
+
+dev: ## rebuilds and reloads on each change
+	@scripts/tools.sh build
+	cargo-leptos watch
+
+test: ## installs what is missing, then every check: format, lints, tests on SQLite and PostgreSQL, browser tests
+	$(call step,Tools,scripts/tools.sh test)
+	$(call step,Format,cargo fmt --check)
+	$(call step,Lints: server,cargo clippy --all-targets -- -D warnings)
+	$(call step,Lints: browser,cargo clippy --lib --no-default-features --features hydrate --target wasm32-unknown-unknown -- -D warnings)
+	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
+	$(call step,Tests on SQLite and PostgreSQL,scripts/with-postgres.sh cargo test)
+	$(call step,Release build,$(BUILD))
+	$(call step,Browser tests,(cd end2end && node_modules/.bin/playwright test))
+	@printf '\n==> All checks passed\n'
+
+bench: ## prints the performance table
+	@scripts/tools.sh build
+	$(BUILD)
+	cargo bench --bench http

@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test as base, expect, type Page } from "@playwright/test";
+import type { AxeResults } from "axe-core";
+
+export { expect };
+
+interface Fixtures {
+  /** Errors in the browser's console fail a test, but for those that match one of these: `expectedErrors.push(/401/)`. */
+  expectedErrors: RegExp[];
+  consoleErrors: void;
+}
+
+export const test = base.extend<Fixtures>({
+  expectedErrors: async ({}, use) => use([]),
+  consoleErrors: [
+    async ({ context, expectedErrors }, use) => {
+      const errors: string[] = [];
+      context.on("console", (message) => {
+        if (message.type() === "error") errors.push(`${message.text()} (${message.location().url})`);
+      });
+      context.on("weberror", (error) => errors.push(String(error.error())));
+      await use();
+      expect(errors.filter((error) => !expectedErrors.some((expected) => expected.test(error)))).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export interface Account {
+  email: string;
+  password: string;
+}
+
+/** Makes a fresh user through the page, who is signed in afterwards. */
+export async function signUp(page: Page): Promise<Account> {
+  const account = { email: `ada-${crypto.randomUUID()}@example.com`, password: crypto.randomUUID() };
+  await page.goto("/sign-up");
+  await page.getByLabel("Email", { exact: true }).fill(account.email);
+  await page.getByLabel("Password", { exact: true }).fill(account.password);
+  await page.getByRole("button", { name: "Sign up", exact: true }).click();
+  await expect(page).not.toHaveURL(/\/sign-up/);
+  return account;
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/**
+ * Asserts that axe-core finds nothing on the page as it stands, in light and in dark.
+ * Not for tests without JavaScript: axe waits for timers, and there they never run.
+ */
+export async function expectAccessible(page: Page): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.evaluate(axe);
+    const found = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
+    const violations = found.violations.map(
+      ({ id, help, nodes }) => `${id}: ${help} at ${nodes.map((node) => node.target.join(" ")).join(", ")}`,
+    );
+    expect(violations, `axe-core on ${page.url()}, ${colorScheme}`).toEqual([]);
+  }
+  await page.emulateMedia({ colorScheme: null });
+}

@@ -1,0 +1,113 @@
+#!/bin/sh
+# Installs what `make` needs and the machine has not got, in pinned versions; what is there already is used:
+#     scripts/tools.sh build    to build and run
+#     scripts/tools.sh test     and to test
+# Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
+# the packages chromium and postgresql.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/.tools/bin:$PATH"
+
+CARGO_LEPTOS=0.3.10
+# The command-line side of wasm-bindgen has to be the very version that the code is built with.
+WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock)
+
+say() { echo "==> $*" >&2; }
+fail() {
+    say "$*"
+    exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+is_version() { [ "$("$1" --version 2>/dev/null)" = "$1 $2" ]; }
+
+toolchain() {
+    has cargo || has rustup || fail "Rust is missing: install rustup (https://rustup.rs), then run make again."
+    # Without the variable rustup would install right here, and silently.
+    sysroot=$(RUSTUP_AUTO_INSTALL=0 rustc --print sysroot 2>/dev/null || true)
+    if [ -d "$sysroot/lib/rustlib/wasm32-unknown-unknown" ] && [ -x "$sysroot/bin/cargo-clippy" ] &&
+        [ -x "$sysroot/bin/rustfmt" ]; then return; fi
+    has rustup || fail "This Rust lacks the target wasm32-unknown-unknown: install rustup (https://rustup.rs), then run make again."
+    channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+    say "Installing Rust $channel with the target wasm32-unknown-unknown"
+    rustup toolchain install "$channel" --profile minimal -c rustfmt -c clippy -t wasm32-unknown-unknown --no-self-update
+}
+
+cargo_leptos() {
+    if is_version cargo-leptos "$CARGO_LEPTOS"; then return; fi
+    say "Installing cargo-leptos $CARGO_LEPTOS into .tools (once; from source it takes some minutes)"
+    if has cargo-binstall &&
+        cargo binstall --no-confirm --root .tools "cargo-leptos@$CARGO_LEPTOS"; then return; fi
+    # Its own release profile takes 23 minutes of processor time and gains nothing here.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+        cargo install cargo-leptos --version "$CARGO_LEPTOS" --locked --no-default-features --features no_downloads \
+        --root .tools
+}
+
+wasm_bindgen() {
+    if is_version wasm-bindgen "$WASM_BINDGEN"; then return; fi
+    say "Installing wasm-bindgen $WASM_BINDGEN into .tools (once; a minute or two)"
+    cargo install wasm-bindgen-cli --version "$WASM_BINDGEN" --root .tools
+}
+
+# The packages of one folder, again only when its lock file has changed.
+node_packages() {
+    if cmp -s "$1/package-lock.json" "$1/node_modules/.installed"; then return; fi
+    has npm || fail "Node.js is missing: install it with npm, version 20 or later, then run make again."
+    say "Installing the node packages of $1"
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund)
+    cp "$1/package-lock.json" "$1/node_modules/.installed"
+}
+
+# A Chromium that starts: on some systems the command is there but only says how to install it.
+find_chromium() {
+    for name in chromium chromium-browser google-chrome; do
+        if has "$name" && "$name" --version >/dev/null 2>&1; then
+            command -v "$name"
+            return
+        fi
+    done
+}
+
+# Leaves the browser's path in .tools/chromium for end2end/playwright.config.ts; empty means Playwright's own.
+browser() {
+    if [ -n "${KEYFOB_CHROMIUM:-}" ]; then return; fi
+    if [ -f .tools/chromium ]; then
+        path=$(cat .tools/chromium)
+        if [ -z "$path" ] || [ -x "$path" ]; then return; fi
+    fi
+    path=$(find_chromium)
+    if [ -z "$path" ] && [ "$(id -u)" = 0 ] && has apt-get; then
+        say "Installing Chromium for the tests"
+        if apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; then
+            path=$(find_chromium)
+        fi
+    fi
+    if [ -z "$path" ]; then
+        say "Installing Playwright's Chromium for the tests"
+        (cd end2end && node_modules/.bin/playwright install chromium)
+    fi
+    echo "$path" >.tools/chromium
+}
+
+build() {
+    toolchain
+    node_packages style
+    cargo_leptos
+    wasm_bindgen
+}
+
+mkdir -p .tools
+case "${1:-}" in
+build) build ;;
+test)
+    # First what fails soonest: the two below build for minutes.
+    scripts/with-postgres.sh
+    node_packages end2end
+    browser
+    build
+    ;;
+*)
+    echo "Usage: scripts/tools.sh build|test" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,156 @@
+//! The commands. Results go to stdout, all else to stderr; a refusal is one line that says why and what to do.
+
+mod keys;
+mod seed;
+mod users;
+
+use std::net::TcpListener;
+
+use clap::{Parser, Subcommand};
+use keyfob::error::AppError;
+use keyfob::server::config::{Config, LogFormat};
+use keyfob::server::db::{Db, OpenError};
+use keyfob::server::serve::serve;
+use keyfob::server::state::{AppState, Clock};
+use tracing_subscriber::EnvFilter;
+
+/// Users, API keys and a key-protected JSON API
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the pages and the API; applies migrations first. The default
+    Serve(Serve),
+    /// Apply migrations and end
+    Migrate(Database),
+    /// Make and change accounts
+    #[command(subcommand)]
+    User(users::UserCommand),
+    /// Make, list and revoke keys
+    #[command(subcommand)]
+    Key(keys::KeyCommand),
+    /// Make up users, keys and employees, for benchmarks and demos; prints one working key per line
+    Seed(seed::Seed),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Which database a command works on.
+#[derive(clap::Args)]
+pub struct Database {
+    /// sqlite://path or postgres://...
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://data/keyfob.db", hide_env_values = true)]
+    database_url: String,
+}
+
+impl Database {
+    /// Opens it, with all migrations applied.
+    async fn open(&self) -> Result<Db, OpenError> {
+        let db = Db::open(&self.database_url).await?;
+        db.migrate().await?;
+        Ok(db)
+    }
+}
+
+/// Why a command was refused, in one line.
+pub struct Refusal(String);
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(sentence: String) -> Self {
+        Self(sentence)
+    }
+}
+
+impl From<OpenError> for Refusal {
+    fn from(error: OpenError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<AppError> for Refusal {
+    fn from(error: AppError) -> Self {
+        Self(match error {
+            AppError::Internal | AppError::Unavailable => {
+                format!("{} The lines above have the cause.", error.code().title)
+            }
+            other => other.detail(),
+        })
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// If it was refused.
+pub async fn run(cli: Cli) -> Result<(), Refusal> {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    if !matches!(command, Command::Serve(_)) {
+        log("warn", LogFormat::Text)?;
+    }
+    match command {
+        Command::Serve(options) => start(options).await,
+        Command::Migrate(database) => {
+            database.open().await?.close().await;
+            eprintln!("The database has all migrations.");
+            Ok(())
+        }
+        Command::User(command) => users::run(command).await,
+        Command::Key(command) => keys::run(command).await,
+        Command::Seed(options) => seed::run(options).await,
+    }
+}
+
+async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
+    config.check()?;
+    log(&config.log, config.log_format)?;
+    // The port first: if it is taken, nothing else has happened yet.
+    let listener = TcpListener::bind(config.addr)
+        .map_err(|error| format!("cannot listen on {}: {error}. Set KEYFOB_ADDR to another address.", config.addr))?;
+    let db = database.open().await?;
+    eprintln!("Keyfob is at {}", config.origin());
+    let state = AppState::new(db, config, Clock::system());
+    serve(listener, state, axum::Router::new()).await.map_err(|error| Refusal(format!("the server stopped: {error}.")))
+}
+
+/// # Errors
+/// One line, if the filter cannot be read.
+fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| format!("KEYFOB_LOG is {filter:?}: {error}. Use error, warn, info, debug or trace."))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+/// The first line of standard input: a password. From the keyboard it is asked for.
+fn password_from_stdin() -> Result<secrecy::SecretString, Refusal> {
+    use std::io::IsTerminal;
+    if std::io::stdin().is_terminal() {
+        eprintln!("Type the password and press Enter. It is shown as you type.");
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| format!("cannot read the password: {error}."))?;
+    Ok(line.trim_end_matches(['\r', '\n']).into())
+}

@@ -1,0 +1,111 @@
+//! `keyfob key`
+
+use clap::{Args, Subcommand};
+use keyfob::model::keys::{Access, KeyName, KeySpec};
+use keyfob::model::time::Timestamp;
+use keyfob::model::users::{Email, User};
+use keyfob::server::config::KeyConfig;
+use keyfob::server::db::Db;
+use keyfob::server::keys::{self, Request};
+use keyfob::server::state::Clock;
+use keyfob::server::users;
+
+use super::{Database, Refusal};
+
+#[derive(Subcommand)]
+pub enum KeyCommand {
+    /// Make a key and print it, alone, on standard output
+    Create(Create),
+    /// List a user's keys, revoked ones too
+    List {
+        #[command(flatten)]
+        database: Database,
+        /// The user's email address
+        #[arg(long)]
+        user: String,
+    },
+    /// Revoke a key; this cannot be undone
+    Revoke {
+        #[command(flatten)]
+        database: Database,
+        /// Its prefix as the pages show it, such as `kf_8Qw3ZkPa`, or its id
+        prefix_or_id: String,
+    },
+}
+
+#[derive(Args)]
+pub struct Create {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    config: KeyConfig,
+    /// The user's email address
+    #[arg(long)]
+    user: String,
+    /// What the key is called
+    #[arg(long)]
+    name: String,
+    /// How long it works: 90d, 24h, 15m, 2s
+    #[arg(long, default_value = "90d", value_parser = humantime::parse_duration)]
+    expires_in: std::time::Duration,
+    /// It works until it is revoked
+    #[arg(long, conflicts_with = "expires_in")]
+    no_expiry: bool,
+    /// It may only read
+    #[arg(long)]
+    read_only: bool,
+}
+
+/// # Errors
+/// If the command was refused.
+pub async fn run(command: KeyCommand) -> Result<(), Refusal> {
+    let now = Clock::system().now();
+    match command {
+        KeyCommand::Create(options) => create(options, now).await,
+        KeyCommand::List { database, user } => list(&database.open().await?, &user, now).await,
+        KeyCommand::Revoke { database, prefix_or_id } => revoke(&database.open().await?, &prefix_or_id, now).await,
+    }
+}
+
+async fn create(options: Create, now: Timestamp) -> Result<(), Refusal> {
+    let millis = i64::try_from(options.expires_in.as_millis()).unwrap_or(i64::MAX);
+    let expires_at = (!options.no_expiry).then(|| now.plus(millis));
+    let access = if options.read_only { Access::ReadOnly } else { Access::Full };
+    let spec = KeySpec { name: KeyName::parse(&options.name)?, expires_at, access };
+    let db = options.database.open().await?;
+    let user = find(&db, &options.user).await?;
+    let made = keys::create(&db, &options.config, Request { user: &user.id, form: None, spec }, now).await?;
+    println!("{}", made.key);
+    eprintln!("Made the key {}. It is shown this once.", made.facts.prefix);
+    Ok(())
+}
+
+async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), Refusal> {
+    let user = find(db, email).await?;
+    for key in keys::list(db, &user.id, true, now).await? {
+        let expires = key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339);
+        let (status, access) = (key.status(now).label(), key.access.label());
+        println!("{}\t{status}\t{access}\t{expires}\t{}\t{}", key.prefix, key.id, key.name.as_str());
+    }
+    Ok(())
+}
+
+async fn revoke(db: &Db, prefix_or_id: &str, now: Timestamp) -> Result<(), Refusal> {
+    // A pasted key would stand in the shell's history: what identifies it is its beginning.
+    let found = keys::find(db, prefix_or_id).await?;
+    let Some((id, user)) = found else {
+        return Err(Refusal(
+            "there is no key with this prefix or id. `keyfob key list --user E` shows them.".to_owned(),
+        ));
+    };
+    if !keys::revoke(db, &user, &id, now).await? {
+        return Err(Refusal("this key is revoked already.".to_owned()));
+    }
+    eprintln!("The key is revoked.");
+    Ok(())
+}
+
+async fn find(db: &Db, email: &str) -> Result<User, Refusal> {
+    let email = Email::parse(email)?;
+    users::find(db, &email).await?.ok_or_else(|| super::users::unknown(&email))
+}

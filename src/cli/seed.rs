@@ -1,0 +1,58 @@
+//! `keyfob seed`
+
+use std::io::Write;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use keyfob::server::config::KeyConfig;
+use keyfob::server::seed::{Amount, seed};
+use keyfob::server::state::Clock;
+use secrecy::ExposeSecret;
+
+use super::{Database, Refusal};
+
+#[derive(Args)]
+pub struct Seed {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    config: KeyConfig,
+    /// How many users
+    #[arg(long)]
+    users: u32,
+    /// How many keys each has
+    #[arg(long, default_value_t = 1)]
+    keys_per_user: u32,
+    /// How many employees each has
+    #[arg(long, default_value_t = 25)]
+    employees_per_user: u32,
+}
+
+/// # Errors
+/// If the command was refused.
+pub async fn run(options: Seed) -> Result<(), Refusal> {
+    let Seed { database, config, users, keys_per_user, employees_per_user } = options;
+    let db = database.open().await?;
+    // Draws on stderr, and nothing where that is no terminal.
+    let bar = ProgressBar::new(users.into());
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} users, {eta} to go") {
+        bar.set_style(style);
+    }
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut written = Ok(());
+    let amount = Amount { users, keys_per_user, employees_per_user };
+    let seeded = seed(&db, (amount, &config.key_brand), Clock::system().now(), |done, keys| {
+        bar.inc(done.into());
+        for key in keys {
+            if written.is_ok() {
+                written = writeln!(out, "{}", key.expose_secret());
+            }
+        }
+    });
+    seeded.await?;
+    bar.finish_and_clear();
+    written.and_then(|()| out.flush()).map_err(|error| format!("cannot write the keys: {error}."))?;
+    db.close().await;
+    eprintln!("Made {users} users.");
+    Ok(())
+}

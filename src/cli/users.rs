@@ -1,0 +1,106 @@
+//! `keyfob user`
+
+use clap::{Args, Subcommand};
+use keyfob::model::users::{Email, display_name};
+use keyfob::server::auth::password::Passwords;
+use keyfob::server::state::Clock;
+use keyfob::server::users::{self, NewUser};
+
+use super::{Database, Refusal, password_from_stdin};
+
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// Make an account
+    Create {
+        #[command(flatten)]
+        database: Database,
+        /// Its email address
+        #[arg(long)]
+        email: String,
+        /// Its display name
+        #[arg(long, default_value = "")]
+        name: String,
+        /// It may do everything
+        #[arg(long)]
+        superuser: bool,
+        /// Read its password from the first line of standard input
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// List all accounts
+    List(Database),
+    /// Set the password of an account and end its sessions
+    SetPassword {
+        #[command(flatten)]
+        account: Account,
+        /// Read the password from the first line of standard input
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// Disable an account: its sessions end, its keys are refused
+    Disable(Account),
+    /// Enable an account again
+    Enable(Account),
+}
+
+#[derive(Args)]
+pub struct Account {
+    #[command(flatten)]
+    database: Database,
+    /// Its email address
+    #[arg(long)]
+    email: String,
+}
+
+/// # Errors
+/// If the command was refused.
+pub async fn run(command: UserCommand) -> Result<(), Refusal> {
+    let now = Clock::system().now();
+    match command {
+        UserCommand::Create { database, email, name, superuser, .. } => {
+            let new = NewUser {
+                email: Email::parse(&email)?,
+                name: display_name(&name)?,
+                superuser,
+                password: password_from_stdin()?,
+            };
+            let user = users::create(&database.open().await?, &Passwords::new(), new, now).await?;
+            eprintln!("Made the account {}.", user.email);
+        }
+        UserCommand::List(database) => {
+            for account in users::list(&database.open().await?).await? {
+                let role = if account.superuser { "superuser" } else { "user" };
+                let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
+                let (made, user) = (account.created_at.iso_date(), account.user);
+                println!("{}\t{role}\t{state}\t{made}\t{}", user.email, user.name);
+            }
+        }
+        UserCommand::SetPassword { account, .. } => {
+            let (email, password) = (Email::parse(&account.email)?, password_from_stdin()?);
+            let db = account.database.open().await?;
+            told(users::set_password(&db, &Passwords::new(), &email, password).await?, &email, "has a new password")?;
+        }
+        UserCommand::Disable(account) => {
+            let email = Email::parse(&account.email)?;
+            told(users::disable(&account.database.open().await?, &email, now).await?, &email, "is disabled")?;
+        }
+        UserCommand::Enable(account) => {
+            let email = Email::parse(&account.email)?;
+            told(users::enable(&account.database.open().await?, &email).await?, &email, "is enabled")?;
+        }
+    }
+    Ok(())
+}
+
+fn told(found: bool, email: &Email, what: &str) -> Result<(), Refusal> {
+    if !found {
+        return Err(unknown(email));
+    }
+    eprintln!("{} {what}.", email.as_str());
+    Ok(())
+}
+
+/// The refusal for an email address that nobody has.
+pub fn unknown(email: &Email) -> Refusal {
+    Refusal(format!("there is no account {}. `keyfob user list` shows all.", email.as_str()))
+}

@@ -1,0 +1,22 @@
+//! Keyfob: users, API keys and a key-protected JSON API, with its pages in Rust too.
+//!
+//! Arrows point one way: `main → server → app → pages → ui → model`. The one way up is the body of a server function
+//! in `pages`, which the macro strips from the browser's side.
+
+pub mod app;
+pub mod error;
+pub mod model;
+#[allow(missing_docs, reason = "Leptos makes public fields out of the arguments of components and server functions")]
+pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod server;
+#[allow(missing_docs, reason = "as for pages")]
+pub mod ui;
+
+/// Where the browser's side starts: takes over the page that the server rendered.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(app::App);
+}

@@ -1,0 +1,103 @@
+//! What is wrong with a form or a body, field by field, and the rules that more than one field shares.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The name under which an error stands that belongs to no single field, as in Django REST framework.
+pub const WHOLE_FORM: &str = "non_field_errors";
+
+/// Field → sentences that tell the reader how to mend it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldErrors(BTreeMap<String, Vec<String>>);
+
+impl FieldErrors {
+    /// One error at one field.
+    #[must_use]
+    pub fn one(field: &str, sentence: impl Into<String>) -> Self {
+        let mut errors = Self::default();
+        errors.add(field, sentence);
+        errors
+    }
+
+    /// One error of the form as a whole.
+    #[must_use]
+    pub fn whole(sentence: impl Into<String>) -> Self {
+        Self::one(WHOLE_FORM, sentence)
+    }
+
+    /// Adds a sentence to a field.
+    pub fn add(&mut self, field: &str, sentence: impl Into<String>) {
+        self.0.entry(field.to_owned()).or_default().push(sentence.into());
+    }
+
+    /// Takes the value of a parsed field, or notes its error and gives `None`.
+    pub fn take<T>(&mut self, field: &str, parsed: Result<T, impl Into<String>>) -> Option<T> {
+        parsed.map_err(|sentence| self.add(field, sentence)).ok()
+    }
+
+    /// The first sentence of a field.
+    #[must_use]
+    pub fn first(&self, field: &str) -> Option<&str> {
+        self.0.get(field).and_then(|sentences| sentences.first()).map(String::as_str)
+    }
+
+    /// All sentences, in the order of the fields' names.
+    pub fn sentences(&self) -> impl Iterator<Item = &str> {
+        self.0.values().flatten().map(String::as_str)
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A text of 1 to 100 characters on one line, without white space around it.
+///
+/// # Errors
+/// `missing` if nothing is left of it; a sentence if it is too long or has control characters.
+pub fn short_text(raw: &str, missing: &str) -> Result<String, String> {
+    let text = raw.trim();
+    if text.is_empty() {
+        return Err(missing.to_owned());
+    }
+    at_most(text, 100)?;
+    Ok(text.to_owned())
+}
+
+/// Refuses more than `limit` characters, and control characters, of which U+0000 cannot be stored.
+///
+/// # Errors
+/// A sentence that says which of the two it was.
+pub fn at_most(text: &str, limit: usize) -> Result<(), String> {
+    if text.chars().count() > limit {
+        return Err(format!("Use at most {limit} characters."));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("Use no line breaks, tabs or other control characters.".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_1_to_100_characters_after_trimming() {
+        assert_eq!(short_text("", "Missing.").unwrap_err(), "Missing.");
+        assert_eq!(short_text(" \u{2003} ", "Missing.").unwrap_err(), "Missing.");
+        assert_eq!(short_text(" a ", "Missing.").unwrap(), "a");
+        assert!(short_text(&"é".repeat(100), "Missing.").is_ok());
+        assert!(short_text(&"é".repeat(101), "Missing.").unwrap_err().contains("100"));
+    }
+
+    #[test]
+    fn a_name_may_be_emoji_or_right_to_left_but_not_control_characters() {
+        assert!(short_text("🔑 מפתח", "Missing.").is_ok());
+        assert!(short_text("a\0b", "Missing.").is_err());
+        assert!(short_text("a\nb", "Missing.").is_err());
+    }
+}

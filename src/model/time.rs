@@ -1,0 +1,123 @@
+//! Instants as the database and the wire hold them, and how people read them.
+
+use serde::{Deserialize, Serialize};
+use time::{Date, Month, OffsetDateTime};
+
+/// One day in milliseconds.
+pub const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// An instant: Unix time in milliseconds, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(sqlx::Type))]
+#[cfg_attr(feature = "ssr", sqlx(transparent))]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From Unix milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Unix milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// The instant so many milliseconds later; before it if negative.
+    #[must_use]
+    pub const fn plus(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// The last second of a day given as `2027-02-21`, in UTC. `None` if there is no such day before the year 10000.
+    #[must_use]
+    pub fn end_of_day(day: &str) -> Option<Self> {
+        let (year, rest) = day.trim().split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
+        let date = Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
+        if !(1970..=9999).contains(&date.year()) {
+            return None;
+        }
+        Some(Self(date.midnight().assume_utc().unix_timestamp() * 1000 + DAY - 1000))
+    }
+
+    /// RFC 3339 in UTC, to the millisecond: `2027-02-21T14:05:00.000Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let at = self.utc();
+        let (hour, minute, second) = at.to_hms();
+        format!("{}T{hour:02}:{minute:02}:{second:02}.{:03}Z", self.iso_date(), at.millisecond())
+    }
+
+    /// The day, as a date field takes it: `2027-02-21`.
+    #[must_use]
+    pub fn iso_date(self) -> String {
+        let (year, month, day) = self.utc().to_calendar_date();
+        format!("{year:04}-{:02}-{day:02}", u8::from(month))
+    }
+
+    /// The day, for people: `21 Feb 2027`.
+    #[must_use]
+    pub fn day(self) -> String {
+        let (year, month, day) = self.utc().to_calendar_date();
+        let name = match month {
+            Month::January => "Jan",
+            Month::February => "Feb",
+            Month::March => "Mar",
+            Month::April => "Apr",
+            Month::May => "May",
+            Month::June => "Jun",
+            Month::July => "Jul",
+            Month::August => "Aug",
+            Month::September => "Sep",
+            Month::October => "Oct",
+            Month::November => "Nov",
+            Month::December => "Dec",
+        };
+        format!("{day} {name} {year}")
+    }
+
+    /// The minute, for people: `21 Feb 2027, 14:05 UTC`.
+    #[must_use]
+    pub fn minute(self) -> String {
+        let (hour, minute, _) = self.utc().to_hms();
+        format!("{}, {hour:02}:{minute:02} UTC", self.day())
+    }
+
+    fn utc(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_written_in_utc() {
+        let at = Timestamp::from_millis(1_803_218_700_007);
+        assert_eq!(at.rfc3339(), "2027-02-21T14:05:00.007Z");
+        assert_eq!(at.minute(), "21 Feb 2027, 14:05 UTC");
+        assert_eq!(at.iso_date(), "2027-02-21");
+    }
+
+    #[test]
+    fn a_day_ends_in_its_last_second() {
+        assert_eq!(Timestamp::end_of_day("2028-02-29").unwrap().rfc3339(), "2028-02-29T23:59:59.000Z");
+    }
+
+    #[test]
+    fn what_is_no_day_is_none() {
+        for junk in ["", "2027", "2027-02-30", "2027-13-01", "-1-01-01", "99999-01-01", "2027-02-21T00:00", "a-b-c"] {
+            assert_eq!(Timestamp::end_of_day(junk), None, "{junk}");
+        }
+    }
+
+    #[test]
+    fn an_instant_outside_the_calendar_is_written_without_a_panic() {
+        assert_eq!(Timestamp::from_millis(i64::MAX).iso_date(), "1970-01-01");
+    }
+}

@@ -1,0 +1,329 @@
+//! The employees page: the list, and the dialogs that add, change and remove one.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use super::SignedInOnly;
+use crate::error::AppError;
+use crate::model::employees::{Department, Employee, EmployeeForm, EmployeeList};
+use crate::ui::dialog::{Cancel, Dialog, Opener};
+use crate::ui::field::{Choice, Field};
+use crate::ui::layout::{PageHead, Section};
+use crate::ui::notice::{FormProblem, LoadProblem, Problems};
+use crate::ui::table::{Cell, Table};
+
+/// A page of the employees of whoever asks, by name. A page past the end is the last one.
+#[server(prefix = "/fn", endpoint = "list_employees")]
+pub async fn list_employees(page: u32) -> Result<EmployeeList, AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::employees::page(&state.db, &session.user.id, page).await
+}
+
+/// Adds an employee.
+#[server(prefix = "/fn", endpoint = "add_employee")]
+pub async fn add_employee(form: EmployeeForm) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::employees::create(&state.db, &session.user.id, form.parse()?, state.now()).await?;
+    crate::server::land_on("/employees");
+    Ok(())
+}
+
+/// Changes an employee.
+#[server(prefix = "/fn", endpoint = "edit_employee")]
+pub async fn edit_employee(id: String, form: EmployeeForm) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    let id = crate::model::employees::EmployeeId::parse(&id).ok_or(AppError::NotFound)?;
+    let change = (&id, form.parse()?.into());
+    crate::server::employees::update(&state.db, &session.user.id, change, state.now()).await?;
+    crate::server::land_on("/employees");
+    Ok(())
+}
+
+/// Removes an employee.
+#[server(prefix = "/fn", endpoint = "delete_employee")]
+pub async fn delete_employee(id: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    let id = crate::model::employees::EmployeeId::parse(&id).ok_or(AppError::NotFound)?;
+    crate::server::land_on("/employees");
+    crate::server::employees::delete(&state.db, &session.user.id, &id).await
+}
+
+/// Adds made-up employees to a user who has none.
+#[server(prefix = "/fn", endpoint = "load_sample_employees")]
+pub async fn load_sample_employees() -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::employees::load_samples(&state.db, &session.user.id, state.now()).await
+}
+
+/// `/employees`
+#[component]
+pub fn EmployeesPage() -> impl IntoView {
+    view! {
+        <Title text="Employees"/>
+        <SignedInOnly page=|_| {
+            view! {
+                <PageHead title="Employees" lead=|| "Example data of your own. The API reads and changes the same list."/>
+                <EmployeeSection/>
+            }
+                .into_any()
+        }/>
+    }
+}
+
+/// Which dialog is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Add,
+    Edit(String),
+    Delete(String),
+}
+
+#[derive(Clone, Copy)]
+struct Actions {
+    add: ServerAction<AddEmployee>,
+    edit: ServerAction<EditEmployee>,
+    delete: ServerAction<DeleteEmployee>,
+    load: ServerAction<LoadSampleEmployees>,
+}
+
+#[component]
+fn EmployeeSection() -> impl IntoView {
+    let query = use_query_map();
+    let open = RwSignal::new(query.with_untracked(|query| {
+        let asked = |name| query.get(name);
+        match (asked("add"), asked("edit"), asked("delete")) {
+            (Some(_), ..) => Open::Add,
+            (_, Some(id), _) => Open::Edit(id),
+            (.., Some(id)) => Open::Delete(id),
+            _ => Open::Nothing,
+        }
+    }));
+    let page =
+        Memo::new(move |_| query.with(|query| query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1)));
+    let actions = Actions {
+        add: ServerAction::new(),
+        edit: ServerAction::new(),
+        delete: ServerAction::new(),
+        load: ServerAction::new(),
+    };
+    let changes = move || {
+        let changed = (actions.add.version().get(), actions.edit.version().get());
+        (page.get(), changed, actions.delete.version().get(), actions.load.version().get())
+    };
+    let employees = Resource::new(changes, |(page, ..)| list_employees(page));
+    let succeeded = move || {
+        [actions.add.value().get(), actions.edit.value().get(), actions.delete.value().get()].contains(&Some(Ok(())))
+    };
+    Effect::new(move |_| {
+        if succeeded() {
+            open.set(Open::Nothing);
+        }
+    });
+    let start = move |wanted: Open| {
+        actions.add.clear();
+        actions.edit.clear();
+        actions.delete.clear();
+        open.set(wanted);
+    };
+    let start = Callback::new(start);
+    view! {
+        <Section
+            id="employees-heading"
+            title="All employees"
+            action=move || {
+                let on_open = Callback::new(move |()| start.run(Open::Add));
+                view! { <Opener path="/employees" name="add" label="Add employee" class="btn btn-primary" on_open/> }
+            }
+        >
+            <FormProblem problems=Problems::of(actions.load)/>
+            <Transition>
+                {move || Suspend::new(async move {
+                    match employees.await {
+                        Ok(list) => view! { <EmployeeListView list open start actions/> }.into_any(),
+                        Err(error) => view! { <LoadProblem what="Your employees" error/> }.into_any(),
+                    }
+                })}
+            </Transition>
+        </Section>
+        <Show when=move || open.get() == Open::Add>
+            <AddDialog open action=actions.add/>
+        </Show>
+    }
+}
+
+#[component]
+fn EmployeeListView(
+    list: EmployeeList,
+    open: RwSignal<Open>,
+    start: Callback<Open>,
+    actions: Actions,
+) -> impl IntoView {
+    let EmployeeList { employees, page, pages, count } = list;
+    let all = StoredValue::new(employees.clone());
+    let find = move |wanted: &str| all.with_value(|all| all.iter().find(|one| one.id.as_str() == wanted).cloned());
+    let dialog = move || match open.get() {
+        Open::Edit(id) => {
+            find(&id).map(|employee| view! { <EditDialog employee open action=actions.edit/> }.into_any())
+        }
+        Open::Delete(id) => {
+            find(&id).map(|employee| view! { <DeleteDialog employee open action=actions.delete/> }.into_any())
+        }
+        Open::Add | Open::Nothing => None,
+    };
+    let table = if count == 0 {
+        view! {
+            <div class="empty">
+                <p>"There are no employees yet. Add one, or begin with twelve made-up ones."</p>
+                <ActionForm action=actions.load>
+                    <button class="btn" disabled=move || actions.load.pending().get()>"Load sample employees"</button>
+                </ActionForm>
+            </div>
+        }
+        .into_any()
+    } else {
+        view! { <EmployeeTable employees start/> }.into_any()
+    };
+    view! {
+        {table}
+        <Pages page pages count/>
+        {dialog}
+    }
+}
+
+#[component]
+fn EmployeeTable(employees: Vec<Employee>, start: Callback<Open>) -> impl IntoView {
+    let row = move |employee: Employee| {
+        let (id, name_id) = (employee.id.to_string(), format!("employee-{}", employee.id));
+        let (edited, deleted) = (id.clone(), id.clone());
+        let edit = Callback::new(move |()| start.run(Open::Edit(edited.clone())));
+        let delete = Callback::new(move |()| start.run(Open::Delete(deleted.clone())));
+        let class = "btn btn-sm";
+        view! {
+            <tr role="row">
+                <td role="cell" data-label="Name" class="wide"><bdi id=name_id.clone()>{employee.name.as_str().to_owned()}</bdi></td>
+                <Cell label="Department">{employee.department.label()}</Cell>
+                <Cell label="Salary" class="number">{employee.salary.to_string()}</Cell>
+                <Cell label="" class="actions">
+                    <Opener path="/employees" name="edit" value=id.clone() label="Edit" class describes=name_id.clone() on_open=edit/>
+                    <Opener path="/employees" name="delete" value=id label="Delete" class describes=name_id on_open=delete/>
+                </Cell>
+            </tr>
+        }
+    };
+    view! {
+        <Table label="Employees" columns=vec!["Name", "Department", "Salary", ""]>
+            {employees.into_iter().map(row).collect_view()}
+        </Table>
+    }
+}
+
+/// The way to the other pages of a list, where there are some.
+#[component]
+fn Pages(page: u32, pages: u32, count: i64) -> impl IntoView {
+    let link =
+        |to: u32, label: &'static str| view! { <a class="btn btn-sm" href=format!("/employees?page={to}")>{label}</a> };
+    (pages > 1).then(|| {
+        view! {
+            <nav class="pages" aria-label="Pages">
+                {(page > 1).then(|| link(page - 1, "Previous"))}
+                <span>{format!("Page {page} of {pages}, {count} employees")}</span>
+                {(page < pages).then(|| link(page + 1, "Next"))}
+            </nav>
+        }
+    })
+}
+
+#[component]
+fn AddDialog(open: RwSignal<Open>, action: ServerAction<AddEmployee>) -> impl IntoView {
+    let close = Callback::new(move |()| open.set(Open::Nothing));
+    view! {
+        <Dialog id="add-employee" title="Add employee" on_dismiss=close>
+            <ActionForm action attr:class="form" attr:id="employee-form">
+                <EmployeeFields problems=Problems::of(action) employee=None/>
+            </ActionForm>
+            <DialogFoot pending=action.pending() label="Add" close/>
+        </Dialog>
+    }
+}
+
+#[component]
+fn EditDialog(employee: Employee, open: RwSignal<Open>, action: ServerAction<EditEmployee>) -> impl IntoView {
+    let close = Callback::new(move |()| open.set(Open::Nothing));
+    view! {
+        <Dialog id="edit-employee" title="Edit employee" on_dismiss=close>
+            <ActionForm action attr:class="form" attr:id="employee-form">
+                <input type="hidden" name="id" value=employee.id.to_string()/>
+                <EmployeeFields problems=Problems::of(action) employee=Some(employee)/>
+            </ActionForm>
+            <DialogFoot pending=action.pending() label="Save" close/>
+        </Dialog>
+    }
+}
+
+#[component]
+fn DeleteDialog(employee: Employee, open: RwSignal<Open>, action: ServerAction<DeleteEmployee>) -> impl IntoView {
+    let close = Callback::new(move |()| open.set(Open::Nothing));
+    view! {
+        <Dialog id="delete-employee" title="Delete this employee?" alert=true on_dismiss=close>
+            <p><strong><bdi>{employee.name.as_str().to_owned()}</bdi></strong> " is removed from the list. This cannot be undone."</p>
+            <FormProblem problems=Problems::of(action)/>
+            <div class="dialog-foot">
+                <Cancel back="/employees" autofocus=true on_cancel=close/>
+                <ActionForm action>
+                    <input type="hidden" name="id" value=employee.id.to_string()/>
+                    <button class="btn btn-error" disabled=move || action.pending().get()>"Delete employee"</button>
+                </ActionForm>
+            </div>
+        </Dialog>
+    }
+}
+
+#[component]
+fn EmployeeFields(problems: Problems, employee: Option<Employee>) -> impl IntoView {
+    let departments = Department::ALL.map(|one| (one.as_str().to_owned(), one.label().to_owned()));
+    let (name, department, salary) = employee.map_or_else(
+        || (String::new(), Department::Hr, String::new()),
+        |one| (one.name.as_str().to_owned(), one.department, one.salary.amount().to_string()),
+    );
+    view! {
+        <FormProblem problems/>
+        <Field
+            id="employee-name"
+            name="form[name]"
+            label="Name"
+            value=name
+            length=(1, 100)
+            autofocus=true
+            error=problems.at("name")
+        />
+        <Choice
+            id="employee-department"
+            name="form[department]"
+            label="Department"
+            options=departments.to_vec()
+            selected=department.as_str()
+            error=problems.at("department")
+        />
+        <Field
+            id="employee-salary"
+            name="form[salary]"
+            label="Salary"
+            kind="number"
+            value=salary
+            hint="A year's, in whole units of your currency."
+            error=problems.at("salary")
+        />
+    }
+}
+
+#[component]
+fn DialogFoot(#[prop(into)] pending: Signal<bool>, label: &'static str, close: Callback<()>) -> impl IntoView {
+    view! {
+        <div class="dialog-foot">
+            <Cancel back="/employees" on_cancel=close/>
+            <button class="btn btn-primary" form="employee-form" disabled=move || pending.get()>{label}</button>
+        </div>
+    }
+}

@@ -1,0 +1,70 @@
+//! The first page, and the one for what is not there.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+
+use super::sign_in::whoami;
+
+const CALL: &str =
+    "curl http://localhost:8000/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"";
+
+/// `/`
+#[component]
+pub fn HomePage() -> impl IntoView {
+    let visitor = Resource::new(|| (), |()| whoami());
+    view! {
+        <Title text=""/>
+        <div class="hero">
+            <h1>"API keys you can hand out and take back"</h1>
+            <p class="lead">
+                "Create a key, copy it once, call the API with it. See which keys you have, and revoke one the moment you no \
+                 longer trust it."
+            </p>
+            <Suspense>
+                {move || Suspend::new(async move {
+                    if matches!(visitor.await, Ok(Some(_))) {
+                        view! { <p class="hero-actions"><A href="/profile" attr:class="btn btn-primary">"Go to your keys"</A></p> }
+                            .into_any()
+                    } else {
+                        view! {
+                            <p class="hero-actions">
+                                <A href="/sign-up" attr:class="btn btn-primary">"Sign up"</A>
+                                <A href="/sign-in" attr:class="btn">"Sign in"</A>
+                            </p>
+                        }
+                            .into_any()
+                    }
+                })}
+            </Suspense>
+            <pre class="code" tabindex="0" role="region" aria-label="A call of the API"><code>{CALL}</code></pre>
+        </div>
+        <ul class="facts">
+            <li>
+                <h2>"Shown once"</h2>
+                <p>"Only a digest of the key is stored. Nobody can look it up later, not even whoever runs this server."</p>
+            </li>
+            <li>
+                <h2>"Yours to limit"</h2>
+                <p>"Give a key an expiry, and let it only read. It never reaches your account or your other keys."</p>
+            </li>
+            <li>
+                <h2>"Gone when revoked"</h2>
+                <p>"A revoked key is refused from the next request on, and the answer says why."</p>
+            </li>
+        </ul>
+    }
+}
+
+/// For every path that is not there.
+#[component]
+pub fn NotFoundPage() -> impl IntoView {
+    view! {
+        <Title text="Not found"/>
+        <div class="hero">
+            <h1>"There is nothing here"</h1>
+            <p class="lead">"The address may have a typing error, or what was here is gone."</p>
+            <p class="hero-actions"><A href="/" attr:class="btn">"Go to the first page"</A></p>
+        </div>
+    }
+}

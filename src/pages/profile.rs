@@ -1,0 +1,223 @@
+//! The profile page: the display name, the API keys, the password and the sessions.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::SignedInOnly;
+use super::keys::KeySection;
+use crate::error::AppError;
+use crate::model::time::Timestamp;
+use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, SessionFacts, User};
+use crate::ui::field::Field;
+use crate::ui::layout::{PageHead, Section};
+use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
+use crate::ui::table::{Cell, Table};
+
+/// Sets the display name.
+#[server(prefix = "/fn", endpoint = "save_name")]
+pub async fn save_name(name: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::users::rename(&state.db, &session.user.id, &name, state.now()).await
+}
+
+/// Changes the password and ends the other sessions.
+#[server(prefix = "/fn", endpoint = "change_password")]
+pub async fn change_password(current: String, new: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    let passwords = (current.into(), new.into());
+    crate::server::users::change_password(&state.db, &state.passwords, &session, passwords).await
+}
+
+/// The live sessions of whoever asks, the newest first.
+#[server(prefix = "/fn", endpoint = "list_sessions")]
+pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::auth::sessions::list(&state.db, &session, state.now()).await
+}
+
+/// Ends one session of whoever asks. One that has ended already is no error.
+#[server(prefix = "/fn", endpoint = "end_session")]
+pub async fn end_session(id: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    let id = crate::model::users::SessionId::parse(&id).ok_or(AppError::NotFound)?;
+    crate::server::auth::sessions::end(&state.db, &session.user.id, &id).await.map(|_| ())
+}
+
+/// Ends all sessions of whoever asks but this one.
+#[server(prefix = "/fn", endpoint = "end_other_sessions")]
+pub async fn end_other_sessions() -> Result<u64, AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::auth::sessions::end_others(&state.db, &session).await
+}
+
+/// `/profile`
+#[component]
+pub fn ProfilePage() -> impl IntoView {
+    view! {
+        <Title text="Profile"/>
+        <SignedInOnly page=|user| {
+            let email = user.email.clone();
+            view! {
+                <PageHead title="Profile" lead=move || view! { "Signed in as " <bdi>{email.clone()}</bdi> "." }/>
+                <KeySection/>
+                <NameSection user/>
+                <PasswordSection/>
+                <SessionSection/>
+            }
+                .into_any()
+        }/>
+    }
+}
+
+#[component]
+fn NameSection(user: User) -> impl IntoView {
+    let action = ServerAction::<SaveName>::new();
+    let problems = Problems::of(action);
+    let saved = move || matches!(action.value().get(), Some(Ok(()))).then(|| "Saved.".to_owned());
+    view! {
+        <Section id="name-heading" title="Name">
+            <ActionForm action attr:class="form">
+                <FormProblem problems/>
+                <Field
+                    id="display-name"
+                    name="name"
+                    label="Display name"
+                    value=user.name
+                    autocomplete="name"
+                    required=false
+                    length=(0, 100)
+                    hint="How this site addresses you. Leave it empty to be addressed by your email."
+                    error=problems.at("name")
+                />
+                <div class="form-foot">
+                    <button class="btn" disabled=move || action.pending().get()>"Save"</button>
+                    <Done text=Signal::derive(saved)/>
+                </div>
+            </ActionForm>
+        </Section>
+    }
+}
+
+#[component]
+fn PasswordSection() -> impl IntoView {
+    let action = ServerAction::<ChangePassword>::new();
+    let problems = Problems::of(action);
+    let done = "Your password is changed, and your other sessions are signed out.";
+    let changed = move || matches!(action.value().get(), Some(Ok(()))).then(|| done.to_owned());
+    let fields = move || {
+        view! {
+            <Field
+                id="current-password"
+                name="current"
+                label="Current password"
+                kind="password"
+                autocomplete="current-password"
+                length=(1, PASSWORD_MAX)
+                error=problems.at("current")
+            />
+            <Field
+                id="new-password"
+                name="new"
+                label="New password"
+                kind="password"
+                autocomplete="new-password"
+                length=(PASSWORD_MIN, PASSWORD_MAX)
+                hint="At least 8 characters."
+                error=problems.at("new")
+            />
+        }
+    };
+    // The fields are made anew after each success, so that no password stays in the page.
+    let succeeded = Memo::new(move |_| action.value().with(|value| matches!(value, Some(Ok(())))));
+    view! {
+        <Section id="password-heading" title="Change password">
+            <ActionForm action attr:class="form">
+                <FormProblem problems/>
+                {move || {
+                    succeeded.track();
+                    fields()
+                }}
+                <div class="form-foot">
+                    <button class="btn" disabled=move || action.pending().get()>"Change password"</button>
+                    <Done text=Signal::derive(changed)/>
+                </div>
+            </ActionForm>
+        </Section>
+    }
+}
+
+#[component]
+fn SessionSection() -> impl IntoView {
+    let end = ServerAction::<EndSession>::new();
+    let end_others = ServerAction::<EndOtherSessions>::new();
+    let changes = move || (end.version().get(), end_others.version().get());
+    let sessions = Resource::new(changes, |_| list_sessions());
+    let ended = move || match end_others.value().get()? {
+        Ok(0) => Some("There was no other session.".to_owned()),
+        Ok(1) => Some("One other session is signed out.".to_owned()),
+        Ok(n) => Some(format!("{n} other sessions are signed out.")),
+        Err(_) => None,
+    };
+    view! {
+        <Section
+            id="sessions-heading"
+            title="Sessions"
+            action=move || {
+                view! {
+                    <ActionForm action=end_others>
+                        <button class="btn">"Sign out everywhere else"</button>
+                    </ActionForm>
+                }
+            }
+        >
+            <FormProblem problems=Problems::of(end_others)/>
+            <FormProblem problems=Problems::of(end)/>
+            <Done text=Signal::derive(ended)/>
+            <Transition>
+                {move || Suspend::new(async move {
+                    match sessions.await {
+                        Ok(sessions) => view! { <SessionTable sessions end/> }.into_any(),
+                        Err(error) => view! { <LoadProblem what="Your sessions" error/> }.into_any(),
+                    }
+                })}
+            </Transition>
+        </Section>
+    }
+}
+
+#[component]
+fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> impl IntoView {
+    let row = move |session: SessionFacts| {
+        let browser = if session.user_agent.is_empty() { "Unknown".to_owned() } else { session.user_agent };
+        let action = if session.current {
+            view! { <span class="quiet">"This one"</span> }.into_any()
+        } else {
+            view! {
+                <ActionForm action=end>
+                    <input type="hidden" name="id" value=session.id.to_string()/>
+                    <button class="btn btn-sm">"End session"</button>
+                </ActionForm>
+            }
+            .into_any()
+        };
+        view! {
+            <tr role="row">
+                <Cell label="Browser" class="wide">{browser}</Cell>
+                <Cell label="Signed in"><Time at=session.created_at/></Cell>
+                <Cell label="Last seen"><Time at=session.seen_at/></Cell>
+                <Cell label="" class="actions">{action}</Cell>
+            </tr>
+        }
+    };
+    view! {
+        <Table label="Sessions" columns=vec!["Browser", "Signed in", "Last seen", ""]>
+            {sessions.into_iter().map(row).collect_view()}
+        </Table>
+    }
+}
+
+/// An instant, to the minute.
+#[component]
+pub fn Time(at: Timestamp) -> impl IntoView {
+    view! { <time datetime=at.rfc3339()>{at.minute()}</time> }
+}

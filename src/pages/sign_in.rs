@@ -1,0 +1,117 @@
+//! Signing up, in and out.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::A;
+use leptos_router::hooks::use_query_map;
+
+use crate::error::AppError;
+use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, User};
+use crate::ui::field::Field;
+use crate::ui::notice::{FormProblem, Problems};
+
+/// Who is signed in, if anyone.
+#[server(prefix = "/fn", endpoint = "whoami")]
+pub async fn whoami() -> Result<Option<User>, AppError> {
+    // public: it tells visitors only about themselves.
+    let (_, session) = crate::server::auth::visitor().await?;
+    Ok(session.map(|session| session.user))
+}
+
+/// Makes an account and signs it in.
+#[server(prefix = "/fn", endpoint = "sign_up")]
+pub async fn sign_up(email: String, password: String, next: Option<String>) -> Result<(), AppError> {
+    // public: this is how one becomes somebody.
+    crate::server::accounts::sign_up(email, password.into(), next).await
+}
+
+/// Signs in.
+#[server(prefix = "/fn", endpoint = "sign_in")]
+pub async fn sign_in(email: String, password: String, next: Option<String>) -> Result<(), AppError> {
+    // public: this is how one becomes somebody.
+    crate::server::accounts::sign_in(email, password.into(), next).await
+}
+
+/// Ends the session of the browser that asks.
+#[server(prefix = "/fn", endpoint = "sign_out")]
+pub async fn sign_out() -> Result<(), AppError> {
+    // public: a session that has ended already may be signed out of, too.
+    crate::server::accounts::sign_out().await
+}
+
+/// `/sign-in`
+#[component]
+pub fn SignInPage() -> impl IntoView {
+    let action = ServerAction::<SignIn>::new();
+    let problems = Problems::of(action);
+    view! {
+        <Title text="Sign in"/>
+        <div class="narrow">
+            <h1>"Sign in"</h1>
+            <ActionForm action attr:class="form">
+                <Next/>
+                <FormProblem problems/>
+                <Field id="email" name="email" label="Email" kind="email" autocomplete="username" error=problems.at("email")/>
+                <Field
+                    id="password"
+                    name="password"
+                    label="Password"
+                    kind="password"
+                    autocomplete="current-password"
+                    length=(1, PASSWORD_MAX)
+                    error=problems.at("password")
+                />
+                <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign in"</button>
+            </ActionForm>
+            <p class="quiet">"No account yet? " <A href="/sign-up">"Sign up"</A></p>
+        </div>
+    }
+}
+
+/// `/sign-up`
+#[component]
+pub fn SignUpPage() -> impl IntoView {
+    let action = ServerAction::<SignUp>::new();
+    let problems = Problems::of(action);
+    view! {
+        <Title text="Sign up"/>
+        <div class="narrow">
+            <h1>"Sign up"</h1>
+            <ActionForm action attr:class="form">
+                <Next/>
+                <FormProblem problems/>
+                <Field id="email" name="email" label="Email" kind="email" autocomplete="username" error=problems.at("email")/>
+                <Field
+                    id="password"
+                    name="password"
+                    label="Password"
+                    kind="password"
+                    autocomplete="new-password"
+                    length=(PASSWORD_MIN, PASSWORD_MAX)
+                    hint="At least 8 characters. Any will do; four words are easy to remember and hard to guess."
+                    error=problems.at("password")
+                />
+                <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign up"</button>
+            </ActionForm>
+            <p class="quiet">"You have an account? " <A href="/sign-in">"Sign in"</A></p>
+        </div>
+    }
+}
+
+/// Where to go after it, from `?next=`; the server takes only a path of this site.
+#[component]
+fn Next() -> impl IntoView {
+    let next = use_query_map().with_untracked(|query| query.get("next")).unwrap_or_default();
+    view! { <input type="hidden" name="next" value=next/> }
+}
+
+/// The button "Sign out".
+#[component]
+pub fn SignOutButton() -> impl IntoView {
+    let action = ServerAction::<SignOut>::new();
+    view! {
+        <ActionForm action>
+            <button class="btn btn-ghost">"Sign out"</button>
+        </ActionForm>
+    }
+}

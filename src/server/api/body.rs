@@ -1,0 +1,88 @@
+//! Reads a JSON body field by field, so that all that is wrong with it is told at once, in our words.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use serde_json::{Map, Value};
+
+use super::MAX_BODY;
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+
+/// A JSON object from the body of a request.
+#[derive(Debug)]
+pub struct JsonObject(Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonObject {
+    type Rejection = AppError;
+
+    /// # Errors
+    /// 415 without `Content-Type: application/json`, 413 above 64 kB, 400 for what is no JSON object.
+    async fn from_request(request: Request, _: &S) -> Result<Self, AppError> {
+        if !is_json(request.headers()) {
+            return Err(AppError::UnsupportedMediaType);
+        }
+        let bytes = read(request.into_body()).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(_) => Err(AppError::MalformedJson("The body must be one JSON object.".to_owned())),
+            Err(error) => Err(AppError::MalformedJson(format!(
+                "The body is not JSON: look at line {}, column {}.",
+                error.line(),
+                error.column()
+            ))),
+        }
+    }
+}
+
+/// # Errors
+/// 413 where the body is larger than [`MAX_BODY`], and where it was cut off.
+async fn read(body: Body) -> Result<axum::body::Bytes, AppError> {
+    to_bytes(body, MAX_BODY).await.map_err(|error| {
+        let error = error.into_inner();
+        if error.is::<http_body_util::LengthLimitError>() {
+            AppError::ContentTooLarge
+        } else {
+            AppError::MalformedJson("The body was cut off.".to_owned())
+        }
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+impl JsonObject {
+    /// Takes a field that is a string.
+    ///
+    /// # Errors
+    /// A sentence, if it is something else. `Ok(None)` if it is not there.
+    pub fn text(&mut self, field: &str) -> Result<Option<String>, String> {
+        match self.0.remove(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err("Give a string.".to_owned()),
+        }
+    }
+
+    /// Takes a field that is a whole number.
+    ///
+    /// # Errors
+    /// A sentence, if it is something else. `Ok(None)` if it is not there.
+    pub fn whole(&mut self, field: &str) -> Result<Option<i64>, String> {
+        match self.0.remove(field) {
+            None => Ok(None),
+            Some(Value::Number(number)) if number.is_i64() => Ok(number.as_i64()),
+            Some(_) => Err("Give a whole number.".to_owned()),
+        }
+    }
+
+    /// Notes every field that was not taken, but for those that the server itself writes: they may be sent back.
+    pub fn refuse_rest(self, read_only: &[&str], errors: &mut FieldErrors) {
+        for field in self.0.keys().filter(|field| !read_only.contains(&field.as_str())) {
+            let shown: String = field.chars().take(50).collect();
+            errors.add(&shown, "There is no such field.");
+        }
+    }
+}

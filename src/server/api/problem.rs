@@ -1,0 +1,125 @@
+//! RFC 9457 problem details: how the JSON API says what went wrong.
+
+use std::fmt::Write as _;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+use crate::server::RequestId;
+use crate::server::state::AppState;
+
+/// The body of a refusal.
+#[derive(Debug, Serialize)]
+struct Problem<'a> {
+    /// A page that explains how to mend it.
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    /// A string, as clients of Django REST framework expect.
+    detail: String,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a FieldErrors>,
+}
+
+impl IntoResponse for AppError {
+    /// The status alone; [`render`] writes the body, for it knows the request.
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gives every refusal of the API its body and headers, whoever refused: a handler, an extractor or the router.
+pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_default();
+    let method = request.method().clone();
+    if let Err(error) = check_accept(request.headers()) {
+        return body(&state, &id, &error);
+    }
+    let response = next.run(request).await;
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && method == Method::OPTIONS {
+        return (StatusCode::NO_CONTENT, kept(&response)).into_response();
+    }
+    let error = match response.extensions().get::<AppError>() {
+        Some(error) => error.clone(),
+        None => match response.status() {
+            StatusCode::METHOD_NOT_ALLOWED => AppError::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
+            StatusCode::FORBIDDEN => AppError::CrossOrigin,
+            StatusCode::INTERNAL_SERVER_ERROR => AppError::Internal,
+            _ => return response,
+        },
+    };
+    (kept(&response), body(&state, &id, &error)).into_response()
+}
+
+/// What of an answer without a body is worth keeping.
+fn kept(response: &Response) -> HeaderMap {
+    response.headers().get(header::ALLOW).map(|allow| (header::ALLOW, allow.clone())).into_iter().collect()
+}
+
+fn body(state: &AppState, id: &RequestId, error: &AppError) -> Response {
+    let code = error.code();
+    let status = StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let problem = Problem {
+        r#type: format!("{}/docs/errors#{}", state.config.origin(), code.code),
+        title: code.title,
+        status: code.status,
+        detail: error.detail(),
+        code: code.code,
+        request_id: &id.0,
+        errors: error.fields(),
+    };
+    let mut response = (status, Json(problem)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110, 15.5.2. RFC 6750, 3.1: no error code where no key was sent.
+        let mut bearer = String::from("Bearer realm=\"api\"");
+        if *error != AppError::CredentialsMissing {
+            bearer.push_str(", error=\"invalid_token\"");
+        }
+        challenge(headers, "Api-Key realm=\"api\"");
+        challenge(headers, &bearer);
+    }
+    if let AppError::ScopeMissing(scope) = error {
+        let mut bearer = String::from("Bearer realm=\"api\", error=\"insufficient_scope\"");
+        let _ = write!(bearer, ", scope=\"{scope}\"");
+        challenge(headers, &bearer);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+fn challenge(headers: &mut HeaderMap, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.append(header::WWW_AUTHENTICATE, value);
+    }
+}
+
+/// Refuses a client that takes no JSON.
+fn check_accept(headers: &HeaderMap) -> Result<(), AppError> {
+    let mut wanted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).peekable();
+    if wanted.peek().is_none() {
+        return Ok(());
+    }
+    let takes_json = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|part| matches!(part.strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000")));
+        !refused && matches!(kind.as_str(), "*/*" | "application/*" | "application/json" | "application/problem+json")
+    };
+    if wanted.flat_map(|value| value.split(',')).any(takes_json) { Ok(()) } else { Err(AppError::NotAcceptable) }
+}

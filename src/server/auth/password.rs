@@ -1,0 +1,169 @@
+//! Passwords: Argon2id, off the async threads, at most one for each core at a time and a bounded queue before that, so
+//! that signing in never slows the checking of keys.
+
+use std::sync::{Arc, LazyLock};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+use crate::model::users::password_length;
+
+/// How many may wait for their turn; the next is told to come back.
+const QUEUE: usize = 32;
+
+/// What an unknown email's password is held against, made with today's parameters so that it takes as long.
+static NOBODY: LazyLock<String> = LazyLock::new(|| hash("nobody has this password").unwrap_or_default());
+
+/// The hasher and its queue.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    queue: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
+}
+
+/// What came of checking a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not the password, or there is no such account.
+    Wrong,
+    /// It is the password.
+    Right,
+    /// It is the password, and this is its hash with today's parameters, to be stored in place of the old one.
+    RightButOld(String),
+}
+
+impl Passwords {
+    /// One for each core at a time.
+    #[must_use]
+    pub fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { queue: Arc::new(Semaphore::new(cores + QUEUE)), cores: Arc::new(Semaphore::new(cores)) }
+    }
+
+    /// Checks a new password and hashes it. `field` is the name under which errors stand, `about` what an attacker would
+    /// try first, such as the email address.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] if it is too short, too long or too common; [`AppError::Unavailable`] if too many wait.
+    pub async fn hash(&self, password: SecretString, field: &'static str, about: String) -> Result<String, AppError> {
+        password_length(password.expose_secret()).map_err(|sentence| FieldErrors::one(field, sentence))?;
+        self.run(move || {
+            if is_common(password.expose_secret(), &about) {
+                let sentence = "This password is among the first that are tried. Choose another, such as four words.";
+                return Err(FieldErrors::one(field, sentence).into());
+            }
+            hash(password.expose_secret())
+        })
+        .await?
+    }
+
+    /// Checks a password against the stored hash; `None` for an unknown account takes as long.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if too many wait.
+    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<Verdict, AppError> {
+        self.run(move || verify(password.expose_secret(), stored.as_deref())).await?
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+        let waiting = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| AppError::Unavailable)?;
+        let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| AppError::Unavailable)?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Held to the end of the work, also when the one who asked has gone.
+            let _held = (waiting, core);
+            work()
+        });
+        done.await.map_err(|error| {
+            tracing::error!(%error, "hashing a password broke off");
+            AppError::Internal
+        })
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether a password would fall within 10^6 guesses.
+fn is_common(password: &str, about: &str) -> bool {
+    let parts: Vec<&str> = about.split(['@', '.', '+', '-', '_']).chain([about, "keyfob"]).collect();
+    zxcvbn::zxcvbn(password, &parts).score() < zxcvbn::Score::Two
+}
+
+fn hash(password: &str) -> Result<String, AppError> {
+    let hash: argon2::password_hash::Result<PasswordHash> = Argon2::default().hash_password(password.as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|error| {
+        tracing::error!(%error, "a password could not be hashed");
+        AppError::Internal
+    })
+}
+
+fn verify(password: &str, stored: Option<&str>) -> Result<Verdict, AppError> {
+    let known = stored.and_then(|stored| PasswordHash::new(stored).ok());
+    let Some(known) = known else {
+        if let Ok(nobody) = PasswordHash::new(&NOBODY) {
+            let _ = Argon2::default().verify_password(password.as_bytes(), &nobody);
+        }
+        return Ok(Verdict::Wrong);
+    };
+    if Argon2::default().verify_password(password.as_bytes(), &known).is_err() {
+        return Ok(Verdict::Wrong);
+    }
+    let today = Params::default();
+    let current = Params::try_from(&known).is_ok_and(|params| {
+        (params.m_cost(), params.t_cost(), params.p_cost()) == (today.m_cost(), today.t_cost(), today.p_cost())
+    });
+    if current { Ok(Verdict::Right) } else { hash(password).map(Verdict::RightButOld) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_argon2id_with_the_parameters_of_owasp() {
+        assert!(hash("correct horse").unwrap().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    }
+
+    #[test]
+    fn a_password_is_right_or_wrong_and_nobody_is_wrong() {
+        let stored = hash("correct horse").unwrap();
+        assert_eq!(verify("correct horse", Some(&stored)), Ok(Verdict::Right));
+        assert_eq!(verify("Correct horse", Some(&stored)), Ok(Verdict::Wrong));
+        assert_eq!(verify("nobody has this password", None), Ok(Verdict::Wrong));
+        assert_eq!(verify("", Some("not a hash")), Ok(Verdict::Wrong));
+    }
+
+    #[test]
+    fn a_hash_with_old_parameters_is_made_anew() {
+        let weak =
+            Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, Params::new(64, 1, 1, None).unwrap());
+        let stored: PasswordHash = weak.hash_password(b"correct horse").unwrap();
+        let Ok(Verdict::RightButOld(new)) = verify("correct horse", Some(&stored.to_string())) else { panic!() };
+        assert_eq!(verify("correct horse", Some(&new)), Ok(Verdict::Right));
+    }
+
+    #[test]
+    fn common_passwords_and_the_own_address_are_refused() {
+        for common in ["password", "12345678", "qwertyuiop", "ada.lovelace", "keyfob12"] {
+            assert!(is_common(common, "ada.lovelace@example.com"), "{common}");
+        }
+        assert!(!is_common("correct horse battery", "ada@example.com"));
+    }
+
+    #[tokio::test]
+    async fn when_too_many_wait_the_next_is_told_to_come_back() {
+        let passwords = Passwords::new();
+        let all = u32::try_from(passwords.queue.available_permits()).unwrap();
+        let _held = passwords.queue.acquire_many(all).await.unwrap();
+        let refused = passwords.verify("a".into(), None).await;
+        assert_eq!(refused, Err(AppError::Unavailable));
+    }
+}

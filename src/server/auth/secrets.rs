@@ -1,0 +1,210 @@
+//! Makes, hashes and parses keys; makes ids and the secrets of sessions. All randomness of the program is here, and it
+//! is the operating system's (ASVS 5.0, 11.5.1).
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::model::time::Timestamp;
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const PREFIX_LEN: usize = 8;
+const SECRET_LEN: usize = 32;
+const CHECKSUM_LEN: usize = 6;
+
+/// The longest brand, in characters.
+pub const BRAND_MAX: usize = 8;
+
+/// A key as it was presented: it has the form of a key and its checksum is right. Whether it exists is not yet known.
+pub struct PresentedKey<'a>(&'a str);
+
+impl<'a> PresentedKey<'a> {
+    /// Takes a key exactly as it must be: `kf_` + 8 + `_` + 32 + 6, base62, the last 6 the checksum. Any brand of 2 to 8
+    /// lower-case letters will do, so that keys outlive a change of brand.
+    #[must_use]
+    pub fn parse(raw: &'a [u8]) -> Option<Self> {
+        let key = std::str::from_utf8(raw).ok()?;
+        let (brand, rest) = key.split_once('_')?;
+        let (public, secret) = rest.split_once('_')?;
+        let fits = (2..=BRAND_MAX).contains(&brand.len())
+            && brand.bytes().all(|b| b.is_ascii_lowercase())
+            && public.len() == PREFIX_LEN
+            && secret.len() == SECRET_LEN + CHECKSUM_LEN
+            && public.bytes().chain(secret.bytes()).all(|b| b.is_ascii_alphanumeric());
+        if !fits {
+            return None;
+        }
+        let (body, sum) = key.split_at(key.len() - CHECKSUM_LEN);
+        (checksum(body) == sum.as_bytes()).then_some(Self(key))
+    }
+
+    /// The digest that the database knows the key by.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        digest(self.0)
+    }
+}
+
+/// A key that was just made.
+pub struct MadeKey {
+    /// The key.
+    pub key: SecretString,
+    /// Its public beginning: `kf_8Qw3ZkPa`.
+    pub prefix: String,
+    /// The digest to store.
+    pub digest: String,
+}
+
+/// Makes a key with 190 bits of randomness beside the public prefix.
+#[must_use]
+pub fn make_key(brand: &str) -> MadeKey {
+    let prefix = format!("{brand}_{}", base62(PREFIX_LEN));
+    let body = format!("{prefix}_{}", base62(SECRET_LEN));
+    let sum = checksum(&body);
+    let key = body + &String::from_utf8_lossy(&sum);
+    MadeKey { digest: digest(&key), key: key.into(), prefix }
+}
+
+/// Makes the secret of a session: 256 bits in hex.
+#[must_use]
+pub fn make_session() -> SecretString {
+    hex(&random::<32>()).into()
+}
+
+/// SHA-256 in hex, of a key or a session's secret. A fast hash is right for secrets of more than 112 bits (ASVS 5.0,
+/// 6.5.2).
+#[must_use]
+pub fn digest_of(secret: &SecretString) -> String {
+    digest(secret.expose_secret())
+}
+
+/// Makes an id: a UUID version 7 (RFC 9562), so that ids made later sort later. An id is no secret.
+#[must_use]
+pub fn make_id(now: Timestamp) -> String {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random::<10>()).into_uuid().to_string()
+}
+
+/// Makes an id that tells nothing, not even when: a UUID version 4.
+#[must_use]
+pub fn make_request_id() -> String {
+    Uuid::from_bytes(random::<16>()).simple().to_string()
+}
+
+fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]);
+    digits.map(char::from).collect()
+}
+
+/// CRC-32 of the text in base62, left-padded with 0.
+fn checksum(text: &str) -> [u8; CHECKSUM_LEN] {
+    let mut rest = crc32fast::hash(text.as_bytes()) as usize;
+    let mut sum = [b'0'; CHECKSUM_LEN];
+    for place in sum.iter_mut().rev() {
+        *place = BASE62[rest % 62];
+        rest /= 62;
+    }
+    sum
+}
+
+/// Random characters, each as likely as any other: bytes above the last multiple of 62 are thrown away.
+fn base62(len: usize) -> String {
+    let mut text = String::with_capacity(len);
+    while text.len() < len {
+        let fair = random::<64>().into_iter().filter(|b| *b < 248).map(|b| char::from(BASE62[usize::from(b % 62)]));
+        text.extend(fair.take(len - text.len()));
+    }
+    text
+}
+
+#[expect(clippy::expect_used, reason = "without randomness nothing may go on")]
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> String {
+        make_key("kf").key.expose_secret().to_owned()
+    }
+
+    #[test]
+    fn a_made_key_has_the_published_form_and_parses() {
+        let form = regex::Regex::new("^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$").unwrap();
+        for _ in 0..200 {
+            let made = make_key("kf");
+            let key = made.key.expose_secret();
+            assert!(form.is_match(key));
+            assert!(key.starts_with(&made.prefix));
+            assert_eq!(PresentedKey::parse(key.as_bytes()).unwrap().digest(), made.digest);
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_crc32_in_base62_padded_with_0() {
+        // CRC-32 of "123456789" is the standard's check value 0xCBF43926 = 3421780262.
+        assert_eq!(&checksum("123456789"), b"3jZRME");
+        assert_eq!(&checksum(""), b"000000");
+    }
+
+    #[test]
+    fn any_single_typing_error_is_malformed() {
+        let key = key();
+        for at in 0..key.len() {
+            for wrong in [b'x', b'0', b'_', b' ', 0, 0xff] {
+                let mut bytes = key.clone().into_bytes();
+                if bytes[at] != wrong {
+                    bytes[at] = wrong;
+                    assert!(PresentedKey::parse(&bytes).is_none(), "position {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_cut_short_lengthened_or_in_another_case_is_malformed() {
+        let key = key();
+        for wrong in [&key[1..], &key[..key.len() - 1], &format!("{key}0"), &key.to_uppercase(), &format!(" {key}")] {
+            assert!(PresentedKey::parse(wrong.as_bytes()).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_of_an_older_brand_still_parse() {
+        let made = make_key("acme");
+        assert!(PresentedKey::parse(made.key.expose_secret().as_bytes()).is_some());
+    }
+
+    #[test]
+    fn ids_made_later_sort_later() {
+        let early = make_id(Timestamp::from_millis(1_800_000_000_000));
+        assert!(early < make_id(Timestamp::from_millis(1_800_000_000_001)));
+        assert!(crate::model::keys::KeyId::parse(&early).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic_or_pass(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(PresentedKey::parse(&bytes).is_none());
+        }
+
+        #[test]
+        fn what_looks_like_a_key_passes_only_with_its_checksum(raw in "kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}") {
+            let right = checksum(&raw[..raw.len() - 6]);
+            prop_assert_eq!(PresentedKey::parse(raw.as_bytes()).is_some(), raw.as_bytes().ends_with(&right));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Sessions: 256 random bits in a cookie, their SHA-256 in the table. Idle for 7 days or after 30 days they end.
+
+use axum::http::HeaderMap;
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::secrets;
+use crate::error::AppError;
+use crate::model::time::{DAY, Timestamp};
+use crate::model::users::{SessionFacts, SessionId, User, UserId};
+use crate::server::config::Config;
+use crate::server::db::{Db, Tx, execute, fetch};
+
+/// After so long without a request a session ends, in milliseconds.
+pub const IDLE: i64 = 7 * DAY;
+/// After so long a session ends in any case, in milliseconds.
+pub const ABSOLUTE: i64 = 30 * DAY;
+/// How exactly the last sight of a session is kept, in milliseconds: a write a minute, not a write a request.
+const SEEN_EVERY: i64 = 60 * 1000;
+
+/// A live session and its user.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: User,
+}
+
+#[derive(sqlx::FromRow)]
+struct SessionRow {
+    session_id: SessionId,
+    seen_at: Timestamp,
+    #[sqlx(flatten)]
+    user: User,
+}
+
+/// The name of the cookie. With https no other host can set it (`__Host-`); without, browsers would drop it so.
+#[must_use]
+pub fn cookie_name(config: &Config) -> &'static str {
+    if config.https() { "__Host-session" } else { "session" }
+}
+
+/// The cookie of a new session.
+#[must_use]
+pub fn cookie(config: &Config, secret: &SecretString) -> String {
+    bare_cookie(config, secret.expose_secret().to_owned(), ABSOLUTE / 1000)
+}
+
+/// The cookie that takes a session's cookie away.
+#[must_use]
+pub fn no_cookie(config: &Config) -> String {
+    bare_cookie(config, String::new(), 0)
+}
+
+fn bare_cookie(config: &Config, value: String, seconds: i64) -> String {
+    Cookie::build((cookie_name(config), value))
+        .path("/")
+        .http_only(true)
+        .secure(config.https())
+        .same_site(SameSite::Lax)
+        .max_age(time::Duration::seconds(seconds))
+        .to_string()
+}
+
+/// Makes a session for a user, and throws the user's ended ones away. Gives the secret for the cookie.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn create(db: &Db, user: &UserId, user_agent: &str, now: Timestamp) -> Result<SecretString, AppError> {
+    let secret = secrets::make_session();
+    let mut tx = db.begin().await?;
+    execute!(
+        tx,
+        "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)",
+        user,
+        now.plus(-IDLE),
+        now.plus(-ABSOLUTE)
+    )?;
+    execute!(
+        tx,
+        "INSERT INTO sessions (id, digest, user_id, user_agent, created_at, seen_at) VALUES ($1, $2, $3, $4, $5, $5)",
+        secrets::make_id(now),
+        secrets::digest_of(&secret),
+        user,
+        user_agent,
+        now
+    )?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// The live session of a request's cookie, and its user. Notes that it was seen.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn find(db: &Db, config: &Config, headers: &HeaderMap, now: Timestamp) -> Result<Option<Session>, AppError> {
+    let jar = CookieJar::from_headers(headers);
+    let Some(cookie) = jar.get(cookie_name(config)).filter(|cookie| cookie.value().len() == 64) else {
+        return Ok(None);
+    };
+    let digest = secrets::digest_of(&SecretString::from(cookie.value()));
+    let mut conn = db.read().await?;
+    let row = fetch!(
+        conn,
+        optional SessionRow,
+        "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name FROM sessions s JOIN users u ON u.id = s.user_id \
+         WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL",
+        &digest,
+        now.plus(-IDLE),
+        now.plus(-ABSOLUTE)
+    )?;
+    drop(conn);
+    let Some(row) = row else { return Ok(None) };
+    if row.seen_at <= now.plus(-SEEN_EVERY) {
+        let mut conn = db.write().await?;
+        execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &row.session_id, now)?;
+    }
+    Ok(Some(Session { id: row.session_id, user: row.user }))
+}
+
+/// The user's live sessions, the newest first.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<SessionFacts>, AppError> {
+    type Row = (SessionId, Timestamp, Timestamp, String);
+    let mut conn = db.read().await?;
+    let rows = fetch!(
+        conn,
+        all Row,
+        "SELECT id, created_at, seen_at, user_agent FROM sessions \
+         WHERE user_id = $1 AND seen_at > $2 AND created_at > $3 ORDER BY created_at DESC, id DESC",
+        &session.user.id,
+        now.plus(-IDLE),
+        now.plus(-ABSOLUTE)
+    )?;
+    let facts = rows.into_iter().map(|(id, created_at, seen_at, user_agent)| SessionFacts {
+        current: id == session.id,
+        id,
+        created_at,
+        seen_at,
+        user_agent,
+    });
+    Ok(facts.collect())
+}
+
+/// Ends one session of the user. False if there was none.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn end(db: &Db, user: &UserId, id: &SessionId) -> Result<bool, AppError> {
+    let mut conn = db.write().await?;
+    Ok(execute!(conn, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, user)? > 0)
+}
+
+/// Ends all the user's sessions but one; gives how many.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn end_others(db: &Db, session: &Session) -> Result<u64, AppError> {
+    let mut conn = db.write().await?;
+    Ok(execute!(conn, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &session.user.id, &session.id)?)
+}
+
+/// Ends all the user's sessions, within a change that calls for it.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn end_all(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
+    execute!(tx, "DELETE FROM sessions WHERE user_id = $1", user)?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Native only: secrets, SQL and the outside world live here and nowhere else.
+
+pub mod accounts;
+pub mod api;
+pub mod auth;
+pub mod config;
+pub mod db;
+pub mod employees;
+pub mod keys;
+pub mod seed;
+pub mod serve;
+pub mod site;
+pub mod state;
+pub mod users;
+
+use std::sync::LazyLock;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use leptos::prelude::{provide_context, use_context};
+use leptos_axum::{AxumRouteListing, LeptosRoutes, ResponseOptions, generate_route_list};
+use tower::Layer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::normalize_path::NormalizePathLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use self::state::AppState;
+use crate::app::{App, shell};
+use crate::error::AppError;
+use crate::model::keys::KeyForm;
+use crate::pages::keys::NewKeyDocument;
+
+/// Every route and layer, in order. `own` are the endpoints of whoever builds on Keyfob.
+pub fn router(state: AppState, own: Router<AppState>) -> Router {
+    // Once in a process: made anew for each router, some renders never end.
+    static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(App));
+
+    let pages = Router::new()
+        .route("/fn/{name}", post(server_function))
+        .route("/profile/keys", post(create_key_without_javascript))
+        .leptos_routes_with_handler(PAGES.clone(), get(page))
+        .fallback(not_found_page)
+        .layer(from_fn(remember_session))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(csrf(&state))
+        .layer(CatchPanicLayer::new());
+
+    let inner = Router::new()
+        .merge(api::routes(&state, own))
+        .merge(state.site.routes())
+        .merge(pages)
+        .layer(from_fn(name_request))
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .with_state(state);
+
+    // Every path answers with and without its last slash.
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(inner))
+}
+
+/// Renders a page, whole: a streamed answer would say 200 before a guard can redirect.
+async fn page(State(state): State<AppState>, request: Request) -> Response {
+    let options = state.site.options.clone();
+    let version = state.site.version.clone();
+    let render = leptos_axum::render_app_async_with_context(
+        move || provide_context(state.clone()),
+        move || shell(&options, &version),
+    );
+    render(request).await
+}
+
+async fn not_found_page(state: State<AppState>, request: Request) -> Response {
+    let mut response = page(state, request).await;
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+async fn server_function(State(state): State<AppState>, request: Request) -> Response {
+    let call = leptos_axum::handle_server_fns_with_context(move || provide_context(state.clone()), request);
+    call.await.into_response()
+}
+
+/// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
+/// Nothing redirects, for the key would have to be kept somewhere on the way.
+async fn create_key_without_javascript(State(state): State<AppState>, parts: Parts, form: Form<KeyForm>) -> Response {
+    let origin = state.config.origin();
+    let owner = leptos::prelude::Owner::new();
+    owner.set();
+    provide_context(state.clone());
+    provide_context(parts);
+    let made =
+        owner.with(|| leptos::reactive::computed::ScopedFuture::new(crate::pages::keys::create_key(form.0))).await;
+    let status = made.as_ref().err().map_or(200, |error| error.code().status);
+    if made == Err(AppError::CredentialsMissing) {
+        return axum::response::Redirect::to("/sign-in?next=/profile").into_response();
+    }
+    let stylesheet = format!("{}/pkg/keyfob.css", state.site.version);
+    let html = owner.with(|| leptos::prelude::RenderHtml::to_html(NewKeyDocument(made, origin, stylesheet)));
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, axum::response::Html(format!("<!DOCTYPE html>{html}"))).into_response()
+}
+
+async fn ready(State(state): State<AppState>) -> Response {
+    match state.db.ready().await {
+        Ok(true) => "ready\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], "not ready\n").into_response(),
+    }
+}
+
+/// The check that a change comes from a page of this site: by `Sec-Fetch-Site`, or by `Origin` against `Host`.
+fn csrf(state: &AppState) -> CsrfLayer<fn(ProtectionError) -> Response> {
+    let refuse: fn(ProtectionError) -> Response = |_| AppError::CrossOrigin.into_response();
+    let layer = CsrfLayer::new().with_rejection_response(refuse);
+    // A proxy may write its own Host; people's browsers still send the address that they see.
+    layer.clone().add_trusted_origin(state.config.origin()).unwrap_or(layer)
+}
+
+/// The id of a request: in the answer's `X-Request-Id`, in problem details and in the log.
+#[derive(Clone, Debug, Default)]
+pub struct RequestId(pub String);
+
+async fn name_request(mut request: Request, next: Next) -> Response {
+    let id = auth::secrets::make_request_id();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
+    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    response
+}
+
+async fn remember_session(mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(auth::SessionMemo::default());
+    next.run(request).await
+}
+
+/// The state and the request of the server function that is running.
+///
+/// # Errors
+/// [`AppError::Internal`] outside one.
+pub fn request() -> Result<(AppState, Parts), AppError> {
+    use_context::<AppState>().zip(use_context::<Parts>()).ok_or(AppError::Internal)
+}
+
+/// Adds a header to the answer of the server function that is running.
+pub fn answer_with(name: HeaderName, value: &str) {
+    if let (Some(response), Ok(value)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(value)) {
+        response.append_header(name, value);
+    }
+}
+
+/// Where a browser without JavaScript goes from the form that it sent: to the page itself, without the dialog that the
+/// form stood in. A browser with JavaScript stays where it is.
+pub fn land_on(path: &str) {
+    if takes_html() {
+        leptos_axum::redirect(path);
+    }
+}
+
+/// Gives a server function's refusal its status. A browser without JavaScript is redirected to its form instead.
+pub fn set_status_of_failure(error: &AppError) {
+    if let (Some(response), false, Ok(status)) =
+        (use_context::<ResponseOptions>(), takes_html(), StatusCode::from_u16(error.code().status))
+    {
+        response.set_status(status);
+    }
+}
+
+fn takes_html() -> bool {
+    let parts = use_context::<Parts>();
+    let accept = parts.as_ref().and_then(|parts| parts.headers.get(header::ACCEPT)?.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}

@@ -1,0 +1,88 @@
+//! What every request can reach.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use axum::extract::FromRef;
+use leptos::prelude::LeptosOptions;
+
+use super::auth::password::Passwords;
+use super::config::Config;
+use super::db::Db;
+use super::site::Site;
+use crate::model::time::Timestamp;
+
+/// The state of the server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The database.
+    pub db: Db,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The clock: time comes from here and nowhere else.
+    pub clock: Clock,
+    /// The hasher of passwords, with its queue.
+    pub passwords: Passwords,
+    /// Where the browser's files are.
+    pub site: Site,
+}
+
+impl AppState {
+    /// Puts the state together. Reads the names of the browser's files.
+    #[must_use]
+    pub fn new(db: Db, config: Config, clock: Clock) -> Self {
+        let site = Site::at(&config.site_root);
+        Self { db, config: Arc::new(config), clock, passwords: Passwords::new(), site }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        state.site.options.clone()
+    }
+}
+
+/// Tells the time: the system's, or one that a test moves.
+#[derive(Clone, Debug)]
+pub struct Clock(Option<Arc<AtomicI64>>);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands still until [`Clock::advance`].
+    #[must_use]
+    pub fn standing(at: Timestamp) -> Self {
+        Self(Some(Arc::new(AtomicI64::new(at.as_millis()))))
+    }
+
+    /// Moves a standing clock; does nothing to the system's.
+    pub fn advance(&self, by: Duration) {
+        if let Some(millis) = &self.0 {
+            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    pub fn now(&self) -> Timestamp {
+        let millis = match &self.0 {
+            Some(millis) => millis.load(Ordering::SeqCst),
+            None => {
+                SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            }
+        };
+        Timestamp::from_millis(millis)
+    }
+}

@@ -1,0 +1,53 @@
+//! The only calls of `web_sys`. They are made from event handlers and effects only, so never on the server.
+
+use leptos::prelude::{document, window};
+use web_sys::wasm_bindgen::JsCast;
+use web_sys::{HtmlDialogElement, HtmlElement, HtmlInputElement};
+
+/// Opens a dialog over the page, also one that the server rendered open for browsers without JavaScript.
+pub fn show_modal(dialog: &HtmlDialogElement) {
+    if dialog.open() {
+        dialog.close();
+    }
+    // Chromium lets a second Escape close any dialog but one that says that nothing closes it.
+    let _ = dialog.set_attribute("closedby", "none");
+    let _ = dialog.show_modal();
+}
+
+/// The element that has the focus.
+#[must_use]
+pub fn focused() -> Option<HtmlElement> {
+    document().active_element().and_then(|element| element.dyn_into().ok())
+}
+
+/// Gives the focus back to an element; to the page's content where the element is gone.
+pub fn give_focus(element: Option<HtmlElement>) {
+    let content = || document().get_element_by_id("content").and_then(|element| element.dyn_into().ok());
+    if let Some(element) = element.filter(|element| element.is_connected()).or_else(content) {
+        let _ = element.focus();
+    }
+}
+
+/// Moves the focus to the first field that is marked invalid.
+pub fn focus_invalid() {
+    let invalid = document().query_selector("[aria-invalid='true']").ok().flatten();
+    if let Some(element) = invalid.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
+        let _ = element.focus();
+    }
+}
+
+/// Puts a text on the clipboard. False where the browser does not let pages do that.
+pub async fn copy(text: &str) -> bool {
+    let clipboard = window().navigator().clipboard();
+    // Over plain http on another host than this machine there is no clipboard, whatever the types say.
+    if clipboard.is_undefined() {
+        return false;
+    }
+    wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text)).await.is_ok()
+}
+
+/// Selects what stands in a field, ready to be copied by hand.
+pub fn select(input: &HtmlInputElement) {
+    let _ = input.focus();
+    input.select();
+}

@@ -1,0 +1,99 @@
+//! Dialogs on the native `<dialog>`. The server renders one open where the URL asks for it, so that each works without
+//! JavaScript; with JavaScript it is opened over the page.
+
+use leptos::ev::SubmitEvent;
+use leptos::html;
+use leptos::prelude::*;
+
+use super::browser;
+
+/// A dialog that is open as long as it is rendered. `on_dismiss` is asked to close it by Escape.
+#[component]
+pub fn Dialog(
+    id: &'static str,
+    #[prop(into)] title: String,
+    /// Whether it interrupts with something that cannot be undone.
+    #[prop(optional)]
+    alert: bool,
+    on_dismiss: Callback<()>,
+    children: Children,
+) -> impl IntoView {
+    let node = NodeRef::<html::Dialog>::new();
+    let opener = StoredValue::new_local(None);
+    Effect::new(move |_| {
+        if let Some(dialog) = node.get() {
+            opener.set_value(Some(browser::focused()));
+            browser::show_modal(&dialog);
+        }
+    });
+    on_cleanup(move || {
+        // Only where the effect ran, that is, in a browser.
+        if let Some(Some(opener)) = opener.try_get_value() {
+            request_animation_frame(move || browser::give_focus(opener));
+        }
+    });
+    let on_key = move |event: leptos::ev::KeyboardEvent| {
+        if event.key() == "Escape" {
+            event.prevent_default();
+            on_dismiss.run(());
+        }
+    };
+    view! {
+        <dialog
+            node_ref=node
+            class="dialog"
+            open=true
+            role=alert.then_some("alertdialog")
+            aria-labelledby=id
+            on:keydown=on_key
+            on:cancel=move |event: leptos::web_sys::Event| {
+                event.prevent_default();
+                on_dismiss.run(());
+            }
+        >
+            <h2 id=id>{title}</h2>
+            {children()}
+        </dialog>
+    }
+}
+
+/// A button that opens a dialog: by itself with JavaScript, by `path?name=value` without.
+#[component]
+pub fn Opener(
+    path: &'static str,
+    name: &'static str,
+    #[prop(optional, into)] value: String,
+    label: &'static str,
+    #[prop(default = "btn")] class: &'static str,
+    /// The id of what the button acts on, such as a row's name.
+    #[prop(optional, into)]
+    describes: Option<String>,
+    on_open: Callback<()>,
+) -> impl IntoView {
+    let open = move |event: SubmitEvent| {
+        event.prevent_default();
+        on_open.run(());
+    };
+    view! {
+        <form method="get" action=path on:submit=open>
+            <input type="hidden" name=name value=value/>
+            <button class=class aria-describedby=describes>
+                {label}
+            </button>
+        </form>
+    }
+}
+
+/// The button that leaves a dialog as it was. `back` is the page below it.
+#[component]
+pub fn Cancel(back: &'static str, #[prop(optional)] autofocus: bool, on_cancel: Callback<()>) -> impl IntoView {
+    let cancel = move |event: SubmitEvent| {
+        event.prevent_default();
+        on_cancel.run(());
+    };
+    view! {
+        <form method="get" action=back on:submit=cancel>
+            <button class="btn" autofocus=autofocus>"Cancel"</button>
+        </form>
+    }
+}

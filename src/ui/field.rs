@@ -1,0 +1,95 @@
+//! Fields of forms: a label, the field, a hint, and what is wrong with it.
+
+use leptos::prelude::*;
+
+/// A field of one line. `id` is its id in the page, `name` in the form.
+#[component]
+pub fn Field(
+    id: &'static str,
+    name: &'static str,
+    label: &'static str,
+    #[prop(default = "text")] kind: &'static str,
+    #[prop(optional, into)] value: String,
+    #[prop(optional)] autocomplete: &'static str,
+    #[prop(optional)] hint: &'static str,
+    #[prop(optional)] length: Option<(usize, usize)>,
+    #[prop(default = true)] required: bool,
+    #[prop(optional)] autofocus: bool,
+    #[prop(into)] error: Signal<Option<String>>,
+) -> impl IntoView {
+    let (least, most) = length.unzip();
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            <input
+                class="input"
+                id=id
+                name=name
+                type=kind
+                value=value
+                autocomplete=(!autocomplete.is_empty()).then_some(autocomplete)
+                minlength=least.filter(|n| *n > 1)
+                maxlength=most
+                min=(kind == "number").then_some("0")
+                required=required
+                autofocus=autofocus
+                aria-describedby=describes(id)
+                aria-invalid=move || error.with(Option::is_some).then_some("true")
+            />
+            <FieldFoot id hint error/>
+        </div>
+    }
+}
+
+/// A choice of one. `options` are values and what they are called.
+#[component]
+pub fn Choice(
+    id: &'static str,
+    name: &'static str,
+    label: &'static str,
+    options: Vec<(String, String)>,
+    #[prop(into)] selected: String,
+    #[prop(optional)] hint: &'static str,
+    #[prop(optional)] on_change: Option<Callback<String>>,
+    #[prop(into)] error: Signal<Option<String>>,
+) -> impl IntoView {
+    let option = move |(value, text): (String, String)| {
+        let chosen = value == selected;
+        view! { <option value=value selected=chosen>{text}</option> }
+    };
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            <select
+                class="select"
+                id=id
+                name=name
+                aria-describedby=describes(id)
+                aria-invalid=move || error.with(Option::is_some).then_some("true")
+                on:change=move |event| {
+                    if let Some(on_change) = on_change {
+                        on_change.run(event_target_value(&event));
+                    }
+                }
+            >
+                {options.into_iter().map(option).collect_view()}
+            </select>
+            <FieldFoot id hint error/>
+        </div>
+    }
+}
+
+#[component]
+fn FieldFoot(id: &'static str, hint: &'static str, error: Signal<Option<String>>) -> impl IntoView {
+    let text = move || error.get().map(|text| view! { <span class="field-error">{text}</span> });
+    view! {
+        <p class="field-foot" id=describes(id)>
+            {text}
+            <span class="field-hint">{hint}</span>
+        </p>
+    }
+}
+
+fn describes(id: &str) -> String {
+    format!("{id}-about")
+}

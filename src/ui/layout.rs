@@ -1,0 +1,71 @@
+//! The frame around every page: one column of navigation and the content.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+/// The frame: a link past the navigation, the navigation, the content.
+#[component]
+pub fn Frame(#[prop(into)] nav: ViewFn, children: Children) -> impl IntoView {
+    view! {
+        <a href="#content" class="skip-link">"Skip to content"</a>
+        <div class="frame">
+            <header class="frame-nav">{nav.run()}</header>
+            <main id="content" class="frame-content" tabindex="-1">{children()}</main>
+        </div>
+    }
+}
+
+/// The name of the product, and the way home.
+#[component]
+pub fn Brand() -> impl IntoView {
+    view! {
+        <A href="/" attr:class="brand">
+            <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true">
+                <path
+                    fill="none"
+                    stroke="currentColor"
+                    stroke-width="3"
+                    stroke-linecap="round"
+                    d="M12 21a6.5 6.5 0 1 1 5.6-3.2L27 27m-4.5 0 3-3"
+                />
+            </svg>
+            "Keyfob"
+        </A>
+    }
+}
+
+/// One entry of the navigation; the router marks the current one.
+#[component]
+pub fn NavLink(href: &'static str, label: &'static str) -> impl IntoView {
+    view! { <A href=href attr:class="nav-link">{label}</A> }
+}
+
+/// A page's heading and the line below it.
+#[component]
+pub fn PageHead(title: &'static str, #[prop(into)] lead: ViewFn) -> impl IntoView {
+    view! {
+        <div class="page-head">
+            <h1>{title}</h1>
+            <p>{lead.run()}</p>
+        </div>
+    }
+}
+
+/// A headed block of a page. `action` stands beside the heading.
+#[component]
+pub fn Section(
+    id: &'static str,
+    title: &'static str,
+    #[prop(optional, into)] action: ViewFn,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <section class="section" aria-labelledby=id>
+            <div class="section-head">
+                <h2 id=id>{title}</h2>
+                {action.run()}
+            </div>
+            {children()}
+        </section>
+    }
+}

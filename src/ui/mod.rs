@@ -1,0 +1,8 @@
+//! Building blocks of pages. They know no feature and call no server function.
+
+pub mod browser;
+pub mod dialog;
+pub mod field;
+pub mod layout;
+pub mod notice;
+pub mod table;
