@@ -42,10 +42,42 @@ pub struct SessionFacts {
     pub created_at: Timestamp,
     /// When it was last seen, to the minute.
     pub seen_at: Timestamp,
-    /// What the browser said it was, shortened; empty if nothing.
-    pub user_agent: String,
+    /// The browser, as [`browser_name`] has it.
+    pub browser: String,
     /// Whether it is the session that asks.
     pub current: bool,
+}
+
+/// What a browser is called and runs on, as far as its user agent tells: `Firefox on Linux`.
+#[must_use]
+pub fn browser_name(user_agent: &str) -> String {
+    // In this order, for each later one is named in the user agents of those before it.
+    let browsers = [
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ];
+    let systems = [
+        ("Windows", "Windows"),
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    match (find(&browsers), find(&systems)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        (None, Some(system)) => format!("A program on {system}"),
+        (None, None) => "Unknown program".to_owned(),
+    }
 }
 
 /// An email address, trimmed and in lower case: addresses are compared without case.
@@ -104,6 +136,19 @@ pub fn password_length(password: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_browser_is_named_by_its_user_agent() {
+        let edge =
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0";
+        assert_eq!(browser_name(edge), "Edge on Windows");
+        assert_eq!(
+            browser_name("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+            "Firefox on Linux"
+        );
+        assert_eq!(browser_name("curl/8.14.1"), "curl");
+        assert_eq!(browser_name(""), "Unknown program");
+    }
 
     #[test]
     fn an_email_address_is_trimmed_and_put_in_lower_case() {

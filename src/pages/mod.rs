@@ -17,16 +17,13 @@ use crate::ui::notice::LoadProblem;
 
 /// Renders a page for whoever is signed in; sends others to sign in, and back here after it.
 #[component]
-fn SignedInOnly<F>(page: F) -> impl IntoView
-where
-    F: Fn(User) -> AnyView + Clone + Send + Sync + 'static,
-{
+fn SignedInOnly(page: fn(User) -> AnyView) -> impl IntoView {
     let path = use_location().pathname.get_untracked();
     let visitor = Resource::new(|| (), |()| sign_in::whoami());
     view! {
         <Suspense>
             {move || {
-                let (page, path) = (page.clone(), path.clone());
+                let path = path.clone();
                 Suspend::new(async move {
                     match visitor.await {
                         Ok(Some(user)) => page(user),

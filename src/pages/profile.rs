@@ -188,7 +188,6 @@ fn SessionSection() -> impl IntoView {
 #[component]
 fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> impl IntoView {
     let row = move |session: SessionFacts| {
-        let browser = if session.user_agent.is_empty() { "Unknown".to_owned() } else { session.user_agent };
         let action = if session.current {
             view! { <span class="quiet">"This one"</span> }.into_any()
         } else {
@@ -202,7 +201,7 @@ fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> i
         };
         view! {
             <tr role="row">
-                <Cell label="Browser" class="wide">{browser}</Cell>
+                <Cell label="Browser" class="wide">{session.browser}</Cell>
                 <Cell label="Signed in"><Time at=session.created_at/></Cell>
                 <Cell label="Last seen"><Time at=session.seen_at/></Cell>
                 <Cell label="" class="actions">{action}</Cell>

@@ -15,26 +15,33 @@ pub mod users;
 
 use std::sync::LazyLock;
 
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use leptos::prelude::{provide_context, use_context};
+use leptos::prelude::{Owner, RenderHtml, provide_context, use_context};
+use leptos::reactive::computed::ScopedFuture;
 use leptos_axum::{AxumRouteListing, LeptosRoutes, ResponseOptions, generate_route_list};
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::state::AppState;
 use crate::app::{App, shell};
 use crate::error::AppError;
+use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyForm;
-use crate::pages::keys::NewKeyDocument;
+use crate::pages::keys::{NewKeyDocument, create_key};
+
+/// The largest body of a request in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
 
 /// Every route and layer, in order. `own` are the endpoints of whoever builds on Keyfob.
 pub fn router(state: AppState, own: Router<AppState>) -> Router {
@@ -43,11 +50,12 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
 
     let pages = Router::new()
         .route("/fn/{name}", post(server_function))
-        .route("/profile/keys", post(create_key_without_javascript))
+        .route("/profile/keys", post(create_key_without_javascript).get(|| async { Redirect::to("/profile") }))
         .leptos_routes_with_handler(PAGES.clone(), get(page))
         .fallback(not_found_page)
         .layer(from_fn(remember_session))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(csrf(&state))
         .layer(CatchPanicLayer::new());
 
@@ -88,22 +96,31 @@ async fn server_function(State(state): State<AppState>, request: Request) -> Res
 
 /// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
 /// Nothing redirects, for the key would have to be kept somewhere on the way.
-async fn create_key_without_javascript(State(state): State<AppState>, parts: Parts, form: Form<KeyForm>) -> Response {
-    let origin = state.config.origin();
-    let owner = leptos::prelude::Owner::new();
-    owner.set();
-    provide_context(state.clone());
-    provide_context(parts);
-    let made =
-        owner.with(|| leptos::reactive::computed::ScopedFuture::new(crate::pages::keys::create_key(form.0))).await;
-    let status = made.as_ref().err().map_or(200, |error| error.code().status);
+async fn create_key_without_javascript(
+    State(state): State<AppState>,
+    parts: Parts,
+    form: Result<Form<KeyForm>, FormRejection>,
+) -> Response {
+    let (origin, stylesheet) = (state.config.origin(), format!("{}/pkg/keyfob.css", state.site.version));
+    let owner = Owner::new();
+    let made = match form {
+        Ok(Form(form)) => {
+            let call = owner.with(|| {
+                provide_context(state);
+                provide_context(parts);
+                ScopedFuture::new(create_key(form))
+            });
+            call.await
+        }
+        Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
+    };
     if made == Err(AppError::CredentialsMissing) {
-        return axum::response::Redirect::to("/sign-in?next=/profile").into_response();
+        return Redirect::to("/sign-in?next=/profile").into_response();
     }
-    let stylesheet = format!("{}/pkg/keyfob.css", state.site.version);
-    let html = owner.with(|| leptos::prelude::RenderHtml::to_html(NewKeyDocument(made, origin, stylesheet)));
+    let status = made.as_ref().err().map_or(200, |error| error.code().status);
+    let html = owner.with(|| NewKeyDocument(made, origin, stylesheet).to_html());
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, axum::response::Html(format!("<!DOCTYPE html>{html}"))).into_response()
+    (status, Html(format!("<!DOCTYPE html>{html}"))).into_response()
 }
 
 async fn ready(State(state): State<AppState>) -> Response {

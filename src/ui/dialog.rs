@@ -19,17 +19,14 @@ pub fn Dialog(
     children: Children,
 ) -> impl IntoView {
     let node = NodeRef::<html::Dialog>::new();
-    let opener = StoredValue::new_local(None);
     Effect::new(move |_| {
         if let Some(dialog) = node.get() {
-            opener.set_value(Some(browser::focused()));
+            let opener = StoredValue::new_local(browser::focused());
             browser::show_modal(&dialog);
-        }
-    });
-    on_cleanup(move || {
-        // Only where the effect ran, that is, in a browser.
-        if let Some(Some(opener)) = opener.try_get_value() {
-            request_animation_frame(move || browser::give_focus(opener));
+            on_cleanup(move || {
+                let opener = opener.try_get_value().flatten();
+                request_animation_frame(move || browser::give_focus(opener));
+            });
         }
     });
     let on_key = move |event: leptos::ev::KeyboardEvent| {

@@ -5,9 +5,9 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
-use super::MAX_BODY;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
+use crate::server::MAX_BODY;
 
 /// A JSON object from the body of a request.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ mod employees;
 mod problem;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -17,9 +17,6 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::auth::credentials;
 use super::state::AppState;
 use crate::error::AppError;
-
-/// The largest body in bytes.
-const MAX_BODY: usize = 64 * 1024;
 
 /// The routes of the API. Each handler names in its signature who may call it. To add one of your own, merge its router
 /// here, and refusals, the check of the origin and the headers are the same for it.
@@ -37,7 +34,6 @@ pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
         .layer(from_fn_with_state(state.clone(), check_origin))
         .layer(from_fn_with_state(state.clone(), problem::render))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 async fn nothing() -> AppError {

@@ -30,10 +30,10 @@ struct Problem<'a> {
 }
 
 impl IntoResponse for AppError {
-    /// The status alone; [`render`] writes the body, for it knows the request.
+    /// The status and a sentence; in the API [`render`] makes problem details of it, for it knows the request.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = status.into_response();
+        let mut response = (status, self.detail()).into_response();
         response.extensions_mut().insert(self);
         response
     }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::secrets;
 use crate::error::AppError;
 use crate::model::time::{DAY, Timestamp};
-use crate::model::users::{SessionFacts, SessionId, User, UserId};
+use crate::model::users::{SessionFacts, SessionId, User, UserId, browser_name};
 use crate::server::config::Config;
 use crate::server::db::{Db, Tx, execute, fetch};
 
@@ -140,7 +140,7 @@ pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Sess
         id,
         created_at,
         seen_at,
-        user_agent,
+        browser: browser_name(&user_agent),
     });
     Ok(facts.collect())
 }

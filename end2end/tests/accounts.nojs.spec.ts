@@ -1,0 +1,26 @@
+import { expect, signUp, test } from "../fixtures.ts";
+
+test("without JavaScript: sign in again, save the name, change the password", async ({ page }) => {
+  const { email, password } = await signUp(page);
+  await page.getByLabel("Display name").fill("Grace");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByLabel("Display name")).toHaveValue("Grace");
+  await page.getByLabel("Current password").fill("not the password");
+  await page.getByLabel("New password").fill("correct horse battery staple");
+  await page.getByRole("button", { name: "Change password" }).click();
+  await expect(page.getByText("This is not your current password.")).toBeVisible();
+  await page.getByLabel("Current password").fill(password);
+  await page.getByLabel("New password").fill("correct horse battery staple");
+  await page.getByRole("button", { name: "Change password" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await page.goto("/employees");
+  await expect(page).toHaveURL(/\/sign-in\?next=\/employees$/);
+  await page.getByLabel("Email").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByText("The email address or the password is wrong.")).toBeVisible();
+  await page.getByLabel("Email").fill(email);
+  await page.getByLabel("Password").fill("correct horse battery staple");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page).toHaveURL(/\/employees$/);
+});

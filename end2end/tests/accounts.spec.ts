@@ -1,0 +1,75 @@
+import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+
+test("a protected page sends to sign in and comes back", async ({ page }) => {
+  const { email, password } = await signUp(page);
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await expect(page).toHaveURL(/8765\/$/);
+  await page.goto("/employees");
+  await expect(page).toHaveURL(/\/sign-in\?next=\/employees$/);
+  await page.getByLabel("Email").fill(email.toUpperCase());
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page).toHaveURL(/\/employees$/);
+  await expect(page.getByRole("heading", { name: "Employees", exact: true })).toBeVisible();
+});
+
+test("a wrong password and an unknown address are one answer", async ({ page, expectedErrors }) => {
+  expectedErrors.push(/400/);
+  const { email } = await signUp(page);
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  for (const address of [email, "nobody@example.com"]) {
+    await page.goto("/sign-in");
+    await page.getByLabel("Email").fill(address);
+    await page.getByLabel("Password").fill("not the password");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await expect(page.getByRole("alert")).toHaveText("The email address or the password is wrong.");
+    await expect(page.getByLabel("Email")).toHaveValue(address);
+    await expectAccessible(page);
+  }
+});
+
+test("a common password is refused at its field", async ({ page, expectedErrors }) => {
+  expectedErrors.push(/400/);
+  await page.goto("/sign-up");
+  await page.getByLabel("Email").fill(`bob-${crypto.randomUUID()}@example.com`);
+  await page.getByLabel("Password").fill("password1");
+  await page.getByRole("button", { name: "Sign up" }).click();
+  await expect(page.getByLabel("Password")).toHaveAttribute("aria-invalid", "true");
+  await expect(page.getByText("among the first that are tried")).toBeVisible();
+});
+
+test("the display name, the password and the other sessions", async ({ page, browser, expectedErrors }) => {
+  expectedErrors.push(/400/);
+  const { email, password } = await signUp(page);
+  await page.getByLabel("Display name").fill("Ada Lovelace");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "Saved." })).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel("Display name")).toHaveValue("Ada Lovelace");
+
+  const other = await browser.newPage();
+  await other.goto("/sign-in");
+  await other.getByLabel("Email").fill(email);
+  await other.getByLabel("Password").fill(password);
+  await other.getByRole("button", { name: "Sign in" }).click();
+  await expect(other.getByRole("heading", { name: "Profile" })).toBeVisible();
+
+  await page.reload();
+  const sessions = page.getByRole("table", { name: "Sessions" });
+  await expect(sessions.getByRole("row")).toHaveCount(3);
+  await page.getByRole("button", { name: "Sign out everywhere else" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "One other session is signed out." })).toBeVisible();
+  await expect(sessions.getByRole("row")).toHaveCount(2);
+  await other.goto("/profile");
+  await expect(other).toHaveURL(/\/sign-in\?next=\/profile$/);
+  await other.close();
+
+  await page.getByLabel("Current password").fill("not the password");
+  await page.getByLabel("New password").fill("correct horse battery staple");
+  await page.getByRole("button", { name: "Change password" }).click();
+  await expect(page.getByText("This is not your current password.")).toBeVisible();
+  await page.getByLabel("Current password").fill(password);
+  await page.getByRole("button", { name: "Change password" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "Your password is changed" })).toBeVisible();
+  await expect(page.getByLabel("New password")).toHaveValue("");
+});

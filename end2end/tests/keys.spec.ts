@@ -1,0 +1,212 @@
+import type { Page } from "@playwright/test";
+import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+
+const API = "/pegasus/employees/api/employees/";
+const FORM = /^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$/;
+
+async function createKey(page: Page, name: string, access = "Full access"): Promise<string> {
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create API key" });
+  await form.getByLabel("Name").fill(name);
+  await form.getByLabel("Access").selectOption(access);
+  await form.getByRole("button", { name: "Create", exact: true }).click();
+  const field = page.getByRole("dialog", { name: "Your new API key" }).getByLabel("API key");
+  await expect(field).toHaveValue(FORM);
+  return field.inputValue();
+}
+
+const finish = (page: Page) => page.getByRole("button", { name: "Done" }).click();
+const row = (page: Page, name: string) => page.getByRole("table", { name: "API keys" }).getByRole("row", { name });
+
+test("from signing up to a key that is used and revoked", async ({ page, context, request }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await signUp(page);
+  await expect(page.getByRole("heading", { name: "Profile" })).toBeVisible();
+  await expect(page.getByText("You have no keys yet.")).toBeVisible();
+
+  const shown = await createKey(page, "Nightly report");
+  const copy = page.getByRole("button", { name: "Copy" });
+  await expect(copy).toBeFocused();
+  await copy.click();
+  await expect(page.getByRole("status").filter({ hasText: "Copied." })).toBeVisible();
+  const key = await page.evaluate(() => navigator.clipboard.readText());
+  expect(key).toBe(shown);
+  await expect(page.getByText(`curl http://localhost:8765${API} -H "Authorization: Api-Key ${key}"`)).toBeVisible();
+  await expectAccessible(page);
+  await finish(page);
+
+  await expect(row(page, "Nightly report")).toContainText(`${key.slice(0, 11)}…`);
+  await expect(row(page, "Nightly report")).toContainText("Active");
+  await expect(page.getByRole("button", { name: "Create key" })).toBeFocused();
+  await expectAccessible(page);
+
+  const headers = { Authorization: `Api-Key ${key}` };
+  expect((await request.get(API, { headers })).status()).toBe(200);
+
+  await row(page, "Nightly report").getByRole("button", { name: "Revoke" }).click();
+  const alert = page.getByRole("alertdialog");
+  await expect(alert).toContainText("Nightly report");
+  await expect(alert.getByRole("button", { name: "Cancel" })).toBeFocused();
+  await expectAccessible(page);
+  await alert.getByRole("button", { name: "Cancel" }).click();
+  await expect(alert).toBeHidden();
+  await expect(row(page, "Nightly report").getByRole("button", { name: "Revoke" })).toBeFocused();
+  expect((await request.get(API, { headers })).status()).toBe(200);
+
+  await row(page, "Nightly report").getByRole("button", { name: "Revoke" }).click();
+  await alert.getByRole("button", { name: "Revoke key" }).click();
+  await expect(row(page, "Nightly report")).toBeHidden();
+  const refused = await request.get(API, { headers });
+  expect(refused.status()).toBe(401);
+  expect(await refused.json()).toMatchObject({ code: "key_revoked" });
+
+  await page.getByRole("button", { name: "Show revoked" }).click();
+  await expect(row(page, "Nightly report")).toContainText("Revoked");
+  await expect(row(page, "Nightly report").getByRole("button")).toHaveCount(0);
+});
+
+test("after Done the key is nowhere", async ({ page, context }) => {
+  const bodies: string[] = [];
+  await signUp(page);
+  const key = await createKey(page, "Secret");
+  const secret = key.slice(12);
+  await page.getByRole("button", { name: "Done" }).click();
+  await expect(row(page, "Secret")).toBeVisible();
+
+  const nowhere = async () => {
+    const state = await page.evaluate(() => ({
+      html: document.documentElement.outerHTML,
+      fields: [...document.querySelectorAll("input")].map((input) => input.value),
+      storage: [JSON.stringify(localStorage), JSON.stringify(sessionStorage), JSON.stringify(history.state)],
+      cookie: document.cookie,
+      url: location.href,
+    }));
+    expect(JSON.stringify(state)).not.toContain(secret);
+    expect(JSON.stringify(await context.cookies())).not.toContain(secret);
+  };
+  await nowhere();
+  page.on("response", async (response) => bodies.push(await response.text().catch(() => "")));
+  await page.reload();
+  await nowhere();
+  await page.getByRole("link", { name: "Employees" }).click();
+  await expect(page.getByRole("heading", { name: "Employees", exact: true })).toBeVisible();
+  await page.goBack();
+  await expect(row(page, "Secret")).toBeVisible();
+  await nowhere();
+  expect(await (await page.request.get("/profile")).text()).not.toContain(secret);
+  expect(bodies.join("")).not.toContain(secret);
+});
+
+test("closing before a copy asks first, by Escape and by leaving the page", async ({ page }) => {
+  await signUp(page);
+  await createKey(page, "Uncopied");
+  const dialog = page.getByRole("dialog", { name: "Your new API key" });
+  for (let i = 0; i < 3; i++) await page.keyboard.press("Escape");
+  await expect(dialog).toBeVisible();
+  await expect(dialog.getByRole("alert")).toContainText("You have not copied the key yet.");
+  await dialog.getByRole("button", { name: "Keep it open" }).click();
+  await expect(dialog.getByLabel("API key")).toHaveValue(FORM);
+
+  const asked = page.waitForEvent("dialog");
+  const leaving = page.reload().catch(() => undefined);
+  const question = await asked;
+  expect(question.type()).toBe("beforeunload");
+  await question.dismiss();
+  await leaving;
+  await expect(dialog.getByLabel("API key")).toHaveValue(FORM);
+
+  await page.keyboard.press("Escape");
+  await dialog.getByRole("button", { name: "Close without copying" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(row(page, "Uncopied")).toBeVisible();
+});
+
+test("after a copy Escape closes the dialog", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await signUp(page);
+  await createKey(page, "Copied");
+  await page.getByRole("button", { name: "Copy" }).click();
+  await expect(page.getByRole("status").filter({ hasText: "Copied." })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toBeHidden();
+});
+
+test("where the clipboard is refused the key is selected to be copied by hand", async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await signUp(page);
+  const key = await createKey(page, "By hand");
+  await page.getByRole("button", { name: "Copy" }).click();
+  await expect(page.getByText("The key is selected.")).toBeVisible();
+  expect(await page.evaluate(() => getSelection()?.toString())).toBe(key);
+});
+
+test("a form that is wrong says so at the field and keeps what was typed", async ({ page, expectedErrors }) => {
+  expectedErrors.push(/400/);
+  await signUp(page);
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create API key" });
+  await expect(form.getByLabel("Name")).toBeFocused();
+  await form.getByLabel("Name").fill("   ");
+  await form.getByLabel("Expires").selectOption("A date");
+  await form.getByLabel("Date").fill("2020-01-01");
+  await form.getByLabel("Access").selectOption("Read only");
+  await page.evaluate(() => document.querySelector("#create-key-form")?.setAttribute("novalidate", ""));
+  await form.getByRole("button", { name: "Create", exact: true }).click();
+  await expect(form.getByText("Give the key a name.")).toBeVisible();
+  await expect(form.locator(".field-error").getByText("Choose today or a later day.")).toBeVisible();
+  await expect(form.getByLabel("Name")).toBeFocused();
+  await expect(form.getByLabel("Access")).toHaveValue("read_only");
+  await expect(form.getByLabel("Date")).toHaveValue("2020-01-01");
+  await expectAccessible(page);
+  await form.getByLabel("Name").fill("Right now");
+  await form.getByLabel("Expires").selectOption("Never");
+  await expect(form.getByText("It works until you revoke it.")).toBeVisible();
+  await form.getByRole("button", { name: "Create", exact: true }).click();
+  await expect(page.getByRole("dialog", { name: "Your new API key" })).toBeVisible();
+  await finish(page);
+  await expect(row(page, "Right now")).toContainText("Never");
+  await expect(row(page, "Right now")).toContainText("Read only");
+});
+
+test("a double click makes one key", async ({ page }) => {
+  await signUp(page);
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create API key" });
+  await form.getByLabel("Name").fill("Once");
+  await form.getByRole("button", { name: "Create", exact: true }).dblclick();
+  await expect(page.getByRole("dialog", { name: "Your new API key" })).toBeVisible();
+  await finish(page);
+  await expect(page.getByRole("table", { name: "API keys" }).getByRole("row")).toHaveCount(2);
+});
+
+test("a key that may only read reads, and is refused when it writes", async ({ page, request }) => {
+  await signUp(page);
+  const key = await createKey(page, "Reader", "Read only");
+  await finish(page);
+  const headers = { "X-Api-Key": key };
+  expect((await request.get(API, { headers })).status()).toBe(200);
+  const refused = await request.post(API, { headers, data: { name: "Eve", department: "hr", salary: 1 } });
+  expect(refused.status()).toBe(403);
+  expect(await refused.json()).toMatchObject({ code: "scope_missing" });
+});
+
+test("a session that ended in another tab is told, and nothing is lost", async ({ page, context, expectedErrors }) => {
+  expectedErrors.push(/401/);
+  await signUp(page);
+  await context.clearCookies();
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create API key" });
+  await form.getByLabel("Name").fill("Too late");
+  await form.getByRole("button", { name: "Create", exact: true }).click();
+  await expect(form.getByRole("alert")).toContainText("You are signed out.");
+  await expect(form.getByLabel("Name")).toHaveValue("Too late");
+});
+
+test("emoji and right-to-left names are shown as they are", async ({ page }) => {
+  await signUp(page);
+  for (const name of ["🔑 deploy", "מפתח הבית"]) {
+    await createKey(page, name);
+    await finish(page);
+    await expect(row(page, name)).toBeVisible();
+  }
+});

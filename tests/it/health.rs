@@ -1,0 +1,85 @@
+//! Alive and ready, and what is answered while the database is away.
+
+use axum::http::Method;
+use serde_json::json;
+
+use crate::support::{EMPLOYEES, FIGURES, PASSWORD};
+
+both! {
+    async fn alive_and_ready_are_told_to_anybody(app: &TestApp) {
+        for client in [app.anonymous(), app.anonymous().with_key("junk"), app.browser().from_another_site()] {
+            for path in ["/healthz", "/healthz/", "/readyz", "/readyz/"] {
+                client.get(path).await.is(200);
+                client.bare(Method::HEAD, path).await.is(200);
+            }
+        }
+        app.anonymous().bare(Method::POST, "/healthz").await.is(405);
+    }
+
+    async fn without_all_migrations_it_is_alive_but_not_ready(app: &TestApp) {
+        app.sql("DELETE FROM _sqlx_migrations WHERE version = 3").await;
+        app.anonymous().get("/healthz").await.is(200);
+        let answer = app.anonymous().get("/readyz").await.is(503);
+        assert!(!answer.header("retry-after").is_empty());
+        app.sql("DROP TABLE _sqlx_migrations").await;
+        app.anonymous().get("/readyz").await.is(503);
+    }
+
+    async fn after_a_newer_program_migrated_the_database_it_stays_ready(app: &TestApp) {
+        app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+                 VALUES (9999, 'of the future', CURRENT_TIMESTAMP, TRUE, '', 0)").await;
+        app.anonymous().get("/readyz").await.is(200);
+    }
+
+    async fn while_the_database_is_away_a_key_is_answered_503_and_never_401(app: &TestApp) {
+        let (key, session) = (app.with_key("ada").await, app.signed_in("ada").await);
+        let read_only = app.with_read_only_key("ada").await;
+        app.state.db.close().await;
+        for client in [key, session, read_only] {
+            for path in [EMPLOYEES, FIGURES, &format!("{EMPLOYEES}01890000-0000-7000-8000-000000000000/")] {
+                let answer = client.get(path).await;
+                answer.refused(503, "unavailable");
+                assert_eq!(answer.header("retry-after"), "2");
+            }
+            client.post(EMPLOYEES, json!({"name": "x", "department": "hr", "salary": 1})).await.refused(503, "unavailable");
+        }
+        // What needs no database is still told apart.
+        app.anonymous().get(EMPLOYEES).await.refused(401, "credentials_missing");
+        app.anonymous().with_key("junk").get(EMPLOYEES).await.refused(401, "key_malformed");
+        app.anonymous().get("/healthz").await.is(200);
+        let answer = app.anonymous().get("/readyz").await.is(503);
+        assert!(!answer.header("retry-after").is_empty());
+    }
+
+    async fn while_the_database_is_away_forms_say_so_and_nobody_is_signed_out(app: &TestApp) {
+        let ada = app.signed_in("ada").await;
+        app.state.db.close().await;
+        for (function, fields) in [
+            ("sign_in", &[("email", "ada@example.com"), ("password", PASSWORD)][..]),
+            ("sign_up", &[("email", "bob@example.com"), ("password", PASSWORD)]),
+            ("sign_out", &[]),
+            ("list_keys", &[("revoked", "true")]),
+            ("save_name", &[("name", "x")]),
+        ] {
+            let answer = ada.call(function, fields).await;
+            assert_eq!(answer.failed(503), json!("Unavailable"), "{function}");
+            assert!(answer.all("set-cookie").is_empty(), "{function}");
+        }
+    }
+
+    async fn while_the_database_is_away_a_page_says_so_and_sends_nobody_to_sign_in(app: &TestApp) {
+        let ada = app.signed_in("ada").await;
+        app.state.db.close().await;
+        let page = ada.open("/profile").await;
+        assert_eq!(page.status, 503, "{page:?}");
+        assert!(page.body.contains("could not be loaded") && page.all("location").is_empty(), "{page:?}");
+    }
+
+    async fn a_query_that_fails_is_a_500_that_tells_nothing_of_it(app: &TestApp) {
+        let ada = app.with_key("ada").await;
+        app.sql("ALTER TABLE employees RENAME TO employees_away").await;
+        let answer = ada.get(EMPLOYEES).await;
+        answer.refused(500, "internal_error");
+        assert!(!answer.body.contains("no such table") && !answer.body.contains("relation"), "{answer:?}");
+    }
+}

@@ -1,0 +1,67 @@
+//! An endpoint of one's own, as the README shows it.
+
+// README: begin
+use axum::{Json, Router, routing::any};
+use keyfob::server::{auth::Caller, state::AppState};
+
+/// Says hello to whoever calls: a key will do, a session too, nobody else gets here.
+async fn hello(caller: Caller) -> Json<String> {
+    Json(format!("Hello, {}", caller.user().label()))
+}
+
+/// Hand it to `keyfob::server::router`, or merge it in `src/cli.rs` where the server is started.
+fn own_routes() -> Router<AppState> {
+    Router::new().route("/api/hello", any(hello))
+}
+// README: end
+
+use axum::http::Method;
+use serde_json::json;
+
+use crate::support::ONE_DAY;
+
+both! {
+    async fn an_endpoint_that_names_caller_is_protected(app: &TestApp) {
+        let app = app.with_own(own_routes());
+        app.anonymous().get("/api/hello").await.refused(401, "credentials_missing");
+        app.anonymous().with_key("junk").get("/api/hello").await.refused(401, "key_malformed");
+        app.signed_in("ada").await.with("x-api-key", "junk").get("/api/hello").await.refused(401, "key_malformed");
+        let foreign = app.signed_in("ada").await.from_another_site();
+        foreign.bare(Method::POST, "/api/hello").await.refused(403, "cross_origin");
+        let reader = app.with_read_only_key("ada").await;
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            reader.bare(method, "/api/hello").await.refused(403, "scope_missing");
+        }
+        for client in [app.with_key("ada").await, app.signed_in("ada").await, reader] {
+            for path in ["/api/hello", "/api/hello/"] {
+                let answer = client.get(path).await.is(200);
+                assert_eq!(answer.json(), json!("Hello, ada@example.com"));
+                assert_eq!(answer.header("cache-control"), "no-store");
+            }
+        }
+        app.with_key("ada").await.bare(Method::DELETE, "/api/hello").await.is(200);
+        let late = app.with_key("ada").await;
+        app.advance(ONE_DAY * 90);
+        late.get("/api/hello").await.refused(401, "key_expired");
+    }
+
+    async fn an_endpoint_that_panics_answers_500_and_the_next_request_is_served(app: &TestApp) {
+        async fn broken(_: Caller) -> &'static str {
+            panic!("on purpose: a test")
+        }
+        let app = app.with_own(Router::new().route("/api/broken", any(broken)));
+        let ada = app.with_key("ada").await;
+        ada.get("/api/broken").await.refused(500, "internal_error");
+        ada.get(crate::support::EMPLOYEES).await.is(200);
+    }
+}
+
+#[test]
+fn the_readme_shows_the_example_that_these_tests_call() {
+    let source = include_str!("own_endpoint.rs");
+    let example = source.split("// README: begin\n").nth(1).unwrap().split("// README: end").next().unwrap();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let shown: Vec<_> = readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(shown.contains(&example), "put this into README.md, between ```rust and ```:\n\n{example}");
+    assert!(example.lines().count() <= 15, "the README promises fifteen lines");
+}

@@ -1,0 +1,221 @@
+//! `TestApp`: an empty migrated database, a clock that a test can move, and actors that send requests through the
+//! router, without sockets.
+
+mod client;
+mod databases;
+
+use std::time::Duration;
+
+use axum::Router;
+use clap::{Args, Command, FromArgMatches};
+use keyfob::model::employees::{Department, EmployeeName, EmployeeSpec, Salary};
+use keyfob::model::keys::{Access, KeyName, KeySpec, NewKey};
+use keyfob::model::time::{DAY, Timestamp};
+use keyfob::model::users::{Email, User};
+use keyfob::server::auth::{secrets, sessions};
+use keyfob::server::config::Config;
+use keyfob::server::db::Db;
+use keyfob::server::keys::Request;
+use keyfob::server::state::{AppState, Clock};
+use keyfob::server::{employees, keys, users};
+use secrecy::ExposeSecret;
+
+pub use client::{Answer, Client, request};
+pub use databases::{Database, Kind, open_scratch};
+
+/// Where the employees are.
+pub const EMPLOYEES: &str = "/pegasus/employees/api/employees/";
+/// Where their figures are.
+pub const FIGURES: &str = "/pegasus/employees/api/employee-data/";
+/// The password of every user of the tests.
+pub const PASSWORD: &str = "four words for tests";
+/// The time at which every test begins: 15 Jan 2027, 08:00 UTC.
+pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// One day.
+pub const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Makes two tests of each function: `sqlite::…` and `postgres::…`.
+#[macro_export]
+macro_rules! both {
+    ($($(#[doc = $doc:literal])* async fn $name:ident($app:ident: &TestApp) $body:block)*) => {
+        $($(#[doc = $doc])* async fn $name($app: &$crate::support::TestApp) $body)*
+
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::support::run($crate::support::Kind::Sqlite, async |app| super::$name(app).await).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::support::run($crate::support::Kind::Postgres, async |app| super::$name(app).await).await;
+            })*
+        }
+    };
+}
+
+/// Runs a test on a database of its own, and throws the database away if the test passes.
+pub async fn run(kind: Kind, test: impl AsyncFnOnce(&TestApp)) {
+    let database = Database::scratch(kind).await;
+    let db = Db::open(&database.url).await.unwrap();
+    if kind == Kind::Sqlite {
+        db.migrate().await.unwrap();
+    }
+    let app = TestApp::over(db, default_config(), Router::new()).at(&database.url);
+    test(&app).await;
+    app.state.db.close().await;
+    database.throw_away().await;
+}
+
+/// The settings as they are where nothing is set, whatever the environment says. No browser's files.
+pub fn default_config() -> Config {
+    let command =
+        Config::augment_args(Command::new("keyfob")).mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+    let mut config = Config::from_arg_matches(&command.get_matches_from(["keyfob"])).unwrap();
+    config.site_root = "no/such/folder".into();
+    config
+}
+
+/// The server under test.
+pub struct TestApp {
+    /// What its requests can reach.
+    pub state: AppState,
+    /// The database, as `DATABASE_URL` takes it.
+    pub url: String,
+    own: Router<AppState>,
+    router: Router,
+}
+
+impl TestApp {
+    fn over(db: Db, config: Config, own: Router<AppState>) -> Self {
+        let state = AppState::new(db, config, Clock::standing(NOW));
+        let router = keyfob::server::router(state.clone(), own.clone());
+        Self { state, url: String::new(), own, router }
+    }
+
+    fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
+    /// The same database behind other settings.
+    pub fn configured(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = (*self.state.config).clone();
+        change(&mut config);
+        let app = Self::over(self.state.db.clone(), config, self.own.clone());
+        app.state.clock.advance(self.elapsed());
+        app.at(&self.url)
+    }
+
+    /// The same database behind a router with endpoints of one's own.
+    pub fn with_own(&self, own: Router<AppState>) -> Self {
+        Self::over(self.state.db.clone(), (*self.state.config).clone(), own).at(&self.url)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.state.now().as_millis() - NOW.as_millis()).unwrap())
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, by: Duration) {
+        self.state.clock.advance(by);
+    }
+
+    /// A visitor: no session, no key.
+    pub fn anonymous(&self) -> Client {
+        Client::of(self.router.clone())
+    }
+
+    /// A browser with a session of the user.
+    pub async fn signed_in(&self, name: &str) -> Client {
+        let user = self.user(name).await;
+        let secret = sessions::create(&self.state.db, &user.id, "Tests/1.0", self.state.now()).await.unwrap();
+        let cookie = format!("{}={}", sessions::cookie_name(&self.state.config), secret.expose_secret());
+        self.browser().with("cookie", &cookie)
+    }
+
+    /// A browser without a session, on a page of this site.
+    pub fn browser(&self) -> Client {
+        let origin = self.state.config.origin();
+        let host = origin.split_once("://").unwrap().1.to_owned();
+        self.anonymous().with("host", &host).with("origin", &origin).with("sec-fetch-site", "same-origin")
+    }
+
+    /// A program with a key of the user that may do all that its user may.
+    pub async fn with_key(&self, name: &str) -> Client {
+        self.anonymous().with_key(&self.make_key(name).await.key)
+    }
+
+    /// A program with a key of the user that may only read.
+    pub async fn with_read_only_key(&self, name: &str) -> Client {
+        self.anonymous().with_key(&self.make_key_that(name, |spec| spec.access = Access::ReadOnly).await.key)
+    }
+
+    /// The user of this name, made if there is none. The address is `<name>@example.com`.
+    pub async fn user(&self, name: &str) -> User {
+        let email = Email::parse(&format!("{name}@example.com")).unwrap();
+        if let Some(user) = users::find(&self.state.db, &email).await.unwrap() {
+            return user;
+        }
+        let (id, at) = (secrets::make_id(self.state.now()), self.state.now().as_millis());
+        let hash = databases::password_hash();
+        // Not users::create: hashing the one password of all tests each time would cost more than the rest of them.
+        self.sql(&format!(
+            "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) \
+             VALUES ('{id}', '{}', '', '{hash}', FALSE, {at}, {at})",
+            email.as_str()
+        ))
+        .await;
+        users::find(&self.state.db, &email).await.unwrap().unwrap()
+    }
+
+    /// A key of the user that works for 90 days.
+    pub async fn make_key(&self, name: &str) -> NewKey {
+        self.make_key_that(name, |_| ()).await
+    }
+
+    /// A key of the user, changed before it is made.
+    pub async fn make_key_that(&self, name: &str, change: impl FnOnce(&mut KeySpec)) -> NewKey {
+        let (user, now) = (self.user(name).await, self.state.now());
+        let mut spec = KeySpec {
+            name: KeyName::parse("nightly report").unwrap(),
+            expires_at: Some(now.plus(90 * DAY)),
+            access: Access::Full,
+        };
+        change(&mut spec);
+        let request = Request { user: &user.id, form: None, spec };
+        keys::create(&self.state.db, &self.state.config.keys, request, now).await.unwrap()
+    }
+
+    /// An employee of the user; gives its id.
+    pub async fn employee(&self, name: &str, employee: (&str, Department, i64)) -> String {
+        let user = self.user(name).await;
+        let (name, department, salary) = employee;
+        let spec =
+            EmployeeSpec { name: EmployeeName::parse(name).unwrap(), department, salary: Salary::new(salary).unwrap() };
+        employees::create(&self.state.db, &user.id, spec, self.state.now()).await.unwrap().id.to_string()
+    }
+
+    /// Disables the user's account.
+    pub async fn disable(&self, name: &str) {
+        let email = self.user(name).await.email;
+        assert!(users::disable(&self.state.db, &Email::parse(&email).unwrap(), self.state.now()).await.unwrap());
+    }
+
+    /// Runs a statement behind the server's back.
+    pub async fn sql(&self, statement: &str) {
+        databases::execute(&self.state.db, statement).await;
+    }
+
+    /// All values of the first column of a query, as text.
+    pub async fn texts(&self, query: &str) -> Vec<String> {
+        databases::texts(&self.state.db, query).await
+    }
+
+    /// The one number that a query gives.
+    pub async fn number(&self, query: &str) -> i64 {
+        databases::number(&self.state.db, query).await
+    }
+}

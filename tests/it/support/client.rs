@@ -1,0 +1,225 @@
+//! A client that sends requests through the router, and what it gets back.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// Sends requests, each with the same headers.
+#[derive(Clone)]
+pub struct Client {
+    router: Router,
+    headers: HeaderMap,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Client {
+    pub fn of(router: Router) -> Self {
+        Self { router, headers: HeaderMap::new() }
+    }
+
+    /// The same client with one more header; a second one of the same name stands beside the first.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        self.with_bytes(name, value.as_bytes())
+    }
+
+    /// The same, for a value that need not be text.
+    pub fn with_bytes(&self, name: &str, value: &[u8]) -> Self {
+        let mut client = self.clone();
+        client.headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value).unwrap());
+        client
+    }
+
+    /// The same client without a header.
+    pub fn without(&self, name: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.remove(name);
+        client
+    }
+
+    /// The same browser, told by a page of another site to send the request.
+    pub fn from_another_site(&self) -> Self {
+        let client = self.without("sec-fetch-site").without("origin");
+        client.with("sec-fetch-site", "cross-site").with("origin", "https://evil.example")
+    }
+
+    /// The same client with a key as the seed's clients send it.
+    pub fn with_key(&self, key: &str) -> Self {
+        self.with("authorization", &format!("Api-Key {key}"))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(request(Method::GET, path, Body::empty())).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(request(Method::DELETE, path, Body::empty())).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.json(Method::POST, path, body).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.json(Method::PUT, path, body).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.json(Method::PATCH, path, body).await
+    }
+
+    pub async fn json(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.text(method, path, &body.to_string()).await
+    }
+
+    /// A body that says that it is JSON, whatever it is.
+    pub async fn text(&self, method: Method, path: &str, body: &str) -> Answer {
+        self.typed(method, path, "application/json", body).await
+    }
+
+    /// A body and what it says that it is.
+    pub async fn typed(&self, method: Method, path: &str, kind: &str, body: &str) -> Answer {
+        let mut request = request(method, path, Body::from(body.to_owned()));
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
+        request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        self.send(request).await
+    }
+
+    /// A request without a body.
+    pub async fn bare(&self, method: Method, path: &str) -> Answer {
+        self.send(request(method, path, Body::empty())).await
+    }
+
+    /// A form, as a browser sends one by itself.
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.typed(Method::POST, path, "application/x-www-form-urlencoded", &body).await
+    }
+
+    /// A server function, called by the page's script.
+    pub async fn call(&self, function: &str, fields: &[(&str, &str)]) -> Answer {
+        self.with("accept", "application/json").form(&format!("/fn/{function}"), fields).await
+    }
+
+    /// A server function, called by a form on a page without JavaScript.
+    pub async fn submit(&self, page: &str, function: &str, fields: &[(&str, &str)]) -> Answer {
+        let client = self.with("accept", "text/html,application/xhtml+xml,*/*;q=0.8").with("referer", page);
+        client.form(&format!("/fn/{function}"), fields).await
+    }
+
+    /// Any request; the client's headers are added to its own.
+    pub async fn send(&self, mut request: Request<Body>) -> Answer {
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name, value.clone());
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// Opens a page, as a browser does.
+    pub async fn open(&self, path: &str) -> Answer {
+        self.with("accept", "text/html,application/xhtml+xml,*/*;q=0.8").get(path).await
+    }
+
+    /// The same browser with the session that an answer gave it.
+    pub fn after(&self, answer: &Answer) -> Self {
+        let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+        self.without("cookie").with("cookie", &cookie)
+    }
+}
+
+pub fn request(method: Method, path: &str, body: Body) -> Request<Body> {
+    Request::builder().method(method).uri(path).body(body).unwrap()
+}
+
+impl Answer {
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// A header; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// All values of a header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.get_all(name).into_iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// Fails unless the answer has this status; gives it back.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+
+    /// Fails unless the answer is a whole refusal of the JSON API with this status and code; gives its body.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        assert_eq!(problem["request_id"], self.header("x-request-id"), "{problem}");
+        assert!(problem["type"].as_str().unwrap().ends_with(&format!("/docs/errors#{code}")), "{problem}");
+        for text in ["title", "detail", "request_id"] {
+            assert!(!problem[text].as_str().unwrap().is_empty(), "{problem}");
+        }
+        assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+        assert_eq!(self.headers.contains_key("www-authenticate"), matches!(code, "scope_missing") || status == 401);
+        assert_eq!(problem.get("errors").is_some(), code == "validation_failed", "{problem}");
+        problem
+    }
+
+    /// Fails unless the answer is 400 with an error at exactly these fields.
+    #[track_caller]
+    pub fn invalid(&self, fields: &[&str]) -> Value {
+        let problem = self.refused(400, "validation_failed");
+        let errors = problem["errors"].as_object().unwrap();
+        assert_eq!(errors.keys().map(String::as_str).collect::<Vec<_>>(), fields, "{problem}");
+        for sentences in errors.values() {
+            let sentences = sentences.as_array().unwrap();
+            assert!(
+                !sentences.is_empty() && sentences.iter().all(|one| one.as_str().unwrap().ends_with('.')),
+                "{problem}"
+            );
+        }
+        problem
+    }
+
+    /// Fails unless a server function refused with this status; gives the error as the page's script gets it.
+    #[track_caller]
+    pub fn failed(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        self.json()
+    }
+
+    /// Fails unless a server function found something wrong with this field; gives the first sentence.
+    #[track_caller]
+    pub fn failed_at(&self, field: &str) -> String {
+        let error = self.failed(400);
+        let sentence = error["Invalid"][field][0].as_str();
+        sentence.unwrap_or_else(|| panic!("nothing at {field} in {error}")).to_owned()
+    }
+
+    /// Fails unless the answer redirects there.
+    #[track_caller]
+    pub fn goes_to(&self, location: &str) {
+        assert_eq!((self.status, self.header("location")), (302, location), "{self:?}");
+    }
+}

@@ -1,0 +1,149 @@
+//! A database for each test: a file in a folder of its own, or a copy of one migrated PostgreSQL database.
+
+use std::sync::LazyLock;
+
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::PasswordHash;
+use keyfob::server::auth::secrets::make_request_id;
+use keyfob::server::db::Db;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use url::Url;
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A database of one test.
+pub struct Database {
+    /// As `DATABASE_URL` takes it.
+    pub url: String,
+    /// Its name on the server, or the folder of its file.
+    place: Place,
+}
+
+enum Place {
+    Folder(TempDir),
+    Server(String),
+}
+
+impl Database {
+    /// A fresh one: an empty SQLite file, a PostgreSQL database that is migrated already.
+    pub async fn scratch(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::empty(kind).await,
+            Kind::Postgres => Self::postgres(&format!("TEMPLATE {}", template().await)).await,
+        }
+    }
+
+    /// A fresh one without any table.
+    pub async fn empty(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                let url = format!("sqlite://{}", folder.path().join("data/keyfob.db").display());
+                Self { url, place: Place::Folder(folder) }
+            }
+            Kind::Postgres => Self::postgres("TEMPLATE template0").await,
+        }
+    }
+
+    async fn postgres(options: &str) -> Self {
+        let name = format!("keyfob_{}", make_request_id());
+        on_server(&format!("CREATE DATABASE {name} {options}")).await;
+        Self { url: url_of(&name), place: Place::Server(name) }
+    }
+
+    /// Where the SQLite file is.
+    pub fn file(&self) -> std::path::PathBuf {
+        self.url.strip_prefix("sqlite://").unwrap().into()
+    }
+
+    /// Removes it. What a failed test leaves goes with the server.
+    pub async fn throw_away(self) {
+        match self.place {
+            Place::Folder(folder) => folder.close().unwrap(),
+            Place::Server(name) => on_server(&format!("DROP DATABASE {name} WITH (FORCE)")).await,
+        }
+    }
+}
+
+/// An empty, unmigrated database of a kind, and an open `Db` on it.
+pub async fn open_scratch(kind: Kind) -> (Database, Db) {
+    let database = Database::empty(kind).await;
+    let db = Db::open(&database.url).await.unwrap();
+    (database, db)
+}
+
+fn server() -> Url {
+    let url = std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| {
+        panic!("These tests need a PostgreSQL server: run `make test` or `scripts/with-postgres.sh cargo test`.")
+    });
+    Url::parse(&url).expect("TEST_DATABASE_URL is a URL")
+}
+
+fn url_of(name: &str) -> String {
+    let mut url = server();
+    url.set_path(name);
+    url.into()
+}
+
+async fn on_server(statement: &str) {
+    let mut conn = PgConnection::connect(server().as_str()).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// The name of the migrated database that all others are copies of; made once in a process.
+async fn template() -> &'static str {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let made = TEMPLATE.get_or_init(|| async {
+        let database = Database::empty(Kind::Postgres).await;
+        let db = Db::open(&database.url).await.unwrap();
+        db.migrate().await.unwrap();
+        // A database that somebody is connected to cannot be copied.
+        db.close().await;
+        match database.place {
+            Place::Server(name) => name,
+            Place::Folder(_) => unreachable!(),
+        }
+    });
+    made.await
+}
+
+/// The hash of [`super::PASSWORD`], made once in a process.
+pub fn password_hash() -> &'static str {
+    static HASH: LazyLock<String> = LazyLock::new(|| {
+        let hash: PasswordHash = argon2::Argon2::default().hash_password(super::PASSWORD.as_bytes()).unwrap();
+        hash.to_string()
+    });
+    &HASH
+}
+
+pub async fn execute(db: &Db, statement: &str) {
+    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+    match db {
+        Db::Sqlite { write, .. } => statement.execute(write).await.map(|_| ()).unwrap(),
+        Db::Postgres(pool) => statement.execute(pool).await.map(|_| ()).unwrap(),
+    }
+}
+
+pub async fn texts(db: &Db, query: &str) -> Vec<String> {
+    let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+    match db {
+        Db::Sqlite { read, .. } => query.fetch_all(read).await.unwrap().iter().map(|row| row.get(0)).collect(),
+        Db::Postgres(pool) => query.fetch_all(pool).await.unwrap().iter().map(|row| row.get(0)).collect(),
+    }
+}
+
+pub async fn number(db: &Db, query: &str) -> i64 {
+    let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+    match db {
+        Db::Sqlite { read, .. } => query.fetch_one(read).await.unwrap().get(0),
+        Db::Postgres(pool) => query.fetch_one(pool).await.unwrap().get(0),
+    }
+}
