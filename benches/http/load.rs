@@ -27,8 +27,8 @@ pub struct Load {
     pub request: Vec<u8>,
     /// The status of each answer.
     pub status: u16,
-    /// An answer with a shorter body is a failure.
-    pub shortest: usize,
+    /// What stands in each answer; one without it is a failure, whatever its status.
+    pub holds: &'static str,
     /// How many connections ask at the same time.
     pub connections: usize,
 }
@@ -75,8 +75,10 @@ impl Load {
         let mut micros = Vec::with_capacity(16 * 1024);
         let mut asked = Instant::now();
         while asked < end {
-            let answer = connection.ask(&self.request).await?;
-            self.check(&answer)?;
+            let status = connection.ask(&self.request).await?;
+            if status != self.status || find(&connection.buffer, self.holds.as_bytes()).is_none() {
+                return Err(self.failure(&connection.text()));
+            }
             // The next request is sent at once: this instant is its beginning, too.
             let answered = Instant::now();
             if (begin..end).contains(&answered) {
@@ -87,14 +89,9 @@ impl Load {
         Ok(micros)
     }
 
-    fn check(&self, answer: &Answer) -> io::Result<()> {
-        if answer.status == self.status && answer.body >= self.shortest {
-            return Ok(());
-        }
-        Err(io::Error::other(format!(
-            "{} answered {} with {} bytes under load; {} with at least {} bytes was expected",
-            self.addr, answer.status, answer.body, self.status, self.shortest
-        )))
+    fn failure(&self, answer: &str) -> io::Error {
+        let Self { status, holds, .. } = self;
+        io::Error::other(format!("under load, {status} with {holds:?} was expected, and this was answered: {answer}"))
     }
 }
 
@@ -121,14 +118,6 @@ pub struct Connection {
     buffer: Vec<u8>,
 }
 
-/// What the load generator looks at in an answer.
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The length of the body in bytes.
-    pub body: usize,
-}
-
 impl Connection {
     /// # Errors
     /// If nobody listens.
@@ -138,19 +127,19 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(BUFFER) })
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole answer; gives its status.
     ///
     /// # Errors
     /// If the connection ends before the answer does, or what comes is no answer.
-    pub async fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
+    pub async fn ask(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::Error::other("the server closed a connection within an answer"));
             }
-            if let Some(answer) = parse(&self.buffer)? {
-                return Ok(answer);
+            if let Some(status) = status_of_whole(&self.buffer)? {
+                return Ok(status);
             }
         }
     }
@@ -161,21 +150,20 @@ impl Connection {
     }
 }
 
-/// Reads an answer; `None` if it has not come whole yet.
-fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
+/// The status of an answer; `None` if it has not come whole yet.
+fn status_of_whole(bytes: &[u8]) -> io::Result<Option<u16>> {
     let Some(end) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
     let head = str::from_utf8(&bytes[..end]).map_err(io::Error::other)?;
     let sent = &bytes[end + 4..];
     let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(|| junk(head))?;
-    let body = if let Some(length) = header(head, "content-length") {
-        let length = length.parse().map_err(|_| junk(head))?;
-        (sent.len() >= length).then_some(length)
+    let whole = if let Some(length) = header(head, "content-length") {
+        sent.len() >= length.parse().map_err(|_| junk(head))?
     } else if header(head, "transfer-encoding").is_some() {
-        chunked(sent)?
+        has_all_chunks(sent)?
     } else {
         return Err(junk(head));
     };
-    Ok(body.map(|body| Answer { status, body }))
+    Ok(whole.then_some(status))
 }
 
 /// The value of a header.
@@ -184,18 +172,16 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// The length of a chunked body; `None` if it has not come whole yet.
-fn chunked(mut rest: &[u8]) -> io::Result<Option<usize>> {
-    let mut length = 0;
+/// Whether a chunked body has come whole.
+fn has_all_chunks(mut rest: &[u8]) -> io::Result<bool> {
     loop {
-        let Some(end) = find(rest, b"\r\n") else { return Ok(None) };
+        let Some(end) = find(rest, b"\r\n") else { return Ok(false) };
         let size = str::from_utf8(&rest[..end]).ok().and_then(|size| u32::from_str_radix(size, 16).ok());
         let size = size.ok_or_else(|| io::Error::other("a chunk has no length"))? as usize;
-        let Some(next) = rest.get(end + 2 + size + 2..) else { return Ok(None) };
+        let Some(next) = rest.get(end + 2 + size + 2..) else { return Ok(false) };
         if size == 0 {
-            return Ok(Some(length));
+            return Ok(true);
         }
-        length += size;
         rest = next;
     }
 }

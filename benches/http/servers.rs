@@ -100,13 +100,13 @@ impl Server {
     ///
     /// # Errors
     /// If it ends, or does not answer so before the deadline.
-    pub async fn first_answer(&mut self, request: &[u8], status: u16) -> io::Result<(usize, String)> {
+    pub async fn first_answer(&mut self, request: &[u8], status: u16) -> io::Result<String> {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             let tried = tokio::time::timeout_at(deadline, ask_once(self.addr, request)).await;
             let why = match tried {
-                Ok(Ok((found, length, text))) if found == status => return Ok((length, text)),
-                Ok(Ok((_, _, text))) => format!("it answered: {text}"),
+                Ok(Ok((found, text))) if found == status => return Ok(text),
+                Ok(Ok((_, text))) => format!("it answered: {text}"),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "it gave no answer".to_owned(),
             };
@@ -136,10 +136,10 @@ impl Drop for Server {
     }
 }
 
-async fn ask_once(addr: SocketAddr, request: &[u8]) -> io::Result<(u16, usize, String)> {
+async fn ask_once(addr: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
     let mut connection = Connection::open(addr).await?;
-    let answer = connection.ask(request).await?;
-    Ok((answer.status, answer.body, connection.text()))
+    let status = connection.ask(request).await?;
+    Ok((status, connection.text()))
 }
 
 /// Serves a baseline for ever: this is what a child does that was started as `--server NAME ADDR …`.

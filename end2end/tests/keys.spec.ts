@@ -108,11 +108,10 @@ test("closing before a copy asks first, by Escape and by leaving the page", asyn
   await expect(dialog.getByLabel("API key")).toHaveValue(FORM);
 
   const asked = page.waitForEvent("dialog");
-  const leaving = page.reload().catch(() => undefined);
+  await page.close({ runBeforeUnload: true });
   const question = await asked;
   expect(question.type()).toBe("beforeunload");
   await question.dismiss();
-  await leaving;
   await expect(dialog.getByLabel("API key")).toHaveValue(FORM);
 
   await page.keyboard.press("Escape");
@@ -193,9 +192,10 @@ test("a key that may only read reads, and is refused when it writes", async ({ p
 test("a session that ended in another tab is told, and nothing is lost", async ({ page, context, expectedErrors }) => {
   expectedErrors.push(/401/);
   await signUp(page);
-  await context.clearCookies();
   await page.getByRole("button", { name: "Create key" }).click();
   const form = page.getByRole("dialog", { name: "Create API key" });
+  await expect(page.locator("dialog:modal")).toBeVisible();
+  await context.clearCookies();
   await form.getByLabel("Name").fill("Too late");
   await form.getByRole("button", { name: "Create", exact: true }).click();
   await expect(form.getByRole("alert")).toContainText("You are signed out.");

@@ -1,15 +1,13 @@
 //! What is wrong with a form or a body, field by field, and the rules that more than one field shares.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 /// The name under which an error stands that belongs to no single field, as in Django REST framework.
 pub const WHOLE_FORM: &str = "non_field_errors";
 
-/// Field → sentences that tell the reader how to mend it.
+/// Field → sentences that tell the reader how to mend it. A list, for a map costs the browser 2 kB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FieldErrors(BTreeMap<String, Vec<String>>);
+pub struct FieldErrors(Vec<(String, Vec<String>)>);
 
 impl FieldErrors {
     /// One error at one field.
@@ -28,7 +26,10 @@ impl FieldErrors {
 
     /// Adds a sentence to a field.
     pub fn add(&mut self, field: &str, sentence: impl Into<String>) {
-        self.0.entry(field.to_owned()).or_default().push(sentence.into());
+        match self.0.iter_mut().find(|(name, _)| name == field) {
+            Some((_, sentences)) => sentences.push(sentence.into()),
+            None => self.0.push((field.to_owned(), vec![sentence.into()])),
+        }
     }
 
     /// Takes the value of a parsed field, or notes its error and gives `None`.
@@ -39,12 +40,17 @@ impl FieldErrors {
     /// The first sentence of a field.
     #[must_use]
     pub fn first(&self, field: &str) -> Option<&str> {
-        self.0.get(field).and_then(|sentences| sentences.first()).map(String::as_str)
+        self.fields().find(|(name, _)| *name == field).and_then(|(_, sentences)| sentences.first()).map(String::as_str)
     }
 
-    /// All sentences, in the order of the fields' names.
+    /// Each field that is wrong, with its sentences.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|(field, sentences)| (field.as_str(), sentences.as_slice()))
+    }
+
+    /// All sentences, in the order in which they were found.
     pub fn sentences(&self) -> impl Iterator<Item = &str> {
-        self.0.values().flatten().map(String::as_str)
+        self.fields().flat_map(|(_, sentences)| sentences).map(String::as_str)
     }
 
     /// Whether nothing is wrong.

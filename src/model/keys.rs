@@ -274,8 +274,12 @@ pub struct KeyList {
     pub keys: Vec<KeyFacts>,
     /// Whether there are revoked ones, shown or not.
     pub has_revoked: bool,
-    /// When the list was made: what the states are told by.
+    /// When the list was made: what the states are told by, and what new expiries are reckoned from.
     pub now: Timestamp,
+    /// The next showing of the form "Create API key": sent twice, it makes one key.
+    pub form_id: String,
+    /// The address of the server, for the command to try a new key with.
+    pub origin: String,
 }
 
 #[cfg(test)]

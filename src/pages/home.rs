@@ -21,7 +21,7 @@ pub fn HomePage() -> impl IntoView {
                 "Create a key, copy it once, call the API with it. See which keys you have, and revoke one the moment you no \
                  longer trust it."
             </p>
-            <Suspense>
+            <Transition>
                 {move || Suspend::new(async move {
                     if matches!(visitor.await, Ok(Some(_))) {
                         view! { <p class="hero-actions"><A href="/profile" attr:class="btn btn-primary">"Go to your keys"</A></p> }
@@ -36,7 +36,7 @@ pub fn HomePage() -> impl IntoView {
                             .into_any()
                     }
                 })}
-            </Suspense>
+            </Transition>
             <pre class="code" tabindex="0" role="region" aria-label="A call of the API"><code>{CALL}</code></pre>
         </div>
         <ul class="facts">

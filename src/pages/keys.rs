@@ -5,7 +5,6 @@ use leptos::form::FromFormData;
 use leptos::html;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
-use serde::{Deserialize, Serialize};
 
 use super::profile::Time;
 use crate::error::AppError;
@@ -18,30 +17,11 @@ use crate::ui::layout::Section;
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
-/// What the form "Create API key" starts from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyFormStart {
-    /// Which showing of the form this is: sent twice, it makes one key.
-    pub form_id: String,
-    /// What the expiries are reckoned from.
-    pub now: Timestamp,
-    /// The address of the server, for the command to try the key with.
-    pub origin: String,
-}
-
 /// The keys of whoever asks, with or without the revoked ones.
 #[server(prefix = "/fn", endpoint = "list_keys")]
 pub async fn list_keys(revoked: bool) -> Result<KeyList, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::keys::page(&state.db, &session.user.id, revoked, state.now()).await
-}
-
-/// A fresh form.
-#[server(prefix = "/fn", endpoint = "start_key_form")]
-pub async fn start_key_form() -> Result<KeyFormStart, AppError> {
-    let (state, _) = crate::server::auth::signed_in().await?;
-    let (now, origin) = (state.now(), state.config.origin());
-    Ok(KeyFormStart { form_id: crate::server::auth::secrets::make_id(now), now, origin })
+    crate::server::keys::page(&state, &session.user.id, revoked).await
 }
 
 /// Makes a key, and shows it this once.
@@ -59,24 +39,40 @@ pub async fn revoke_key(id: String) -> Result<(), AppError> {
     crate::server::keys::revoke_own(&state, &session.user.id, &id).await
 }
 
+/// What the section remembers.
+#[derive(Clone, Copy)]
+struct Memory {
+    /// Whether the form is open.
+    creating: RwSignal<bool>,
+    /// The key that was just made, as long as it is shown: the only place that holds it.
+    new_key: RwSignal<Option<NewKey>>,
+    /// The id of the key that the question is about.
+    revoking: RwSignal<Option<String>>,
+    revoked_shown: RwSignal<bool>,
+    create: ServerAction<CreateKey>,
+    revoke: ServerAction<RevokeKey>,
+}
+
 /// The section.
 #[component]
 pub fn KeySection() -> impl IntoView {
     let query = use_query_map();
     let asked = move |name: &str| query.with_untracked(|query| query.get(name));
-    let creating = RwSignal::new(asked("create").is_some());
-    let revoking = RwSignal::new(asked("revoke"));
-    let revoked_shown = RwSignal::new(asked("revoked").is_some());
-    let new_key = RwSignal::new(None::<NewKey>);
-    let create = ServerAction::<CreateKey>::new();
-    let revoke = ServerAction::<RevokeKey>::new();
-    let made = RwSignal::new(0);
+    let memory = Memory {
+        creating: RwSignal::new(asked("create").is_some()),
+        new_key: RwSignal::new(None),
+        revoking: RwSignal::new(asked("revoke")),
+        revoked_shown: RwSignal::new(asked("revoked").is_some()),
+        create: ServerAction::new(),
+        revoke: ServerAction::new(),
+    };
+    let Memory { creating, new_key, revoking, revoked_shown, create, revoke } = memory;
+    let seen = RwSignal::new(0);
+    // Read anew after a key was revoked, and after a new one was seen: not before, for the dialog stands in the list.
     let keys = Resource::new(
-        move || (revoked_shown.get(), revoke.version().get(), made.get()),
+        move || (revoked_shown.get(), revoke.version().get(), seen.get()),
         |(revoked, ..)| list_keys(revoked),
     );
-    let start = Resource::new(move || made.get(), |_| start_key_form());
-
     // The key leaves the action for the dialog, and the dialog for nothing.
     Effect::new(move |_| {
         if let Some(Ok(new)) = create.value().get() {
@@ -91,57 +87,38 @@ pub fn KeySection() -> impl IntoView {
         }
     });
     let done = move || matches!(revoke.value().get(), Some(Ok(()))).then(|| "The key is revoked.".to_owned());
-    let close_new = Callback::new(move |()| {
+    let on_seen = Callback::new(move |()| {
         new_key.set(None);
-        made.update(|n| *n += 1);
+        seen.update(|n| *n += 1);
     });
-    let open_create = Callback::new(move |()| {
+    let on_open = Callback::new(move |()| {
         create.clear();
         creating.set(true);
     });
+    let opener = move || {
+        let class = "btn btn-primary";
+        view! { <Opener path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> }
+    };
     view! {
-        <Section
-            id="keys-heading"
-            title="API keys"
-            action=move || {
-                view! { <Opener path="/profile" name="create" label="Create key" class="btn btn-primary" on_open=open_create/> }
-            }
-        >
+        <Section id="keys-heading" title="API keys" action=opener>
             <p class="quiet">"A key lets a program call the API in your name. Treat it like a password."</p>
             <Done text=Signal::derive(done)/>
             <Transition>
                 {move || Suspend::new(async move {
                     match keys.await {
-                        Ok(list) => view! { <KeyListView list revoked_shown revoking revoke/> }.into_any(),
+                        Ok(list) => view! { <KeyListView list memory on_seen/> }.into_any(),
                         Err(error) => view! { <LoadProblem what="Your keys" error/> }.into_any(),
                     }
                 })}
             </Transition>
         </Section>
-        <Transition>
-            {move || Suspend::new(async move {
-                start.await.ok().map(|start| {
-                    let origin = start.origin.clone();
-                    view! {
-                        <Show when=move || creating.get()>
-                            <CreateDialog start=start.clone() create creating/>
-                        </Show>
-                        {move || new_key.get().map(|new| view! { <NewKeyDialog new origin=origin.clone() on_close=close_new/> })}
-                    }
-                })
-            })}
-        </Transition>
     }
 }
 
 #[component]
-fn KeyListView(
-    list: KeyList,
-    revoked_shown: RwSignal<bool>,
-    revoking: RwSignal<Option<String>>,
-    revoke: ServerAction<RevokeKey>,
-) -> impl IntoView {
-    let KeyList { keys, has_revoked, now } = list;
+fn KeyListView(list: KeyList, memory: Memory, on_seen: Callback<()>) -> impl IntoView {
+    let KeyList { keys, has_revoked, now, form_id, origin } = list;
+    let Memory { creating, new_key, revoking, revoked_shown, create, revoke } = memory;
     let toggle = has_revoked.then(|| {
         let shown = revoked_shown.get_untracked();
         let (label, name) = if shown { ("Hide revoked", "all") } else { ("Show revoked", "revoked") };
@@ -158,15 +135,20 @@ fn KeyListView(
             view! { <p class="empty">"You have no keys yet. Create one to call the API from a program."</p> }.into_any()
         }
     };
-    let dialog = move || {
+    let revoke_dialog = move || {
         let wanted = revoking.get()?;
         let key = all.with_value(|keys| keys.iter().find(|key| key.id.as_str() == wanted).cloned())?;
         key.revoked_at.is_none().then(|| view! { <RevokeDialog key_facts=key revoking revoke/> })
     };
+    let create_dialog =
+        move || creating.get().then(|| view! { <CreateDialog now form_id=form_id.clone() create creating/> });
+    let new_dialog = move || new_key.get().map(|new| view! { <NewKeyDialog new origin=origin.clone() on_seen/> });
     view! {
         {table}
         {toggle}
-        {dialog}
+        {revoke_dialog}
+        {create_dialog}
+        {new_dialog}
     }
 }
 
@@ -215,7 +197,12 @@ fn StatusBadge(status: Status) -> impl IntoView {
 }
 
 #[component]
-fn CreateDialog(start: KeyFormStart, create: ServerAction<CreateKey>, creating: RwSignal<bool>) -> impl IntoView {
+fn CreateDialog(
+    now: Timestamp,
+    form_id: String,
+    create: ServerAction<CreateKey>,
+    creating: RwSignal<bool>,
+) -> impl IntoView {
     let problems = Problems::of(create);
     let close = Callback::new(move |()| creating.set(false));
     let send = move |event: SubmitEvent| {
@@ -228,7 +215,7 @@ fn CreateDialog(start: KeyFormStart, create: ServerAction<CreateKey>, creating: 
     view! {
         <Dialog id="create-key" title="Create API key" on_dismiss=close>
             <form method="post" action="/profile/keys" class="form" id="create-key-form" on:submit=send>
-                <input type="hidden" name="form_id" value=start.form_id.clone()/>
+                <input type="hidden" name="form_id" value=form_id/>
                 <FormProblem problems/>
                 <Field
                     id="key-name"
@@ -239,7 +226,7 @@ fn CreateDialog(start: KeyFormStart, create: ServerAction<CreateKey>, creating: 
                     hint="What the key is for, such as: nightly report."
                     error=problems.at("name")
                 />
-                <ExpiryFields now=start.now problems/>
+                <ExpiryFields now problems/>
                 <Choice
                     id="key-access"
                     name="access"
@@ -305,12 +292,12 @@ fn ExpiryFields(now: Timestamp, problems: Problems) -> impl IntoView {
 }
 
 #[component]
-fn NewKeyDialog(new: NewKey, origin: String, on_close: Callback<()>) -> impl IntoView {
+fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl IntoView {
     let copied = RwSignal::new(false);
     let asking = RwSignal::new(false);
     let told = RwSignal::new(None::<String>);
     let input = NodeRef::<html::Input>::new();
-    let leave = Callback::new(move |()| if copied.get_untracked() { on_close.run(()) } else { asking.set(true) });
+    let leave = Callback::new(move |()| if copied.get_untracked() { on_seen.run(()) } else { asking.set(true) });
     Effect::new(move |_| {
         let warning = window_event_listener(beforeunload, move |event| {
             if !copied.get_untracked() {
@@ -319,6 +306,10 @@ fn NewKeyDialog(new: NewKey, origin: String, on_close: Callback<()>) -> impl Int
         });
         on_cleanup(move || warning.remove());
     });
+    let keep = move |_| {
+        asking.set(false);
+        browser::give_focus(None, "copy-key");
+    };
     let key = StoredValue::new(new.key.clone());
     let copy = move |_| {
         leptos::task::spawn_local(async move {
@@ -332,7 +323,7 @@ fn NewKeyDialog(new: NewKey, origin: String, on_close: Callback<()>) -> impl Int
         });
     };
     view! {
-        <Dialog id="new-key" title="Your new API key" on_dismiss=leave>
+        <Dialog id="new-key" title="Your new API key" return_to="open-create-key" on_dismiss=leave>
             <p>
                 "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
                 " now and keep it in a safe place. It will not be shown again."
@@ -351,7 +342,7 @@ fn NewKeyDialog(new: NewKey, origin: String, on_close: Callback<()>) -> impl Int
                         on:copy=move |_| copied.set(true)
                     />
                 </div>
-                <button class="btn" autofocus=true on:click=copy>"Copy"</button>
+                <button class="btn" id="copy-key" autofocus=true on:click=copy>"Copy"</button>
             </div>
             <Done text=told/>
             <p>"Try it:"</p>
@@ -360,13 +351,13 @@ fn NewKeyDialog(new: NewKey, origin: String, on_close: Callback<()>) -> impl Int
                 <div role="alert" class="notice">
                     <p>"You have not copied the key yet. Once this is closed, nobody can show it to you again."</p>
                     <div class="dialog-foot">
-                        <button class="btn" on:click=move |_| asking.set(false)>"Keep it open"</button>
-                        <button class="btn btn-error" on:click=move |_| on_close.run(())>"Close without copying"</button>
+                        <button class="btn" on:click=keep>"Keep it open"</button>
+                        <button class="btn btn-error" on:click=move |_| on_seen.run(())>"Close without copying"</button>
                     </div>
                 </div>
             </Show>
             <div class="dialog-foot">
-                <button class="btn btn-primary" on:click=move |_| on_close.run(())>"Done"</button>
+                <button class="btn btn-primary" on:click=move |_| on_seen.run(())>"Done"</button>
             </div>
         </Dialog>
     }

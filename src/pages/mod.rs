@@ -21,7 +21,7 @@ fn SignedInOnly(page: fn(User) -> AnyView) -> impl IntoView {
     let path = use_location().pathname.get_untracked();
     let visitor = Resource::new(|| (), |()| sign_in::whoami());
     view! {
-        <Suspense>
+        <Transition>
             {move || {
                 let path = path.clone();
                 Suspend::new(async move {
@@ -34,6 +34,6 @@ fn SignedInOnly(page: fn(User) -> AnyView) -> impl IntoView {
                     }
                 })
             }}
-        </Suspense>
+        </Transition>
     }
 }

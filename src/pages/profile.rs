@@ -8,6 +8,7 @@ use super::keys::KeySection;
 use crate::error::AppError;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, SessionFacts, User};
+use crate::ui::browser;
 use crate::ui::field::Field;
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
@@ -75,7 +76,7 @@ fn NameSection(user: User) -> impl IntoView {
     let problems = Problems::of(action);
     let saved = move || matches!(action.value().get(), Some(Ok(()))).then(|| "Saved.".to_owned());
     view! {
-        <Section id="name-heading" title="Name">
+        <Section id="account-heading" title="Account">
             <ActionForm action attr:class="form">
                 <FormProblem problems/>
                 <Field
@@ -104,39 +105,34 @@ fn PasswordSection() -> impl IntoView {
     let problems = Problems::of(action);
     let done = "Your password is changed, and your other sessions are signed out.";
     let changed = move || matches!(action.value().get(), Some(Ok(()))).then(|| done.to_owned());
-    let fields = move || {
-        view! {
-            <Field
-                id="current-password"
-                name="current"
-                label="Current password"
-                kind="password"
-                autocomplete="current-password"
-                length=(1, PASSWORD_MAX)
-                error=problems.at("current")
-            />
-            <Field
-                id="new-password"
-                name="new"
-                label="New password"
-                kind="password"
-                autocomplete="new-password"
-                length=(PASSWORD_MIN, PASSWORD_MAX)
-                hint="At least 8 characters."
-                error=problems.at("new")
-            />
+    Effect::new(move |_| {
+        if changed().is_some() {
+            browser::reset_form("password-form");
         }
-    };
-    // The fields are made anew after each success, so that no password stays in the page.
-    let succeeded = Memo::new(move |_| action.value().with(|value| matches!(value, Some(Ok(())))));
+    });
     view! {
         <Section id="password-heading" title="Change password">
-            <ActionForm action attr:class="form">
+            <ActionForm action attr:class="form" attr:id="password-form">
                 <FormProblem problems/>
-                {move || {
-                    succeeded.track();
-                    fields()
-                }}
+                <Field
+                    id="current-password"
+                    name="current"
+                    label="Current password"
+                    kind="password"
+                    autocomplete="current-password"
+                    length=(1, PASSWORD_MAX)
+                    error=problems.at("current")
+                />
+                <Field
+                    id="new-password"
+                    name="new"
+                    label="New password"
+                    kind="password"
+                    autocomplete="new-password"
+                    length=(PASSWORD_MIN, PASSWORD_MAX)
+                    hint="At least 8 characters."
+                    error=problems.at("new")
+                />
                 <div class="form-foot">
                     <button class="btn" disabled=move || action.pending().get()>"Change password"</button>
                     <Done text=Signal::derive(changed)/>

@@ -153,14 +153,15 @@ pub async fn list(db: &Db, user: &UserId, revoked: bool, now: Timestamp) -> Resu
     Ok(keys)
 }
 
-/// A user's keys as the page shows them.
+/// A user's keys as the page shows them, and what the form for the next one starts from.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn page(db: &Db, user: &UserId, revoked: bool, now: Timestamp) -> Result<KeyList, AppError> {
+pub async fn page(state: &AppState, user: &UserId, revoked: bool) -> Result<KeyList, AppError> {
+    let (db, now) = (&state.db, state.now());
     let keys = list(db, user, revoked, now).await?;
     let has_revoked = keys.iter().any(|key| key.revoked_at.is_some()) || (!revoked && has_revoked(db, user).await?);
-    Ok(KeyList { keys, has_revoked, now })
+    Ok(KeyList { keys, has_revoked, now, form_id: secrets::make_id(now), origin: state.config.origin() })
 }
 
 async fn has_revoked(db: &Db, user: &UserId) -> Result<bool, AppError> {

@@ -2,7 +2,7 @@
 
 use leptos::prelude::{document, window};
 use web_sys::wasm_bindgen::JsCast;
-use web_sys::{HtmlDialogElement, HtmlElement, HtmlInputElement};
+use web_sys::{HtmlDialogElement, HtmlElement, HtmlFormElement, HtmlInputElement};
 
 /// Opens a dialog over the page, also one that the server rendered open for browsers without JavaScript.
 pub fn show_modal(dialog: &HtmlDialogElement) {
@@ -14,16 +14,17 @@ pub fn show_modal(dialog: &HtmlDialogElement) {
     let _ = dialog.show_modal();
 }
 
-/// The element that has the focus.
+/// The element that has the focus, if any but the page itself.
 #[must_use]
 pub fn focused() -> Option<HtmlElement> {
-    document().active_element().and_then(|element| element.dyn_into().ok())
+    let element = document().active_element().filter(|element| element.tag_name() != "BODY");
+    element.and_then(|element| element.dyn_into().ok())
 }
 
-/// Gives the focus back to an element; to the page's content where the element is gone.
-pub fn give_focus(element: Option<HtmlElement>) {
-    let content = || document().get_element_by_id("content").and_then(|element| element.dyn_into().ok());
-    if let Some(element) = element.filter(|element| element.is_connected()).or_else(content) {
+/// Gives the focus back to an element; to the one with the id where that is gone.
+pub fn give_focus(element: Option<HtmlElement>, otherwise: &str) {
+    let other = || document().get_element_by_id(otherwise).and_then(|element| element.dyn_into().ok());
+    if let Some(element) = element.filter(|element| element.is_connected()).or_else(other) {
         let _ = element.focus();
     }
 }
@@ -33,6 +34,14 @@ pub fn focus_invalid() {
     let invalid = document().query_selector("[aria-invalid='true']").ok().flatten();
     if let Some(element) = invalid.and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
         let _ = element.focus();
+    }
+}
+
+/// Empties the fields of a form.
+pub fn reset_form(id: &str) {
+    let form = document().get_element_by_id(id).and_then(|element| element.dyn_into::<HtmlFormElement>().ok());
+    if let Some(form) = form {
+        form.reset();
     }
 }
 

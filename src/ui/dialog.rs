@@ -15,6 +15,9 @@ pub fn Dialog(
     /// Whether it interrupts with something that cannot be undone.
     #[prop(optional)]
     alert: bool,
+    /// The id of what gets the focus afterwards, where what had it before is gone.
+    #[prop(default = "content")]
+    return_to: &'static str,
     on_dismiss: Callback<()>,
     children: Children,
 ) -> impl IntoView {
@@ -23,18 +26,20 @@ pub fn Dialog(
         if let Some(dialog) = node.get() {
             let opener = StoredValue::new_local(browser::focused());
             browser::show_modal(&dialog);
+            // On the window: the focus may be nowhere, where what had it is gone from the dialog.
+            let escape = window_event_listener(leptos::ev::keydown, move |event| {
+                if event.key() == "Escape" {
+                    event.prevent_default();
+                    on_dismiss.run(());
+                }
+            });
             on_cleanup(move || {
+                escape.remove();
                 let opener = opener.try_get_value().flatten();
-                request_animation_frame(move || browser::give_focus(opener));
+                request_animation_frame(move || browser::give_focus(opener, return_to));
             });
         }
     });
-    let on_key = move |event: leptos::ev::KeyboardEvent| {
-        if event.key() == "Escape" {
-            event.prevent_default();
-            on_dismiss.run(());
-        }
-    };
     view! {
         <dialog
             node_ref=node
@@ -42,7 +47,6 @@ pub fn Dialog(
             open=true
             role=alert.then_some("alertdialog")
             aria-labelledby=id
-            on:keydown=on_key
             on:cancel=move |event: leptos::web_sys::Event| {
                 event.prevent_default();
                 on_dismiss.run(());
@@ -62,6 +66,7 @@ pub fn Opener(
     #[prop(optional, into)] value: String,
     label: &'static str,
     #[prop(default = "btn")] class: &'static str,
+    #[prop(optional)] id: Option<&'static str>,
     /// The id of what the button acts on, such as a row's name.
     #[prop(optional, into)]
     describes: Option<String>,
@@ -74,7 +79,7 @@ pub fn Opener(
     view! {
         <form method="get" action=path on:submit=open>
             <input type="hidden" name=name value=value/>
-            <button class=class aria-describedby=describes>
+            <button class=class id=id aria-describedby=describes>
                 {label}
             </button>
         </form>

@@ -7,7 +7,8 @@ use leptos_router::components::A;
 #[component]
 pub fn Frame(#[prop(into)] nav: ViewFn, children: Children) -> impl IntoView {
     view! {
-        <a href="#content" class="skip-link">"Skip to content"</a>
+        // External to the router, which would move the view but not the focus.
+        <a href="#content" rel="external" class="skip-link">"Skip to content"</a>
         <div class="frame">
             <header class="frame-nav">{nav.run()}</header>
             <main id="content" class="frame-content" tabindex="-1">{children()}</main>

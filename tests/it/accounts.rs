@@ -54,6 +54,7 @@ both! {
             ("password", "first that are tried"), ("12345678", "first that are tried"), ("qwertyuiop", "first that are tried"),
             ("ada.lovelace", "first that are tried"), ("keyfob12", "first that are tried"),
         ] {
+            println!("{password}");
             let sentence = sign_up(&app.browser(), "ada.lovelace@example.com", password).await.failed_at("password");
             assert!(sentence.contains(says), "{password}: {sentence}");
         }
@@ -220,7 +221,7 @@ both! {
     }
 
     async fn another_site_can_do_nothing_with_an_account(app: &TestApp) {
-        let foreign = app.signed_in("ada").await.from_another_site();
+        let foreign = app.signed_in("ada").await.on_another_site();
         let fields = [("email", "ada@example.com"), ("password", PASSWORD), ("name", "x"), ("current", PASSWORD), ("new", "x"),
             ("id", "x")];
         for function in ["sign_up", "sign_in", "sign_out", "save_name", "change_password", "end_session", "end_other_sessions",

@@ -56,7 +56,7 @@ both! {
         app.sql(&format!("UPDATE keys SET expires_at = 1 WHERE id = '{}'", expired.facts.id)).await;
         let (disabled, gone) = (app.with_key("carl").await, app.signed_in("carl").await);
         app.disable("carl").await;
-        let foreign = app.signed_in("ada").await.from_another_site();
+        let foreign = app.signed_in("ada").await.on_another_site();
         for (who, client, status, code) in [
             ("nobody", app.anonymous(), 401, "credentials_missing"),
             ("junk", app.anonymous().with_key("junk"), 401, "key_malformed"),
@@ -355,7 +355,7 @@ both! {
 
     async fn a_key_may_change_things_from_any_site_but_lets_no_cookie_through(app: &TestApp) {
         let key = app.make_key("bob").await.key;
-        let foreign = app.signed_in("ada").await.from_another_site();
+        let foreign = app.signed_in("ada").await.on_another_site();
         app.anonymous().with_key(&key).with("sec-fetch-site", "cross-site").post(EMPLOYEES, body()).await.is(201);
         foreign.with_key("junk").post(EMPLOYEES, body()).await.refused(401, "key_malformed");
         foreign.with("x-api-key", "").post(EMPLOYEES, body()).await.refused(401, "key_malformed");

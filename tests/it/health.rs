@@ -7,7 +7,7 @@ use crate::support::{EMPLOYEES, FIGURES, PASSWORD};
 
 both! {
     async fn alive_and_ready_are_told_to_anybody(app: &TestApp) {
-        for client in [app.anonymous(), app.anonymous().with_key("junk"), app.browser().from_another_site()] {
+        for client in [app.anonymous(), app.anonymous().with_key("junk"), app.browser().on_another_site()] {
             for path in ["/healthz", "/healthz/", "/readyz", "/readyz/"] {
                 client.get(path).await.is(200);
                 client.bare(Method::HEAD, path).await.is(200);

@@ -8,13 +8,18 @@ use crate::support::{Answer, Client, EMPLOYEES, NOW, ONE_DAY};
 
 /// A fresh showing of the form.
 pub async fn form_id(client: &Client) -> String {
-    client.call("start_key_form", &[]).await.is(200).json()["form_id"].as_str().unwrap().to_owned()
+    client.call("list_keys", &[("revoked", "false")]).await.is(200).json()["form_id"].as_str().unwrap().to_owned()
 }
 
 /// Sends the form with some fields other than the usual.
 async fn create(client: &Client, form: &str, changed: &[(&str, &str)]) -> Answer {
-    let mut fields = vec![("form[form_id]", form), ("form[name]", "ci"), ("form[expires]", "90"), ("form[date]", ""),
-        ("form[access]", "full")];
+    let mut fields = vec![
+        ("form[form_id]", form),
+        ("form[name]", "ci"),
+        ("form[expires]", "90"),
+        ("form[date]", ""),
+        ("form[access]", "full"),
+    ];
     for (name, value) in changed {
         fields.retain(|(usual, _)| usual != name);
         fields.push((name, value));
@@ -52,7 +57,7 @@ both! {
             (app.signed_in("ada").await.with_key(&key.key), 403, json!("SessionRequired")),
             (app.signed_in("ada").await.with("x-api-key", "junk"), 403, json!("SessionRequired")),
         ] {
-            for function in ["list_keys", "start_key_form", "create_key", "revoke_key"] {
+            for function in ["list_keys", "create_key", "revoke_key"] {
                 let fields = [("revoked", "true"), ("id", key.facts.id.as_str()), ("form[name]", "x")];
                 assert_eq!(client.call(function, &fields).await.failed(status), error, "{function}");
             }
@@ -94,7 +99,7 @@ both! {
             assert!(!seen.body.contains(secret) && !seen.body.contains(&digest), "{page}");
         }
         assert!(ada.get("/profile").await.body.contains(&made["key"].as_str().unwrap()[..11]));
-        for function in ["list_keys", "start_key_form", "whoami", "list_sessions"] {
+        for function in ["list_keys", "whoami", "list_sessions"] {
             let seen = ada.call(function, &[("revoked", "true")]).await.is(200);
             assert!(!seen.body.contains(secret) && !seen.body.contains(&digest), "{function}");
         }
@@ -289,7 +294,7 @@ both! {
         let made = app.make_key("ada").await;
         let ada = app.signed_in("ada").await;
         let form = form_id(&ada).await;
-        let foreign = ada.from_another_site();
+        let foreign = ada.on_another_site();
         assert_eq!(create(&foreign, &form, &[]).await.status, 403);
         assert_eq!(foreign.call("revoke_key", &[("id", made.facts.id.as_str())]).await.status, 403);
         assert_eq!(foreign.form("/profile/keys", &[("form_id", &form), ("name", "x")]).await.status, 403);

@@ -9,8 +9,7 @@ use crate::keys::form_id;
 use crate::support::{Answer, Client, EMPLOYEES, NOW, request};
 
 async fn send(client: &Client, form: &str, changed: &[(&str, &str)]) -> Answer {
-    let mut fields =
-        vec![("form_id", form), ("name", "ci"), ("expires", "90"), ("date", ""), ("access", "full")];
+    let mut fields = vec![("form_id", form), ("name", "ci"), ("expires", "90"), ("date", ""), ("access", "full")];
     for (name, value) in changed {
         fields.retain(|(usual, _)| usual != name);
         fields.push((name, value));
@@ -33,7 +32,7 @@ both! {
         let program = app.with_key("ada").await;
         let refused = send(&program, &form, &[]).await.is(403);
         assert_eq!(key_in(&refused.body), None);
-        assert_eq!(send(&app.signed_in("ada").await.from_another_site(), &form, &[]).await.status, 403);
+        assert_eq!(send(&app.signed_in("ada").await.on_another_site(), &form, &[]).await.status, 403);
         assert_eq!(app.texts("SELECT name FROM keys").await, ["nightly report"]);
     }
 

@@ -1,15 +1,21 @@
 //! The integration tests: one program, one module for each feature. Whatever asks the database runs twice, on SQLite and
 //! on PostgreSQL: `cargo test --test it sqlite` is the half that needs no server.
-#![allow(clippy::unwrap_used, clippy::too_many_lines, missing_docs, reason = "tests: a panic is how they fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::unchecked_time_subtraction,
+    missing_docs,
+    reason = "tests: a panic is how they fail"
+)]
 
 #[macro_use]
 mod support;
 
 mod accounts;
-//mod architecture;
-//mod cli;
+mod architecture;
+mod cli;
 mod credentials;
-//mod database;
+mod database;
 mod employees;
 mod employees_input;
 mod health;

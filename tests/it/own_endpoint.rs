@@ -9,7 +9,7 @@ async fn hello(caller: Caller) -> Json<String> {
     Json(format!("Hello, {}", caller.user().label()))
 }
 
-/// Hand it to `keyfob::server::router`, or merge it in `src/cli.rs` where the server is started.
+/// Give it to `serve` in `src/cli.rs`, in place of the empty router there.
 fn own_routes() -> Router<AppState> {
     Router::new().route("/api/hello", any(hello))
 }
@@ -26,7 +26,7 @@ both! {
         app.anonymous().get("/api/hello").await.refused(401, "credentials_missing");
         app.anonymous().with_key("junk").get("/api/hello").await.refused(401, "key_malformed");
         app.signed_in("ada").await.with("x-api-key", "junk").get("/api/hello").await.refused(401, "key_malformed");
-        let foreign = app.signed_in("ada").await.from_another_site();
+        let foreign = app.signed_in("ada").await.on_another_site();
         foreign.bare(Method::POST, "/api/hello").await.refused(403, "cross_origin");
         let reader = app.with_read_only_key("ada").await;
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {

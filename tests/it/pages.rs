@@ -192,7 +192,7 @@ both! {
             std::fs::write(folder.path().join(name), "/* one */").unwrap();
         }
         std::fs::write(folder.path().join("pkg/keyfob.css.br"), "packed").unwrap();
-        let site = || app.configured(|config| config.site_root = folder.path().to_owned());
+        let site = || app.configured(|config| folder.path().clone_into(&mut config.site_root));
         let (first, old) = (site(), site().state.site.version);
         let style = format!("{old}/pkg/keyfob.css");
         assert!(first.browser().open("/").await.body.contains(&format!("href=\"{style}\"")));

@@ -53,7 +53,7 @@ both! {
         let secret = answer.header("set-cookie").split(['=', ';']).nth(1).unwrap();
         assert!(secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit()), "{secret}");
         let digest = Sha256::digest(secret).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        assert_eq!(app.texts("SELECT digest FROM sessions").await, [digest.clone()]);
+        assert_eq!(app.texts("SELECT digest FROM sessions").await, std::slice::from_ref(&digest));
         for stolen in [digest, app.texts("SELECT id FROM sessions").await.remove(0)] {
             let thief = app.browser().with("cookie", &format!("session={stolen}"));
             thief.get(EMPLOYEES).await.refused(401, "credentials_missing");

@@ -21,7 +21,7 @@ use keyfob::server::{employees, keys, users};
 use secrecy::ExposeSecret;
 
 pub use client::{Answer, Client, request};
-pub use databases::{Database, Kind, open_scratch};
+pub use databases::{Database, Kind, execute, open_scratch, texts};
 
 /// Where the employees are.
 pub const EMPLOYEES: &str = "/pegasus/employees/api/employees/";
@@ -32,7 +32,7 @@ pub const PASSWORD: &str = "four words for tests";
 /// The time at which every test begins: 15 Jan 2027, 08:00 UTC.
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// One day.
-pub const ONE_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const ONE_DAY: Duration = Duration::from_hours(24);
 
 /// Makes two tests of each function: `sqlite::…` and `postgres::…`.
 #[macro_export]

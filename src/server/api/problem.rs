@@ -1,5 +1,6 @@
 //! RFC 9457 problem details: how the JSON API says what went wrong.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::Json;
@@ -10,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::error::AppError;
-use crate::model::fields::FieldErrors;
 use crate::server::RequestId;
 use crate::server::state::AppState;
 
@@ -26,7 +26,7 @@ struct Problem<'a> {
     code: &'a str,
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<&'a FieldErrors>,
+    errors: Option<BTreeMap<&'a str, &'a [String]>>,
 }
 
 impl IntoResponse for AppError {
@@ -78,7 +78,7 @@ fn body(state: &AppState, id: &RequestId, error: &AppError) -> Response {
         detail: error.detail(),
         code: code.code,
         request_id: &id.0,
-        errors: error.fields(),
+        errors: error.fields().map(|errors| errors.fields().collect()),
     };
     let mut response = (status, Json(problem)).into_response();
     let headers = response.headers_mut();

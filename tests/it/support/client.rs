@@ -46,7 +46,7 @@ impl Client {
     }
 
     /// The same browser, told by a page of another site to send the request.
-    pub fn from_another_site(&self) -> Self {
+    pub fn on_another_site(&self) -> Self {
         let client = self.without("sec-fetch-site").without("origin");
         client.with("sec-fetch-site", "cross-site").with("origin", "https://evil.example")
     }

@@ -1,0 +1,224 @@
+//! The rules of the house, as far as grep can check them.
+
+use std::path::Path;
+
+use regex::Regex;
+
+/// The sources: path below `src/`, and text without tests and comments.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.push((name, without_tests_and_comments(&std::fs::read_to_string(path).unwrap())));
+            }
+        }
+    }
+    assert!(files.len() > 30, "{}", files.len());
+    files
+}
+
+fn without_tests_and_comments(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let line = |line: &str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
+    code.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of the files that match, but for those that `allowed` lets pass; as `path:line: text`.
+fn lines(pattern: &str, allowed: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let pattern = Regex::new(pattern).unwrap();
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| pattern.is_match(line) && !allowed(&path, line)) {
+            found.push(format!("src/{path}:{}: {}", n + 1, line.trim()));
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn none(found: &[String]) {
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn under(path: &str, room: &str) -> bool {
+    path == format!("{room}.rs") || path.starts_with(&format!("{room}/"))
+}
+
+/// The server functions: path, signature and the lines of the body.
+fn server_functions() -> Vec<(String, String, Vec<String>)> {
+    let start = Regex::new(r"(?s)#\[server\(([^)]*)\)\]\s*pub async fn (\w+)\(.*?\{\n(.*?)\n\}").unwrap();
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let whole = std::fs::read_to_string(root.join(&path)).unwrap();
+        let functions: Vec<_> = start.captures_iter(&whole).collect();
+        assert_eq!(functions.len(), text.matches("#[server").count(), "src/{path}: a server function that is not seen");
+        for function in functions {
+            let body = function[3].lines().map(|line| line.trim().to_owned()).collect();
+            found.push((format!("src/{path}: {}", &function[2]), function[1].to_owned(), body));
+        }
+    }
+    assert!(found.len() >= 15, "{}", found.len());
+    found
+}
+
+#[test]
+fn arrows_point_one_way() {
+    // Each room and what it may not name. A server function's body may name the server: rule 4 sees to it.
+    for (room, forbidden) in [
+        ("model", "server|app|pages|ui"),
+        ("ui", "server|app|pages"),
+        ("pages", "app"),
+        ("app", "server"),
+        ("server", "cli"),
+        ("error", "app|pages|ui"),
+    ] {
+        let pattern = format!(r"\b(crate|keyfob)::\{{?({forbidden})\b");
+        none(&lines(&pattern, |path, line| {
+            !under(path, room) || (room == "error" && line.contains("crate::server::set_status_of_failure"))
+        }));
+    }
+    let relative = r"^\s*(pub )?use super::super::";
+    none(&lines(relative, |path, _| !under(path, "pages") && !under(path, "ui")));
+}
+
+#[test]
+fn nothing_in_the_server_but_its_router_names_pages_or_ui() {
+    none(&lines(r"\b(pages|ui)::|crate::app\b", |path, _| !under(path, "server") || path == "server/mod.rs"));
+}
+
+#[test]
+fn pages_name_the_server_only_in_the_bodies_of_server_functions() {
+    let named = lines(r"\bserver::", |path, line| !under(path, "pages") || line.contains("leptos::server"));
+    let bodies: Vec<_> = server_functions().into_iter().flat_map(|(.., body)| body).collect();
+    for line in &named {
+        let text = line.split_once(": ").map(|(_, text)| text).unwrap();
+        assert!(bodies.iter().any(|body| body == text), "{line}");
+    }
+    assert!(!named.is_empty());
+}
+
+#[test]
+fn sql_is_written_in_the_server_only() {
+    none(&lines(r"\bsqlx::|\bsqlx\(", |path, line| {
+        under(path, "server") || (under(path, "model") && line.contains("cfg_attr(feature = \"ssr\""))
+    }));
+    none(&lines(r#""(SELECT|INSERT INTO|UPDATE|DELETE FROM) "#, |path, _| under(path, "server")));
+}
+
+#[test]
+fn no_query_is_put_together_by_format() {
+    none(&lines(r#"format!\(\s*"(SELECT|INSERT|UPDATE|DELETE)|SELECT \*"#, |_, _| false));
+}
+
+#[test]
+fn the_browser_is_reached_from_one_file_only() {
+    none(&lines(r"\bweb_sys\b", |path, line| {
+        path == "ui/browser.rs" || (path == "ui/dialog.rs" && line.contains("leptos::web_sys::Event"))
+    }));
+}
+
+#[test]
+fn which_side_it_is_is_asked_in_three_places_only() {
+    none(&lines(r"cfg(_attr)?\(.*feature|cfg!\(", |path, line| {
+        path == "lib.rs" || path == "error.rs" || (under(path, "model") && line.contains("cfg_attr(feature = \"ssr\""))
+    }));
+}
+
+#[test]
+fn a_server_function_begins_with_who_may_call_it() {
+    let guard = Regex::new(r"^let \(.*\) = crate::server::auth::\w+\(\)\.await\?;$").unwrap();
+    for (name, _, body) in server_functions() {
+        let first = &body[0];
+        let public = first.starts_with("// public: ") && first.len() > "// public: ".len() + 10;
+        assert!(guard.is_match(first) || public, "{name}: {first}");
+    }
+}
+
+#[test]
+fn a_server_function_has_at_most_five_lines() {
+    for (name, _, body) in server_functions() {
+        let lines = body.iter().filter(|line| !line.starts_with("//")).count();
+        assert!(lines <= 5, "{name}: {lines}");
+    }
+}
+
+#[test]
+fn no_server_function_is_called_by_get_and_each_has_its_name_in_its_path() {
+    for (name, attributes, _) in server_functions() {
+        let function = name.rsplit(' ').next().unwrap();
+        assert_eq!(attributes, format!("prefix = \"/fn\", endpoint = \"{function}\""), "{name}");
+    }
+    none(&lines(r"GetUrl|, input = ", |path, _| !under(path, "pages")));
+}
+
+#[test]
+fn a_secret_is_neither_written_out_nor_printed() {
+    // A type that holds a key is no `Serialize`; the one exception is the new key.
+    let whole = Regex::new(r"(?s)#\[derive\(([^)]*)\)\](?:\s*#\[[^\]]*\])*\s*pub struct (\w+)\s*\{(.*?)\n\}").unwrap();
+    let secret = Regex::new(r"SecretString|\b(key|secret|password|token): String").unwrap();
+    for (path, text) in sources() {
+        for found in whole.captures_iter(&text) {
+            let (derives, name, fields) = (&found[1], &found[2], &found[3]);
+            if secret.is_match(fields) && name != "NewKey" {
+                assert!(!derives.contains("Serialize"), "src/{path}: {name}");
+            }
+            if name == "NewKey" {
+                assert!(!derives.contains("Debug"), "src/{path}: {name}");
+            }
+        }
+    }
+    none(&lines("expose_secret", |path, _| {
+        [
+            "server/auth/secrets.rs",
+            "server/auth/password.rs",
+            "server/auth/sessions.rs",
+            "server/keys.rs",
+            "cli/seed.rs",
+        ]
+        .contains(&path)
+    }));
+}
+
+#[test]
+fn time_and_randomness_come_from_one_place_each() {
+    none(&lines(r"SystemTime|Instant::now|OffsetDateTime::now", |path, _| path == "server/state.rs"));
+    none(&lines(r"\brand::|SysRng|Uuid::new|getrandom", |path, _| path == "server/auth/secrets.rs"));
+}
+
+#[test]
+fn what_belongs_to_someone_is_asked_for_with_its_owner() {
+    let statement = Regex::new(r#"(?s)"((?:SELECT|UPDATE|DELETE) (?:[^"\\]|\\.)*)""#).unwrap();
+    let continued = Regex::new(r"\\\n\s*").unwrap();
+    let owned = Regex::new(r"\b(FROM|UPDATE|JOIN) (keys|sessions|employees)\b").unwrap();
+    let mut seen = 0;
+    for (path, text) in sources() {
+        for found in statement.captures_iter(&text) {
+            let sql = continued.replace_all(&found[1], "").into_owned();
+            if !owned.is_match(&sql) {
+                continue;
+            }
+            seen += 1;
+            // By a digest the owner is found; the operator's command line finds keys of anybody; a session just found is
+            // the caller's own.
+            let excepted = ["digest = $1", "prefix = $1 OR id = $1", "SET seen_at = $2 WHERE id = $1"];
+            let fits = sql.contains("user_id = $") || excepted.iter().any(|text| sql.contains(text));
+            assert!(fits, "src/{path}: {sql}");
+        }
+    }
+    assert!(seen >= 12, "{seen}");
+}
+
+#[test]
+fn nothing_unwraps_outside_main_and_tests() {
+    none(&lines(r"\.unwrap\(\)|\btodo!|\bunimplemented!|\bdbg!", |_, _| false));
+    let expects = lines(r"\.expect\(", |_, _| false);
+    assert!(expects.len() <= 1, "one proven constant, the randomness: {expects:#?}");
+}

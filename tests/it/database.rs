@@ -1,0 +1,243 @@
+//! The database: how it is opened and migrated, and that no query of a request reads a whole table.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use keyfob::server::db::Db;
+use regex::Regex;
+
+use crate::support::{Kind, NOW, open_scratch};
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Every statement in the sources of the server but those that only the operator runs, as (file, text).
+fn statements() -> Vec<(String, String)> {
+    let literal = Regex::new(r#"(?s)"((?:SELECT|UPDATE|DELETE) (?:[^"\\]|\\.)*)""#).unwrap();
+    let (continued, escaped) = (Regex::new(r"\\\n\s*").unwrap(), Regex::new(r"\\(.)").unwrap());
+    let mut found = Vec::new();
+    for name in ["keys", "users", "employees", "auth/sessions"] {
+        let path = format!("{}/src/server/{name}.rs", env!("CARGO_MANIFEST_DIR"));
+        let source = std::fs::read_to_string(path).unwrap();
+        for literal in literal.captures_iter(&source) {
+            let text = escaped.replace_all(&continued.replace_all(&literal[1], ""), "$1").into_owned();
+            // What ends in a space is a piece: `lists` puts it together.
+            if !text.ends_with(' ') && !text.ends_with("FROM users ORDER BY created_at, id") {
+                found.push((name.to_owned(), text));
+            }
+        }
+    }
+    found.extend(lists());
+    found
+}
+
+/// The statements of the employees list, one for each order, put together as the macro `orders!` does.
+fn lists() -> Vec<(String, String)> {
+    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/employees.rs")).unwrap();
+    let pieces = Regex::new(r#"(?s)concat!\(\s*"([^"]*)",\s*"([^"]*)",\s*\$sql, "([^"]*)""#).unwrap();
+    let pieces = pieces.captures(&source).unwrap();
+    let order = Regex::new(r#"(?m)^    [A-Z]\w+ "(-?[a-z_]+)" "([^"]+)"$"#).unwrap();
+    let orders: Vec<_> = order.captures_iter(&source).map(|order| order[2].to_owned()).collect();
+    assert_eq!(orders.len(), 8, "{orders:?}");
+    let text = |order: String| format!("{}{}{order}{}", &pieces[1], pieces[2].replace("\\\\", "\\"), &pieces[3]);
+    orders.into_iter().map(|order| ("employees, list".to_owned(), text(order))).collect()
+}
+
+/// What the database says that it would do, a line for each step. Asks for any index rather than reading a whole table,
+/// for on tables as small as these PostgreSQL would not take one by itself.
+async fn plan(app: &crate::support::TestApp, statement: &str) -> Vec<String> {
+    if app.url.starts_with("sqlite") {
+        return sqlite_plan(&app.state.db, statement).await;
+    }
+    let count = (1..100).take_while(|n| statement.contains(&format!("${n}"))).count();
+    let nulls = vec!["NULL"; count].join(", ");
+    let call = if count == 0 { String::new() } else { format!("({nulls})") };
+    app.texts(&format!(
+        "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_sort = off; \
+         PREPARE q AS {statement}; EXPLAIN EXECUTE q{call}"
+    ))
+    .await
+}
+
+async fn sqlite_plan(db: &Db, statement: &str) -> Vec<String> {
+    use sqlx::Row;
+    let Db::Sqlite { write, .. } = db else { unreachable!() };
+    let explain = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+    explain.fetch_all(write).await.unwrap().iter().map(|row| row.get("detail")).collect()
+}
+
+both! {
+    async fn no_query_of_a_request_reads_a_whole_table(app: &TestApp) {
+        let statements = statements();
+        // Fewer would mean that they are no longer found.
+        assert!(statements.len() > 30, "{statements:#?}");
+        for table in ["keys", "users", "sessions", "employees"] {
+            assert!(statements.iter().any(|(_, text)| text.contains(&format!(" {table} "))), "{table}");
+        }
+        for (file, statement) in statements {
+            let plan = plan(app, &statement).await;
+            assert!(!plan.is_empty(), "{statement}");
+            let scans = |line: &&String| line.starts_with("SCAN ") || line.contains("Seq Scan");
+            assert_eq!(plan.iter().find(scans), None, "{file}: {statement}\n{plan:#?}");
+        }
+    }
+
+    async fn a_page_of_employees_comes_from_an_index_in_order_without_sorting(app: &TestApp) {
+        for (_, statement) in lists() {
+            let plan = plan(app, &statement).await;
+            let sorts = |line: &&String| line.contains("TEMP B-TREE") || line.contains("Sort");
+            assert_eq!(plan.iter().find(sorts), None, "{statement}\n{plan:#?}");
+        }
+    }
+
+    async fn an_employee_goes_with_its_user(app: &TestApp) {
+        app.employee("ada", ("Grace", keyfob::model::employees::Department::Hr, 1)).await;
+        app.make_key("ada").await;
+        app.signed_in("ada").await;
+        app.sql("DELETE FROM users").await;
+        for table in ["keys", "sessions", "employees"] {
+            assert_eq!(app.number(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
+        }
+    }
+
+    async fn migrating_again_changes_nothing(app: &TestApp) {
+        app.make_key("ada").await;
+        app.state.db.migrate().await.unwrap();
+        assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 1);
+        assert!(app.state.db.ready().await.unwrap());
+    }
+
+    async fn a_database_that_is_newer_than_the_program_is_refused_with_one_line(app: &TestApp) {
+        app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+                 VALUES (9999, 'of the future', CURRENT_TIMESTAMP, TRUE, '', 0)").await;
+        let refusal = app.state.db.migrate().await.unwrap_err().to_string();
+        assert!(refusal.contains("newer") && refusal.contains("9999") && !refusal.contains('\n'), "{refusal}");
+        app.sql("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+        app.state.db.migrate().await.unwrap();
+        app.sql("UPDATE _sqlx_migrations SET checksum = '' WHERE version = 1").await;
+        let refusal = app.state.db.migrate().await.unwrap_err().to_string();
+        assert!(refusal.contains("migration 1 ") && !refusal.contains('\n'), "{refusal}");
+    }
+}
+
+async fn ten_at_once(kind: Kind) {
+    let database = crate::support::Database::empty(kind).await;
+    let start = async || {
+        let db = Db::open(&database.url).await.map_err(|error| error.to_string())?;
+        db.migrate().await.map_err(|error| error.to_string())?;
+        let ready = db.ready().await;
+        db.close().await;
+        Ok::<_, String>(ready)
+    };
+    let ten = tokio::join!(start(), start(), start(), start(), start(), start(), start(), start(), start(), start());
+    for started in [ten.0, ten.1, ten.2, ten.3, ten.4, ten.5, ten.6, ten.7, ten.8, ten.9] {
+        assert_eq!(started, Ok(Ok(true)));
+    }
+    database.throw_away().await;
+}
+
+mod sqlite_only {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
+        Box::pin(ten_at_once(Kind::Sqlite)).await;
+    }
+
+    #[tokio::test]
+    async fn the_file_is_made_for_its_owner_only() {
+        let (database, db) = open_scratch(Kind::Sqlite).await;
+        db.migrate().await.unwrap();
+        crate::support::execute(
+            &db,
+            &format!(
+                "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) \
+             VALUES ('a', 'a', '', '', FALSE, {0}, {0})",
+                NOW.as_millis()
+            ),
+        )
+        .await;
+        let file = database.file();
+        assert_eq!(mode(file.parent().unwrap()), 0o700);
+        let mut seen = 0;
+        for entry in std::fs::read_dir(file.parent().unwrap()).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            seen += 1;
+        }
+        assert!(seen >= 3, "the database, its log and its index: {seen}");
+        db.close().await;
+        database.throw_away().await;
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_there_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keyfob.db");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let db = Db::open(&format!("sqlite://{}", file.display())).await.unwrap();
+        db.migrate().await.unwrap();
+        assert_eq!(mode(&file), 0o640);
+        db.close().await;
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_one_without_the_bug_that_corrupts() {
+        let (database, db) = open_scratch(Kind::Sqlite).await;
+        let version = crate::support::texts(&db, "SELECT sqlite_version()").await.remove(0);
+        let parts: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
+        assert!(parts >= vec![3, 51, 3], "{version}");
+        db.close().await;
+        database.throw_away().await;
+    }
+
+    #[tokio::test]
+    async fn commits_last_and_readers_cannot_write() {
+        let (database, db) = open_scratch(Kind::Sqlite).await;
+        let Db::Sqlite { read, write } = &db else { unreachable!() };
+        for (pool, query_only) in [(read, true), (write, false)] {
+            let setting = async |name: &str| {
+                let text = sqlx::AssertSqlSafe(format!("PRAGMA {name}"));
+                sqlx::query_scalar::<_, i64>(text).fetch_one(pool).await.unwrap()
+            };
+            assert_eq!((setting("synchronous").await, setting("foreign_keys").await), (2, 1));
+            assert!(setting("busy_timeout").await >= 1000);
+            let written = sqlx::query("CREATE TABLE t (a)").execute(pool).await;
+            assert_eq!(written.is_err(), query_only);
+        }
+        assert_eq!(crate::support::texts(&db, "PRAGMA journal_mode").await, ["wal"]);
+        db.close().await;
+        database.throw_away().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_is_refused_with_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let junk = folder.path().join("junk.db");
+        std::fs::write(&junk, "this is no database, and long enough to tell. ".repeat(100)).unwrap();
+        let here = folder.path().display();
+        for (url, says) in [
+            (String::new(), "DATABASE_URL"),
+            ("mysql://localhost/a".to_owned(), "DATABASE_URL"),
+            ("keyfob.db".to_owned(), "DATABASE_URL"),
+            (format!("sqlite://{here}"), "DATABASE_URL"),
+            (format!("sqlite://{here}/junk.db/keyfob.db"), "DATABASE_URL"),
+            (format!("sqlite://{here}/junk.db"), "junk.db"),
+            ("postgres://nobody@127.0.0.1:1/nothing".to_owned(), "DATABASE_URL"),
+        ] {
+            let refusal = Db::open(&url).await.unwrap_err().to_string();
+            assert!(refusal.contains(says) && !refusal.contains('\n'), "{url}: {refusal}");
+        }
+    }
+}
+
+mod postgres_only {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
+        Box::pin(ten_at_once(Kind::Postgres)).await;
+    }
+}
