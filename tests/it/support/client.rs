@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use keyfob::error::AppError;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -212,9 +213,11 @@ impl Answer {
     /// Fails unless a server function found something wrong with this field; gives the first sentence.
     #[track_caller]
     pub fn failed_at(&self, field: &str) -> String {
-        let error = self.failed(400);
-        let sentence = error["Invalid"][field][0].as_str();
-        sentence.unwrap_or_else(|| panic!("nothing at {field} in {error}")).to_owned()
+        self.failed(400);
+        // As the page's script reads it.
+        let error: AppError = serde_json::from_str(&self.body).unwrap();
+        let sentence = error.fields().and_then(|fields| fields.first(field));
+        sentence.unwrap_or_else(|| panic!("nothing at {field} in {error:?}")).to_owned()
     }
 
     /// Fails unless the answer redirects there.
