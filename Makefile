@@ -38,4 +38,4 @@ test: ## installs what is missing, then every check: format, lints, tests on SQL
 bench: ## prints the performance table
 	@scripts/tools.sh build
 	$(BUILD)
-	cargo bench --bench http
+	cargo bench --bench http --no-default-features --features ssr

@@ -10,6 +10,7 @@ use crate::model::users::User;
 use crate::pages::docs::ErrorsPage;
 use crate::pages::employees::EmployeesPage;
 use crate::pages::home::{HomePage, NotFoundPage};
+use crate::pages::load;
 use crate::pages::profile::ProfilePage;
 use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage, whoami};
 use crate::ui::layout::{Brand, Frame, NavLink};
@@ -63,7 +64,7 @@ pub fn App() -> impl IntoView {
 #[component]
 fn Nav() -> impl IntoView {
     let path = use_location().pathname;
-    let visitor = Resource::new(move || path.get(), |_| whoami());
+    let visitor = load(move || path.get(), |_| whoami());
     view! {
         <Transition>
             {move || Suspend::new(async move {

@@ -4,9 +4,11 @@ mod keys;
 mod seed;
 mod users;
 
+use std::io::IsTerminal;
 use std::net::TcpListener;
 
-use clap::{Parser, Subcommand};
+use clap::error::ContextKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use keyfob::error::AppError;
 use keyfob::server::config::{Config, LogFormat};
 use keyfob::server::db::{Db, OpenError};
@@ -51,7 +53,7 @@ struct Serve {
 /// Which database a command works on.
 #[derive(clap::Args)]
 pub struct Database {
-    /// sqlite://path or postgres://...
+    /// `sqlite://path` or `postgres://...`
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://data/keyfob.db", hide_env_values = true)]
     database_url: String,
 }
@@ -97,6 +99,34 @@ impl From<AppError> for Refusal {
     }
 }
 
+/// Reads the command line. What is wrong with it is said as clap says it, with exit code 2; but for a variable of the
+/// environment, which is a setting.
+///
+/// # Errors
+/// One line that names the variable that is wrong.
+pub fn parse() -> Result<Cli, Refusal> {
+    Cli::try_parse().map_err(|error| wrong_variable(&error).unwrap_or_else(|| error.exit()))
+}
+
+fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
+    let text = |kind| error.get(kind).map(ToString::to_string);
+    let argument = text(ContextKind::InvalidArg)?;
+    let flag = argument.split_whitespace().next()?.trim_start_matches('-');
+    if std::env::args().any(|given| given.trim_start_matches('-').split('=').next() == Some(flag)) {
+        return None;
+    }
+    let command = Cli::command();
+    let commands = command.get_subcommands().flat_map(clap::Command::get_subcommands).chain(command.get_subcommands());
+    let mut arguments = commands.chain([&command]).flat_map(clap::Command::get_arguments);
+    let variable = arguments.find(|arg| arg.get_long() == Some(flag))?.get_env()?.to_string_lossy().into_owned();
+    let why = match (std::error::Error::source(error), text(ContextKind::ValidValue)) {
+        (Some(source), _) => source.to_string(),
+        (None, Some(valid)) => format!("use one of {valid}"),
+        (None, None) => "see keyfob serve --help".to_owned(),
+    };
+    Some(Refusal(format!("{variable} is {:?}: {why}.", text(ContextKind::InvalidValue).unwrap_or_default())))
+}
+
 /// Runs a command.
 ///
 /// # Errors
@@ -136,7 +166,10 @@ async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
 fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| format!("KEYFOB_LOG is {filter:?}: {error}. Use error, warn, info, debug or trace."))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
@@ -146,7 +179,6 @@ fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
 
 /// The first line of standard input: a password. From the keyboard it is asked for.
 fn password_from_stdin() -> Result<secrecy::SecretString, Refusal> {
-    use std::io::IsTerminal;
     if std::io::stdin().is_terminal() {
         eprintln!("Type the password and press Enter. It is shown as you type.");
     }

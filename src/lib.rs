@@ -3,14 +3,20 @@
 //! Arrows point one way: `main → server → app → pages → ui → model`. The one way up is the body of a server function
 //! in `pages`, which the macro strips from the browser's side.
 
+#[allow(missing_docs, clippy::must_use_candidate, reason = "as for pages")]
 pub mod app;
 pub mod error;
 pub mod model;
-#[allow(missing_docs, reason = "Leptos makes public fields out of the arguments of components and server functions")]
+#[allow(
+    missing_docs,
+    clippy::must_use_candidate,
+    clippy::needless_pass_by_value,
+    reason = "Leptos makes public fields out of the arguments of components and server functions"
+)]
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod server;
-#[allow(missing_docs, reason = "as for pages")]
+#[allow(missing_docs, clippy::must_use_candidate, clippy::needless_pass_by_value, reason = "as for pages")]
 pub mod ui;
 
 /// Where the browser's side starts: takes over the page that the server rendered.

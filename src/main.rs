@@ -4,14 +4,16 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match cli::run(cli::Cli::parse()).await {
+    let done = match cli::parse() {
+        Ok(command) => cli::run(command).await,
+        Err(refusal) => Err(refusal),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
             eprintln!("keyfob: {refusal}");

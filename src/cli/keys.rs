@@ -82,7 +82,7 @@ async fn create(options: Create, now: Timestamp) -> Result<(), Refusal> {
 
 async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), Refusal> {
     let user = find(db, email).await?;
-    for key in keys::list(db, &user.id, true, now).await? {
+    for key in keys::list(db, &user.id, now).await? {
         let expires = key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339);
         let (status, access) = (key.status(now).label(), key.access.label());
         println!("{}\t{status}\t{access}\t{expires}\t{}\t{}", key.prefix, key.id, key.name.as_str());

@@ -48,8 +48,9 @@ impl Timestamp {
     #[must_use]
     pub fn rfc3339(self) -> String {
         let at = self.utc();
-        let (hour, minute, second) = at.to_hms();
-        format!("{}T{hour:02}:{minute:02}:{second:02}.{:03}Z", self.iso_date(), at.millisecond())
+        let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
+        let (month, milli) = (u8::from(month), at.millisecond());
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 
     /// The day, as a date field takes it: `2027-02-21`.

@@ -4,7 +4,8 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
-use super::SignedInOnly;
+use super::sign_in::whoami;
+use super::{SignedInOnly, load};
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeForm, EmployeeList};
 use crate::ui::dialog::{Cancel, Dialog, Opener};
@@ -33,9 +34,7 @@ pub async fn add_employee(form: EmployeeForm) -> Result<(), AppError> {
 #[server(prefix = "/fn", endpoint = "edit_employee")]
 pub async fn edit_employee(id: String, form: EmployeeForm) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    let id = crate::model::employees::EmployeeId::parse(&id).ok_or(AppError::NotFound)?;
-    let change = (&id, form.parse()?.into());
-    crate::server::employees::update(&state.db, &session.user.id, change, state.now()).await?;
+    crate::server::employees::edit(&state, &session.user.id, &id, &form).await?;
     crate::server::land_on("/employees");
     Ok(())
 }
@@ -59,15 +58,12 @@ pub async fn load_sample_employees() -> Result<(), AppError> {
 /// `/employees`
 #[component]
 pub fn EmployeesPage() -> impl IntoView {
+    let visitor = load(|| (), |()| whoami());
     view! {
         <Title text="Employees"/>
-        <SignedInOnly page=|_| {
-            view! {
-                <PageHead title="Employees" lead=|| "Example data of your own. The API reads and changes the same list."/>
-                <EmployeeSection/>
-            }
-                .into_any()
-        }/>
+        <SignedInOnly visitor/>
+        <PageHead title="Employees" lead=|| "Example data of your own. The API reads and changes the same list."/>
+        <EmployeeSection/>
     }
 }
 
@@ -112,7 +108,7 @@ fn EmployeeSection() -> impl IntoView {
         let changed = (actions.add.version().get(), actions.edit.version().get());
         (page.get(), changed, actions.delete.version().get(), actions.load.version().get())
     };
-    let employees = Resource::new(changes, |(page, ..)| list_employees(page));
+    let employees = load(changes, |(page, ..)| list_employees(page));
     let succeeded = move || {
         [actions.add.value().get(), actions.edit.value().get(), actions.delete.value().get()].contains(&Some(Ok(())))
     };

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 
+use super::load;
 use super::sign_in::whoami;
 
 const CALL: &str =
@@ -12,7 +13,7 @@ const CALL: &str =
 /// `/`
 #[component]
 pub fn HomePage() -> impl IntoView {
-    let visitor = Resource::new(|| (), |()| whoami());
+    let visitor = load(|| (), |()| whoami());
     view! {
         <Title text=""/>
         <div class="hero">

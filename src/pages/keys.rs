@@ -6,6 +6,7 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
+use super::load;
 use super::profile::Time;
 use crate::error::AppError;
 use crate::model::keys::{Access, DEFAULT_DAYS, KeyFacts, KeyForm, KeyList, NewKey, PRESET_DAYS, Status, expiry};
@@ -69,10 +70,8 @@ pub fn KeySection() -> impl IntoView {
     let Memory { creating, new_key, revoking, revoked_shown, create, revoke } = memory;
     let seen = RwSignal::new(0);
     // Read anew after a key was revoked, and after a new one was seen: not before, for the dialog stands in the list.
-    let keys = Resource::new(
-        move || (revoked_shown.get(), revoke.version().get(), seen.get()),
-        |(revoked, ..)| list_keys(revoked),
-    );
+    let keys =
+        load(move || (revoked_shown.get(), revoke.version().get(), seen.get()), |(revoked, ..)| list_keys(revoked));
     // The key leaves the action for the dialog, and the dialog for nothing.
     Effect::new(move |_| {
         if let Some(Ok(new)) = create.value().get() {

@@ -7,31 +7,65 @@ pub mod keys;
 pub mod profile;
 pub mod sign_in;
 
+use codee::{Decoder, Encoder};
 use leptos::prelude::*;
 use leptos_router::components::Redirect;
 use leptos_router::hooks::use_location;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::AppError;
 use crate::model::users::User;
-use crate::ui::notice::LoadProblem;
 
-/// Renders a page for whoever is signed in; sends others to sign in, and back here after it.
+/// Data of a page, read on the server for the first page and by the browser after that.
+type Loaded<T> = Resource<Result<T, AppError>, Json>;
+
+/// Loads data by a server function, again whenever `source` changes.
+pub fn load<S, T, F>(
+    source: impl Fn() -> S + Send + Sync + 'static,
+    read: impl Fn(S) -> F + Send + Sync + 'static,
+) -> Loaded<T>
+where
+    S: PartialEq + Clone + Send + Sync + 'static,
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    F: Future<Output = Result<T, AppError>> + Send + 'static,
+{
+    Resource::new_with_options(source, read, false)
+}
+
+/// JSON by the reader that the answers of server functions are read with. The codec of Leptos brings a second one.
+pub struct Json;
+
+impl<T: Serialize> Encoder<T> for Json {
+    type Error = serde_json::Error;
+    type Encoded = String;
+
+    fn encode(value: &T) -> Result<String, serde_json::Error> {
+        serde_json::to_string(value)
+    }
+}
+
+impl<T: DeserializeOwned> Decoder<T> for Json {
+    type Error = serde_json::Error;
+    type Encoded = str;
+
+    fn decode(text: &str) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(text.as_bytes())
+    }
+}
+
+/// Sends whoever is not signed in to sign in, and back here after it. It stands beside what it protects, not around it: the
+/// data is protected by the server functions, and what is nested in one that waits is rendered twice.
 #[component]
-fn SignedInOnly(page: fn(User) -> AnyView) -> impl IntoView {
+fn SignedInOnly(visitor: Loaded<Option<User>>) -> impl IntoView {
     let path = use_location().pathname.get_untracked();
-    let visitor = Resource::new(|| (), |()| sign_in::whoami());
     view! {
         <Transition>
             {move || {
                 let path = path.clone();
                 Suspend::new(async move {
-                    match visitor.await {
-                        Ok(Some(user)) => page(user),
-                        Ok(None) | Err(AppError::CredentialsMissing) => {
-                            view! { <Redirect path=format!("/sign-in?next={path}")/> }.into_any()
-                        }
-                        Err(error) => view! { <LoadProblem what="This page" error/> }.into_any(),
-                    }
+                    let stranger = matches!(visitor.await, Ok(None) | Err(AppError::CredentialsMissing));
+                    stranger.then(|| view! { <Redirect path=format!("/sign-in?next={path}")/> })
                 })
             }}
         </Transition>

@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use super::SignedInOnly;
 use super::keys::KeySection;
+use super::sign_in::whoami;
+use super::{SignedInOnly, load};
 use crate::error::AppError;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, SessionFacts, User};
@@ -54,19 +55,19 @@ pub async fn end_other_sessions() -> Result<u64, AppError> {
 /// `/profile`
 #[component]
 pub fn ProfilePage() -> impl IntoView {
+    let visitor = load(|| (), |()| whoami());
     view! {
         <Title text="Profile"/>
-        <SignedInOnly page=|user| {
-            let email = user.email.clone();
-            view! {
-                <PageHead title="Profile" lead=move || view! { "Signed in as " <bdi>{email.clone()}</bdi> "." }/>
-                <KeySection/>
-                <NameSection user/>
-                <PasswordSection/>
-                <SessionSection/>
-            }
-                .into_any()
-        }/>
+        <SignedInOnly visitor/>
+        <PageHead title="Profile" lead=|| "Your API keys, your account, and where you are signed in."/>
+        <KeySection/>
+        <Transition>
+            {move || Suspend::new(async move {
+                visitor.await.ok().flatten().map(|user| view! { <NameSection user/> })
+            })}
+        </Transition>
+        <PasswordSection/>
+        <SessionSection/>
     }
 }
 
@@ -77,6 +78,7 @@ fn NameSection(user: User) -> impl IntoView {
     let saved = move || matches!(action.value().get(), Some(Ok(()))).then(|| "Saved.".to_owned());
     view! {
         <Section id="account-heading" title="Account">
+            <p class="quiet">"You sign in with " <bdi>{user.email}</bdi> "."</p>
             <ActionForm action attr:class="form">
                 <FormProblem problems/>
                 <Field
@@ -147,7 +149,7 @@ fn SessionSection() -> impl IntoView {
     let end = ServerAction::<EndSession>::new();
     let end_others = ServerAction::<EndOtherSessions>::new();
     let changes = move || (end.version().get(), end_others.version().get());
-    let sessions = Resource::new(changes, |_| list_sessions());
+    let sessions = load(changes, |_| list_sessions());
     let ended = move || match end_others.value().get()? {
         Ok(0) => Some("There was no other session.".to_owned()),
         Ok(1) => Some("One other session is signed out.".to_owned()),

@@ -79,11 +79,19 @@ pub async fn signed_in() -> Result<(AppState, Session), AppError> {
 /// [`AppError::SessionRequired`] beside a key, and if the database does not answer.
 pub async fn visitor() -> Result<(AppState, Option<Session>), AppError> {
     let (state, parts) = super::request()?;
+    let session = visitor_of(&state, &parts).await?;
+    Ok((state, session))
+}
+
+/// The session behind a request for a page, if it has one.
+///
+/// # Errors
+/// As [`visitor`].
+pub async fn visitor_of(state: &AppState, parts: &Parts) -> Result<Option<Session>, AppError> {
     if credentials::has_key(&parts.headers, state.config.api_key_header.as_ref()) {
         return Err(AppError::SessionRequired);
     }
-    let session = session_of(&parts, &state).await?;
-    Ok((state, session))
+    session_of(parts, state).await
 }
 
 /// Remembers the session for the time of one request, so that a page with several parts looks it up once.

@@ -248,13 +248,14 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
         .busy_timeout(Duration::from_secs(5));
     let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(3)).test_before_acquire(false);
     let write = pool().max_connections(1).connect_with(options.clone()).await?;
-    let readers = std::thread::available_parallelism().map_or(4, |n| u32::try_from(n.get()).unwrap_or(4)).clamp(2, 8);
-    let read = pool().max_connections(readers).connect_with(options.read_only(true)).await?;
+    // Each is a thread; more than there are cores, so that a query can be handed over while others run.
+    let read = pool().max_connections(8).connect_with(options.read_only(true)).await?;
     Ok(Db::Sqlite { read, write })
 }
 
 async fn open_postgres(url: &str) -> Result<Db, sqlx::Error> {
     let options = PgConnectOptions::from_str(url)?.application_name("keyfob").options([
+        ("client_min_messages", "warning"),
         ("statement_timeout", "5s"),
         ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "10s"),
@@ -338,8 +339,11 @@ impl From<sqlx::Error> for AppError {
 /// Whether the database is away, locked, full or read-only, rather than the query wrong.
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // PostgreSQL's classes: 08 connection, 53 resources, 55P03 lock, 57 shut down or timed out.
             let postgres = code.len() == 5 && ["08", "53", "55P03", "57"].iter().any(|class| code.starts_with(class));

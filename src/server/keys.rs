@@ -131,43 +131,50 @@ async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
     Err(FieldErrors::whole(sentence).into())
 }
 
-/// A user's keys: those that work first, then the expired ones, the newest first in each; with or without the revoked.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn list(db: &Db, user: &UserId, revoked: bool, now: Timestamp) -> Result<Vec<KeyFacts>, AppError> {
-    let mut conn = db.read().await?;
-    let mut keys = fetch!(
-        conn,
-        all KeyFacts,
-        "SELECT id, name, prefix, access, created_at, expires_at, revoked_at FROM keys \
-         WHERE user_id = $1 AND ($2 OR revoked_at IS NULL) ORDER BY created_at DESC, id DESC",
-        user,
-        revoked
-    )?;
-    keys.sort_by_key(|key| match key.status(now) {
-        Status::Active | Status::ExpiresSoon => 0,
-        Status::Expired => 1,
-        Status::Revoked => 2,
-    });
-    Ok(keys)
-}
-
 /// A user's keys as the page shows them, and what the form for the next one starts from.
 ///
 /// # Errors
 /// If the database does not answer.
 pub async fn page(state: &AppState, user: &UserId, revoked: bool) -> Result<KeyList, AppError> {
-    let (db, now) = (&state.db, state.now());
-    let keys = list(db, user, revoked, now).await?;
-    let has_revoked = keys.iter().any(|key| key.revoked_at.is_some()) || (!revoked && has_revoked(db, user).await?);
+    let now = state.now();
+    let mut conn = state.db.read().await?;
+    // With one revoked key, if there is any, to tell whether there is something to show.
+    let mut keys = fetch!(
+        conn,
+        all KeyFacts,
+        "SELECT id, name, prefix, access, created_at, expires_at, revoked_at FROM keys WHERE user_id = $1 \
+         AND ($2 OR revoked_at IS NULL OR id = (SELECT MAX(id) FROM keys WHERE user_id = $1 AND revoked_at IS NOT NULL)) \
+         ORDER BY created_at DESC, id DESC",
+        user,
+        revoked
+    )?;
+    drop(conn);
+    let has_revoked = keys.iter().any(|key| key.revoked_at.is_some());
+    keys.retain(|key| revoked || key.revoked_at.is_none());
+    sort(&mut keys, now);
     Ok(KeyList { keys, has_revoked, now, form_id: secrets::make_id(now), origin: state.config.origin() })
 }
 
-async fn has_revoked(db: &Db, user: &UserId) -> Result<bool, AppError> {
+/// All keys of a user, for the operator's command line; in the order of the page.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn list(db: &Db, user: &UserId, now: Timestamp) -> Result<Vec<KeyFacts>, AppError> {
     let mut conn = db.read().await?;
-    let sql = "SELECT id FROM keys WHERE user_id = $1 AND revoked_at IS NOT NULL LIMIT 1";
-    Ok(fetch!(conn, optional(KeyId,), sql, user)?.is_some())
+    let sql = "SELECT id, name, prefix, access, created_at, expires_at, revoked_at FROM keys WHERE user_id = $1 \
+               ORDER BY created_at DESC, id DESC";
+    let mut keys = fetch!(conn, all KeyFacts, sql, user)?;
+    sort(&mut keys, now);
+    Ok(keys)
+}
+
+/// Those that work first, then the expired, then the revoked; in each the order that they have.
+fn sort(keys: &mut [KeyFacts], now: Timestamp) {
+    keys.sort_by_key(|key| match key.status(now) {
+        Status::Active | Status::ExpiresSoon => 0,
+        Status::Expired => 1,
+        Status::Revoked => 2,
+    });
 }
 
 /// Revokes a key. False if it was already revoked or is not the user's.

@@ -15,8 +15,9 @@ pub mod users;
 
 use std::sync::LazyLock;
 
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Request, State};
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{BytesRejection, FormRejection};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
@@ -25,11 +26,12 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use leptos::prelude::{Owner, RenderHtml, provide_context, use_context};
 use leptos::reactive::computed::ScopedFuture;
+use leptos::server_fn::axum::get_server_fn_service;
+use leptos::server_fn::redirect::REDIRECT_HEADER;
 use leptos_axum::{AxumRouteListing, LeptosRoutes, ResponseOptions, generate_route_list};
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -55,7 +57,6 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
         .fallback(not_found_page)
         .layer(from_fn(remember_session))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(csrf(&state))
         .layer(CatchPanicLayer::new());
 
@@ -63,6 +64,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
         .merge(api::routes(&state, own))
         .merge(state.site.routes())
         .merge(pages)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(name_request))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
@@ -74,22 +76,37 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
 
 /// Renders a page, whole: a streamed answer would say 200 before a guard can redirect.
 async fn page(State(state): State<AppState>, request: Request) -> Response {
-    let options = state.site.options.clone();
-    let version = state.site.version.clone();
-    let render = leptos_axum::render_app_async_with_context(
-        move || provide_context(state.clone()),
-        move || shell(&options, &version),
-    );
-    render(request).await
+    let (parts, body) = request.into_parts();
+    // With a key, or with a session that cannot be looked up, there is no page to render.
+    if let Err(error) = auth::visitor_of(&state, &parts).await {
+        return error.into_response();
+    }
+    let (options, version) = (state.site.options.clone(), state.site.version.clone());
+    let context = move || provide_context(state.clone());
+    let render = leptos_axum::render_app_async_with_context(context, move || shell(&options, &version));
+    let mut response = render(Request::from_parts(parts, body)).await;
+    // A redirect is one for every client; Leptos keeps it for those that say that they take HTML.
+    if response.headers_mut().remove(REDIRECT_HEADER).is_some() {
+        *response.status_mut() = StatusCode::FOUND;
+    }
+    response
 }
 
 async fn not_found_page(state: State<AppState>, request: Request) -> Response {
     let mut response = page(state, request).await;
-    *response.status_mut() = StatusCode::NOT_FOUND;
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
     response
 }
 
-async fn server_function(State(state): State<AppState>, request: Request) -> Response {
+/// Runs a server function. The whole body is read first, for Leptos would read any amount.
+async fn server_function(State(state): State<AppState>, parts: Parts, body: Result<Bytes, BytesRejection>) -> Response {
+    let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
+    if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
+        return AppError::NotFound.into_response();
+    }
+    let request = Request::from_parts(parts, Body::from(body));
     let call = leptos_axum::handle_server_fns_with_context(move || provide_context(state.clone()), request);
     call.await.into_response()
 }

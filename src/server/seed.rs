@@ -104,10 +104,10 @@ impl Rows {
     }
 
     async fn insert(&mut self, tx: &mut Tx) -> Result<(), AppError> {
-        let users = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) VALUES ";
-        let keys = "INSERT INTO keys (id, user_id, name, prefix, digest, access, created_at) VALUES ";
+        let users = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) ";
+        let keys = "INSERT INTO keys (id, user_id, name, prefix, digest, access, created_at) ";
         let employees = "INSERT INTO employees (id, user_id, name, name_folded, department, salary, created_at, \
-                         updated_at) VALUES ";
+                         updated_at) ";
         insert(tx, users, &self.users).await?;
         insert(tx, keys, &self.keys).await?;
         insert(tx, employees, &self.employees).await

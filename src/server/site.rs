@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use leptos::prelude::LeptosOptions;
 use sha2::{Digest, Sha256};
 use tower::ServiceBuilder;
@@ -44,9 +44,12 @@ impl Site {
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let root = Path::new(&*self.options.site_root);
         let files = |folder: &Path| ServeDir::new(folder).precompressed_br().append_index_html_on_directories(false);
-        let keep = |value| SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static(value));
-        let pkg =
-            ServiceBuilder::new().layer(keep("public, max-age=31536000, immutable")).service(files(&root.join("pkg")));
+        let keep = |response: &Response<_>| {
+            let found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+            Some(HeaderValue::from_static(if found { "public, max-age=31536000, immutable" } else { "no-store" }))
+        };
+        let keep = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, keep);
+        let pkg = ServiceBuilder::new().layer(keep).service(files(&root.join("pkg")));
         let icon = |name| tower_http::services::ServeFile::new(root.join(name));
         Router::new()
             .nest_service(&format!("{}/pkg", self.version), pkg)

@@ -1,13 +1,12 @@
 //! Reads a JSON body field by field, so that all that is wrong with it is told at once, in our words.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
-use crate::server::MAX_BODY;
 
 /// A JSON object from the body of a request.
 #[derive(Debug)]
@@ -18,11 +17,14 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
 
     /// # Errors
     /// 415 without `Content-Type: application/json`, 413 above 64 kB, 400 for what is no JSON object.
-    async fn from_request(request: Request, _: &S) -> Result<Self, AppError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, AppError> {
         if !is_json(request.headers()) {
             return Err(AppError::UnsupportedMediaType);
         }
-        let bytes = read(request.into_body()).await?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
+            _ => AppError::MalformedJson("The body was cut off.".to_owned()),
+        })?;
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(object)) => Ok(Self(object)),
             Ok(_) => Err(AppError::MalformedJson("The body must be one JSON object.".to_owned())),
@@ -33,19 +35,6 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
             ))),
         }
     }
-}
-
-/// # Errors
-/// 413 where the body is larger than [`MAX_BODY`], and where it was cut off.
-async fn read(body: Body) -> Result<axum::body::Bytes, AppError> {
-    to_bytes(body, MAX_BODY).await.map_err(|error| {
-        let error = error.into_inner();
-        if error.is::<http_body_util::LengthLimitError>() {
-            AppError::ContentTooLarge
-        } else {
-            AppError::MalformedJson("The body was cut off.".to_owned())
-        }
-    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

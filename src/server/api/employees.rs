@@ -1,4 +1,4 @@
-//! The employees API: the seed's ViewSet and APIView. Each handler is extract, call, wrap.
+//! The employees API: the seed's `ViewSet` and `APIView`. Each handler is extract, call, wrap.
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};

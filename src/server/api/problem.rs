@@ -53,6 +53,8 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     let error = match response.extensions().get::<AppError>() {
         Some(error) => error.clone(),
         None => match response.status() {
+            // The router's word for a path that is no text.
+            StatusCode::BAD_REQUEST => AppError::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => AppError::MethodNotAllowed,
             StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
             StatusCode::FORBIDDEN => AppError::CrossOrigin,

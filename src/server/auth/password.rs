@@ -93,7 +93,10 @@ impl Default for Passwords {
 
 /// Whether a password would fall within 10^6 guesses.
 fn is_common(password: &str, about: &str) -> bool {
-    let parts: Vec<&str> = about.split(['@', '.', '+', '-', '_']).chain([about, "keyfob"]).collect();
+    let parts: Vec<&str> = about
+        .split(['@', '.', '+', '-', '_'])
+        .chain([about, about.split('@').next().unwrap_or_default(), "keyfob"])
+        .collect();
     zxcvbn::zxcvbn(password, &parts).score() < zxcvbn::Score::Two
 }
 
