@@ -6,6 +6,8 @@ use leptos_router::components::A;
 
 use super::load;
 use super::sign_in::whoami;
+use crate::error::AppError;
+use crate::ui::layout::PlainDocument;
 
 const CALL: &str =
     "curl http://localhost:8000/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"";
@@ -67,5 +69,17 @@ pub fn NotFoundPage() -> impl IntoView {
             <p class="lead">"The address may have a typing error, or what was here is gone."</p>
             <p class="hero-actions"><A href="/" attr:class="btn">"Go to the first page"</A></p>
         </div>
+    }
+}
+
+/// The whole document in place of a page that cannot be rendered.
+#[must_use]
+#[expect(non_snake_case, reason = "a view")]
+pub fn FailureDocument(error: AppError, stylesheet: String) -> impl IntoView {
+    view! {
+        <PlainDocument title="This page could not be loaded" stylesheet>
+            <div role="alert" class="notice"><p>{error.detail()}</p></div>
+            <p class="hero-actions"><a class="btn" href="/">"Go to the first page"</a></p>
+        </PlainDocument>
     }
 }

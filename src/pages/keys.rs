@@ -14,7 +14,7 @@ use crate::model::time::Timestamp;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
 use crate::ui::field::{Choice, Field};
-use crate::ui::layout::Section;
+use crate::ui::layout::{PlainDocument, Section};
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
@@ -416,22 +416,5 @@ pub fn NewKeyDocument(made: Result<NewKey, AppError>, origin: String, stylesheet
         }
         .into_any(),
     };
-    view! {
-        <html lang="en">
-            <head>
-                <meta charset="utf-8"/>
-                <meta name="viewport" content="width=device-width, initial-scale=1"/>
-                <meta name="color-scheme" content="light dark"/>
-                <title>{format!("{title} · Keyfob")}</title>
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="stylesheet" href=stylesheet/>
-            </head>
-            <body>
-                <main class="narrow">
-                    <h1>{title}</h1>
-                    {content}
-                </main>
-            </body>
-        </html>
-    }
+    view! { <PlainDocument title stylesheet>{content}</PlainDocument> }
 }

@@ -246,6 +246,8 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5));
+    // Two that make a new file WAL at once would meet a lock that nobody waits for.
+    let _lock = lock(options.get_filename()).await.map_err(sqlx::Error::Io)?;
     let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(3)).test_before_acquire(false);
     let write = pool().max_connections(1).connect_with(options.clone()).await?;
     // Each is a thread; more than there are cores, so that a query can be handed over while others run.
@@ -264,24 +266,22 @@ async fn open_postgres(url: &str) -> Result<Db, sqlx::Error> {
     pool.connect_with(options).await.map(Db::Postgres)
 }
 
-/// The file whose lock is held while migrations run on SQLite; sqlx takes none there.
-fn lock_file(database: &Path) -> PathBuf {
+/// Locks the file beside the database, until it is dropped, against other processes that open or migrate.
+async fn lock(database: &Path) -> std::io::Result<std::fs::File> {
     let mut name = database.as_os_str().to_owned();
     name.push(".migrate-lock");
-    name.into()
-}
-
-async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), OpenError> {
-    let path = lock_file(pool.connect_options().get_filename());
+    let path = PathBuf::from(name);
     let locked = tokio::task::spawn_blocking(move || {
         create_private(&path)?;
         let file = std::fs::OpenOptions::new().write(true).open(&path)?;
         file.lock().map(|()| file)
     });
-    let _lock = locked
+    locked.await.map_err(std::io::Error::other)?
+}
+
+async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), OpenError> {
+    let _lock = lock(pool.connect_options().get_filename())
         .await
-        .map_err(std::io::Error::other)
-        .flatten()
         .map_err(|error| OpenError(format!("cannot lock the database for its migrations: {error}.")))?;
     MIGRATOR.run(pool).await.map_err(|error| migration_failed(&error))
 }

@@ -24,7 +24,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use leptos::prelude::{Owner, RenderHtml, provide_context, use_context};
+use leptos::prelude::{IntoView, Owner, provide_context, use_context};
 use leptos::reactive::computed::ScopedFuture;
 use leptos::server_fn::axum::get_server_fn_service;
 use leptos::server_fn::redirect::REDIRECT_HEADER;
@@ -40,6 +40,7 @@ use crate::app::{App, shell};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyForm;
+use crate::pages::home::FailureDocument;
 use crate::pages::keys::{NewKeyDocument, create_key};
 
 /// The largest body of a request in bytes.
@@ -79,7 +80,7 @@ async fn page(State(state): State<AppState>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // With a key, or with a session that cannot be looked up, there is no page to render.
     if let Err(error) = auth::visitor_of(&state, &parts).await {
-        return error.into_response();
+        return document(error.code().status, || FailureDocument(error, state.site.stylesheet()));
     }
     let (options, version) = (state.site.options.clone(), state.site.version.clone());
     let context = move || provide_context(state.clone());
@@ -118,26 +119,35 @@ async fn create_key_without_javascript(
     parts: Parts,
     form: Result<Form<KeyForm>, FormRejection>,
 ) -> Response {
-    let (origin, stylesheet) = (state.config.origin(), format!("{}/pkg/keyfob.css", state.site.version));
-    let owner = Owner::new();
+    let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let made = match form {
         Ok(Form(form)) => {
-            let call = owner.with(|| {
+            let call = Owner::new().with(|| {
                 provide_context(state);
                 provide_context(parts);
                 ScopedFuture::new(create_key(form))
             });
             call.await
         }
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };
     if made == Err(AppError::CredentialsMissing) {
         return Redirect::to("/sign-in?next=/profile").into_response();
     }
     let status = made.as_ref().err().map_or(200, |error| error.code().status);
-    let html = owner.with(|| NewKeyDocument(made, origin, stylesheet).to_html());
+    document(status, || NewKeyDocument(made, origin, stylesheet))
+}
+
+/// Answers with a document that stands on its own.
+fn document<V: IntoView>(status: u16, view: impl FnOnce() -> V) -> Response {
+    let html = Owner::new().with(|| view().to_html());
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, Html(format!("<!DOCTYPE html>{html}"))).into_response()
+    let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
 }
 
 async fn ready(State(state): State<AppState>) -> Response {

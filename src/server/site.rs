@@ -40,6 +40,12 @@ impl Site {
         Self { options, version }
     }
 
+    /// The path of the style sheet.
+    #[must_use]
+    pub fn stylesheet(&self) -> String {
+        format!("{}/pkg/keyfob.css", self.version)
+    }
+
     /// Serves the files, compressed beforehand where the browser takes it.
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let root = Path::new(&*self.options.site_root);

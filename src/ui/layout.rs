@@ -70,3 +70,27 @@ pub fn Section(
         </section>
     }
 }
+
+/// A document of its own, without navigation and without the browser's side: for what is shown once, and for what went
+/// wrong before there was a page.
+#[component]
+pub fn PlainDocument(title: &'static str, stylesheet: String, children: Children) -> impl IntoView {
+    view! {
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <title>{format!("{title} · Keyfob")}</title>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <link rel="stylesheet" href=stylesheet/>
+            </head>
+            <body>
+                <main class="narrow">
+                    <h1>{title}</h1>
+                    {children()}
+                </main>
+            </body>
+        </html>
+    }
+}

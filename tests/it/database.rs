@@ -35,12 +35,16 @@ fn statements() -> Vec<(String, String)> {
 /// The statements of the employees list, one for each order, put together as the macro `orders!` does.
 fn lists() -> Vec<(String, String)> {
     let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/employees.rs")).unwrap();
-    let pieces = Regex::new(r#"(?s)concat!\(\s*"([^"]*)",\s*"([^"]*)",\s*\$sql, "([^"]*)""#).unwrap();
-    let pieces = pieces.captures(&source).unwrap();
+    let concat = Regex::new(r#"(?s)concat!\((\s*"SELECT .*?)\n\s*\),\)\*"#).unwrap();
+    let concat = concat.captures(&source).unwrap()[1].replace("\\\\", "\\");
+    let (before, after) = concat.split_once("$sql").unwrap();
+    let literal = Regex::new(r#""([^"]*)""#).unwrap();
+    let joined = |part: &str| literal.captures_iter(part).map(|piece| piece[1].to_owned()).collect::<String>();
+    let (before, after) = (joined(before), joined(after));
     let order = Regex::new(r#"(?m)^    [A-Z]\w+ "(-?[a-z_]+)" "([^"]+)"$"#).unwrap();
     let orders: Vec<_> = order.captures_iter(&source).map(|order| order[2].to_owned()).collect();
     assert_eq!(orders.len(), 8, "{orders:?}");
-    let text = |order: String| format!("{}{}{order}{}", &pieces[1], pieces[2].replace("\\\\", "\\"), &pieces[3]);
+    let text = |order: String| format!("{before}{order}{after}");
     orders.into_iter().map(|order| ("employees, list".to_owned(), text(order))).collect()
 }
 
@@ -78,7 +82,10 @@ both! {
         for (file, statement) in statements {
             let plan = plan(app, &statement).await;
             assert!(!plan.is_empty(), "{statement}");
-            let scans = |line: &&String| line.starts_with("SCAN ") || line.contains("Seq Scan");
+            // A page that is read from a subquery is no table.
+            let scans = |line: &&String| {
+                (line.starts_with("SCAN ") && *line != "SCAN page") || line.contains("Seq Scan")
+            };
             assert_eq!(plan.iter().find(scans), None, "{file}: {statement}\n{plan:#?}");
         }
     }

@@ -242,7 +242,7 @@ both! {
 
     async fn a_page_has_100_employees_and_at_most_200(app: &TestApp) {
         let ada = app.user("ada").await.id;
-        let rows: Vec<_> = (0..205).map(|n| format!("('e{n:03}', '{ada}', 'n{n}', 'n{n}', 'hr', {n}, {n}, {n})")).collect();
+        let rows: Vec<_> = (0..205).map(|n| format!("('00000000-0000-7000-8000-{n:012}', '{ada}', 'n{n}', 'n{n}', 'hr', {n}, {n}, {n})")).collect();
         let columns = "id, user_id, name, name_folded, department, salary, created_at, updated_at";
         app.sql(&format!("INSERT INTO employees ({columns}) VALUES {}", rows.join(", "))).await;
         let client = app.with_key("ada").await;
