@@ -10,9 +10,9 @@ use crate::model::users::User;
 use crate::pages::docs::ErrorsPage;
 use crate::pages::employees::EmployeesPage;
 use crate::pages::home::{HomePage, NotFoundPage};
-use crate::pages::load;
 use crate::pages::profile::ProfilePage;
 use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage, whoami};
+use crate::pages::{load, ready};
 use crate::ui::layout::{Brand, Frame, NavLink};
 
 /// The document around every page. `version` is the path under which the browser's files are.
@@ -68,7 +68,7 @@ fn Nav() -> impl IntoView {
     view! {
         <Transition>
             {move || Suspend::new(async move {
-                match visitor.await {
+                match ready(visitor).await {
                     Ok(Some(user)) => view! { <UserNav user/> }.into_any(),
                     _ => view! { <Brand/> }.into_any(),
                 }

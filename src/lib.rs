@@ -23,6 +23,9 @@ pub mod ui;
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
-    console_error_panic_hook::set_once();
+    // In a release it would only make the download larger.
+    if cfg!(debug_assertions) {
+        console_error_panic_hook::set_once();
+    }
     leptos::mount::hydrate_body(app::App);
 }

@@ -5,7 +5,7 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::sign_in::whoami;
-use super::{SignedInOnly, load};
+use super::{SignedInOnly, load, ready};
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeForm, EmployeeList};
 use crate::ui::dialog::{Cancel, Dialog, Opener};
@@ -136,7 +136,7 @@ fn EmployeeSection() -> impl IntoView {
             <FormProblem problems=Problems::of(actions.load)/>
             <Transition>
                 {move || Suspend::new(async move {
-                    match employees.await {
+                    match ready(employees).await {
                         Ok(list) => view! { <EmployeeListView list open start actions/> }.into_any(),
                         Err(error) => view! { <LoadProblem what="Your employees" error/> }.into_any(),
                     }

@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 
-use super::load;
 use super::sign_in::whoami;
+use super::{load, ready};
 use crate::error::AppError;
 use crate::ui::layout::PlainDocument;
 
@@ -26,7 +26,7 @@ pub fn HomePage() -> impl IntoView {
             </p>
             <Transition>
                 {move || Suspend::new(async move {
-                    if matches!(visitor.await, Ok(Some(_))) {
+                    if matches!(ready(visitor).await, Ok(Some(_))) {
                         view! { <p class="hero-actions"><A href="/profile" attr:class="btn btn-primary">"Go to your keys"</A></p> }
                             .into_any()
                     } else {

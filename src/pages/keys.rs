@@ -6,8 +6,8 @@ use leptos::html;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use super::load;
 use super::profile::Time;
+use super::{load, ready};
 use crate::error::AppError;
 use crate::model::keys::{Access, DEFAULT_DAYS, KeyFacts, KeyForm, KeyList, NewKey, PRESET_DAYS, Status, expiry};
 use crate::model::time::Timestamp;
@@ -104,7 +104,7 @@ pub fn KeySection() -> impl IntoView {
             <Done text=Signal::derive(done)/>
             <Transition>
                 {move || Suspend::new(async move {
-                    match keys.await {
+                    match ready(keys).await {
                         Ok(list) => view! { <KeyListView list memory on_seen/> }.into_any(),
                         Err(error) => view! { <LoadProblem what="Your keys" error/> }.into_any(),
                     }

@@ -7,6 +7,8 @@ pub mod keys;
 pub mod profile;
 pub mod sign_in;
 
+use std::task::Poll;
+
 use codee::{Decoder, Encoder};
 use leptos::prelude::*;
 use leptos_router::components::Redirect;
@@ -18,7 +20,7 @@ use crate::error::AppError;
 use crate::model::users::User;
 
 /// Data of a page, read on the server for the first page and by the browser after that.
-type Loaded<T> = Resource<Result<T, AppError>, Json>;
+pub type Loaded<T> = Resource<Result<T, AppError>, Json>;
 
 /// Loads data by a server function, again whenever `source` changes.
 pub fn load<S, T, F>(
@@ -31,6 +33,28 @@ where
     F: Future<Output = Result<T, AppError>> + Send + 'static,
 {
     Resource::new_with_options(source, read, false)
+}
+
+/// Waits for loaded data. On the server a moment longer: a `Transition` first asks its content whether it is ready, and
+/// what is ready at once is rendered then, thrown away, and rendered again.
+///
+/// # Errors
+/// What the server function was refused for.
+pub async fn ready<T>(data: Loaded<T>) -> Result<T, AppError>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    let data = data.await;
+    let mut waited = !is_server();
+    std::future::poll_fn(move |context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+    data
 }
 
 /// JSON by the reader that the answers of server functions are read with. The codec of Leptos brings a second one.
@@ -64,7 +88,7 @@ fn SignedInOnly(visitor: Loaded<Option<User>>) -> impl IntoView {
             {move || {
                 let path = path.clone();
                 Suspend::new(async move {
-                    let stranger = matches!(visitor.await, Ok(None) | Err(AppError::CredentialsMissing));
+                    let stranger = matches!(ready(visitor).await, Ok(None) | Err(AppError::CredentialsMissing));
                     stranger.then(|| view! { <Redirect path=format!("/sign-in?next={path}")/> })
                 })
             }}

@@ -5,7 +5,7 @@ use leptos_meta::Title;
 
 use super::keys::KeySection;
 use super::sign_in::whoami;
-use super::{SignedInOnly, load};
+use super::{SignedInOnly, load, ready};
 use crate::error::AppError;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, SessionFacts, User};
@@ -63,7 +63,7 @@ pub fn ProfilePage() -> impl IntoView {
         <KeySection/>
         <Transition>
             {move || Suspend::new(async move {
-                visitor.await.ok().flatten().map(|user| view! { <NameSection user/> })
+                ready(visitor).await.ok().flatten().map(|user| view! { <NameSection user/> })
             })}
         </Transition>
         <PasswordSection/>
@@ -173,7 +173,7 @@ fn SessionSection() -> impl IntoView {
             <Done text=Signal::derive(ended)/>
             <Transition>
                 {move || Suspend::new(async move {
-                    match sessions.await {
+                    match ready(sessions).await {
                         Ok(sessions) => view! { <SessionTable sessions end/> }.into_any(),
                         Err(error) => view! { <LoadProblem what="Your sessions" error/> }.into_any(),
                     }
