@@ -3,6 +3,9 @@
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/style/node_modules/.bin:$(PATH)
 
 BUILD := cargo-leptos build --release --precompress
+# cargo-leptos makes the browser's files anew each time; with nothing changed that would be half a minute of waiting.
+SITE := target/site/.built
+SOURCES := $(shell find src migrations public style/main.css style/package-lock.json Cargo.toml Cargo.lock build.rs .cargo -type f)
 
 # $(call step,what it is,command): says what begins, and what failed. The command holds no comma.
 define step
@@ -17,11 +20,16 @@ help: ## lists these commands
 
 run: ## installs what is missing, builds for release, serves http://localhost:8000 on an SQLite file
 	@scripts/tools.sh build
-	$(BUILD)
+	@$(MAKE) --no-print-directory $(SITE)
 	@./target/release/keyfob serve
+
+$(SITE): $(SOURCES)
+	$(BUILD)
+	@touch $@
 
 dev: ## rebuilds and reloads on each change
 	@scripts/tools.sh build
+	@rm -f $(SITE)
 	cargo-leptos watch
 
 test: ## installs what is missing, then every check: format, lints, tests on SQLite and PostgreSQL, browser tests
@@ -31,11 +39,11 @@ test: ## installs what is missing, then every check: format, lints, tests on SQL
 	$(call step,Lints: browser,cargo clippy --lib --no-default-features --features hydrate --target wasm32-unknown-unknown -- -D warnings)
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
 	$(call step,Tests on SQLite and PostgreSQL,scripts/with-postgres.sh cargo test)
-	$(call step,Release build,$(BUILD))
+	$(call step,Release build,$(MAKE) --no-print-directory $(SITE))
 	$(call step,Browser tests,(cd end2end && node_modules/.bin/playwright test))
 	@printf '\n==> All checks passed\n'
 
 bench: ## prints the performance table
 	@scripts/tools.sh build
-	$(BUILD)
+	@$(MAKE) --no-print-directory $(SITE)
 	cargo bench --bench http --no-default-features --features ssr
