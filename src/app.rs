@@ -1,89 +1,79 @@
-//! The site map: the document around every page, the navigation, and the routes.
+//! The site map: the document around every page, the navigation, and which component shows which page.
+//!
+//! Each page is a document of its own that the server finds, guards and renders; links are links. So there is no router in
+//! the browser, which would be a quarter of the download, and no page that waits for its data.
 
 use leptos::prelude::*;
-use leptos_meta::{MetaTags, Title, provide_meta_context};
-use leptos_router::components::{Route, Router, Routes};
-use leptos_router::hooks::use_location;
-use leptos_router::{SsrMode, path};
+use leptos::server::ServerActionError;
 
 use crate::model::users::User;
 use crate::pages::docs::ErrorsPage;
 use crate::pages::employees::EmployeesPage;
 use crate::pages::home::{HomePage, NotFoundPage};
 use crate::pages::profile::ProfilePage;
-use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage, whoami};
-use crate::pages::{load, ready};
+use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage};
+use crate::pages::{Page, Visit};
 use crate::ui::layout::{Brand, Frame, NavLink};
+
+/// The id of the element that holds the [`Visit`] as JSON.
+pub const VISIT: &str = "visit";
 
 /// The document around every page. `version` is the path under which the browser's files are.
 #[must_use]
-pub fn shell(options: &LeptosOptions, version: &str) -> impl IntoView + use<> {
+pub fn shell(options: &LeptosOptions, version: &str, visit: Visit) -> impl IntoView + use<> {
+    let title = format!("{} · Keyfob", visit.page.title());
+    // Within a script only what ends it has a meaning.
+    let data = serde_json::to_string(&visit).unwrap_or_default().replace('<', "\\u003c");
     view! {
-        <!DOCTYPE html>
         <html lang="en">
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="description" content="Create, use and revoke API keys."/>
+                <title>{title}</title>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
+                <script type="application/json" id=VISIT inner_html=data></script>
                 <AutoReload options=options.clone()/>
                 <HydrationScripts options=options.clone() root=version.to_owned()/>
-                <MetaTags/>
             </head>
             <body>
-                <App/>
+                <App visit/>
             </body>
         </html>
     }
 }
 
-/// All pages.
+/// Any page, in its frame.
 #[component]
-pub fn App() -> impl IntoView {
-    provide_meta_context();
-    view! {
-        <Title formatter=|page: String| if page.is_empty() { "Keyfob".to_owned() } else { format!("{page} · Keyfob") }/>
-        <Router>
-            <Frame nav=move || view! { <Nav/> }>
-                <Routes fallback=NotFoundPage>
-                    <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
-                    <Route path=path!("/sign-up") view=SignUpPage ssr=SsrMode::Async/>
-                    <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async/>
-                    <Route path=path!("/profile") view=ProfilePage ssr=SsrMode::Async/>
-                    <Route path=path!("/employees") view=EmployeesPage ssr=SsrMode::Async/>
-                    <Route path=path!("/docs/errors") view=ErrorsPage ssr=SsrMode::Async/>
-                </Routes>
-            </Frame>
-        </Router>
+pub fn App(visit: Visit) -> impl IntoView {
+    let Visit { user, path, asked, page } = visit;
+    // How a form that was sent without JavaScript learns what is wrong with it.
+    if let (Some(function), Some(error)) = (asked.get("__path"), asked.get("__err")) {
+        provide_context(ServerActionError::new(&function, &error));
     }
-}
-
-/// Who is signed in, where they can go, and the way out. Asked anew for each page, for a session may have ended.
-#[component]
-fn Nav() -> impl IntoView {
-    let path = use_location().pathname;
-    let visitor = load(move || path.get(), |_| whoami());
-    view! {
-        <Transition>
-            {move || Suspend::new(async move {
-                match ready(visitor).await {
-                    Ok(Some(user)) => view! { <UserNav user/> }.into_any(),
-                    _ => view! { <Brand/> }.into_any(),
-                }
-            })}
-        </Transition>
-    }
+    provide_context(asked);
+    let nav = user.clone().map(|user| view! { <UserNav user path/> });
+    let content = match page {
+        Page::Home { origin } => view! { <HomePage origin signed_in=user.is_some()/> }.into_any(),
+        Page::SignUp => view! { <SignUpPage/> }.into_any(),
+        Page::SignIn => view! { <SignInPage/> }.into_any(),
+        Page::Profile { keys, sessions } => view! { <ProfilePage user keys sessions/> }.into_any(),
+        Page::Employees(list) => view! { <EmployeesPage list/> }.into_any(),
+        Page::Errors => view! { <ErrorsPage/> }.into_any(),
+        Page::NotFound => view! { <NotFoundPage/> }.into_any(),
+    };
+    view! { <Frame nav=view! { <Brand/> {nav} }.into_any()>{content}</Frame> }
 }
 
 #[component]
-fn UserNav(user: User) -> impl IntoView {
+fn UserNav(user: User, path: String) -> impl IntoView {
+    let link = |href: &'static str, label| view! { <NavLink href label current=path == href/> };
     view! {
-        <Brand/>
         <nav aria-label="Main" class="nav-links">
-            <NavLink href="/profile" label="Profile"/>
-            <NavLink href="/employees" label="Employees"/>
+            {link("/profile", "Profile")}
+            {link("/employees", "Employees")}
         </nav>
         <div class="nav-user">
             <bdi class="nav-name">{user.label().to_owned()}</bdi>

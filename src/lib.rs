@@ -27,5 +27,8 @@ pub fn hydrate() {
     if cfg!(debug_assertions) {
         console_error_panic_hook::set_once();
     }
-    leptos::mount::hydrate_body(app::App);
+    let visit = ui::browser::text_of(app::VISIT).and_then(|json| serde_json::from_str(&json).ok());
+    if let Some(visit) = visit {
+        leptos::mount::hydrate_body(move || app::App(app::AppProps { visit }));
+    }
 }

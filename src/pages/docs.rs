@@ -1,7 +1,6 @@
 //! What each error of the API means, and how to mend it.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use crate::error::{ERROR_CODES, ErrorCode};
 use crate::ui::layout::PageHead;
@@ -22,11 +21,8 @@ pub fn ErrorsPage() -> impl IntoView {
         }
     };
     view! {
-        <Title text="Errors"/>
-        <PageHead title="Errors" lead=|| {
-            "The API answers a refusal with problem details (RFC 9457): a code to match on, a sentence to read, and the \
-             address of an entry here."
-        }/>
+        <PageHead title="Errors" lead="The API answers a refusal with problem details (RFC 9457): a code to match on, a sentence to read, and the \
+             address of an entry here."/>
         {ERROR_CODES.iter().map(entry).collect_view()}
     }
 }

@@ -1,11 +1,8 @@
 //! The employees page: the list, and the dialogs that add, change and remove one.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
-use leptos_router::hooks::use_query_map;
 
-use super::sign_in::whoami;
-use super::{SignedInOnly, load, ready};
+use super::{Asked, live};
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeForm, EmployeeList};
 use crate::ui::dialog::{Cancel, Dialog, Opener};
@@ -57,13 +54,10 @@ pub async fn load_sample_employees() -> Result<(), AppError> {
 
 /// `/employees`
 #[component]
-pub fn EmployeesPage() -> impl IntoView {
-    let visitor = load(|| (), |()| whoami());
+pub fn EmployeesPage(list: Result<EmployeeList, AppError>) -> impl IntoView {
     view! {
-        <Title text="Employees"/>
-        <SignedInOnly visitor/>
-        <PageHead title="Employees" lead=|| "Example data of your own. The API reads and changes the same list."/>
-        <EmployeeSection/>
+        <PageHead title="Employees" lead="Example data of your own. The API reads and changes the same list."/>
+        <EmployeeSection list/>
     }
 }
 
@@ -85,19 +79,15 @@ struct Actions {
 }
 
 #[component]
-fn EmployeeSection() -> impl IntoView {
-    let query = use_query_map();
-    let open = RwSignal::new(query.with_untracked(|query| {
-        let asked = |name| query.get(name);
-        match (asked("add"), asked("edit"), asked("delete")) {
-            (Some(_), ..) => Open::Add,
-            (_, Some(id), _) => Open::Edit(id),
-            (.., Some(id)) => Open::Delete(id),
-            _ => Open::Nothing,
-        }
-    }));
-    let page =
-        Memo::new(move |_| query.with(|query| query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1)));
+fn EmployeeSection(list: Result<EmployeeList, AppError>) -> impl IntoView {
+    let asked = Asked::here();
+    let open = RwSignal::new(match (asked.get("add"), asked.get("edit"), asked.get("delete")) {
+        (Some(_), ..) => Open::Add,
+        (_, Some(id), _) => Open::Edit(id),
+        (.., Some(id)) => Open::Delete(id),
+        _ => Open::Nothing,
+    });
+    let page = list.as_ref().map_or(1, |list| list.page);
     let actions = Actions {
         add: ServerAction::new(),
         edit: ServerAction::new(),
@@ -106,9 +96,9 @@ fn EmployeeSection() -> impl IntoView {
     };
     let changes = move || {
         let changed = (actions.add.version().get(), actions.edit.version().get());
-        (page.get(), changed, actions.delete.version().get(), actions.load.version().get())
+        (changed, actions.delete.version().get(), actions.load.version().get())
     };
-    let employees = load(changes, |(page, ..)| list_employees(page));
+    let employees = live(list, changes, move |_| list_employees(page));
     let succeeded = move || {
         [actions.add.value().get(), actions.edit.value().get(), actions.delete.value().get()].contains(&Some(Ok(())))
     };
@@ -124,24 +114,18 @@ fn EmployeeSection() -> impl IntoView {
         open.set(wanted);
     };
     let start = Callback::new(start);
+    let on_open = Callback::new(move |()| start.run(Open::Add));
     view! {
         <Section
             id="employees-heading"
             title="All employees"
-            action=move || {
-                let on_open = Callback::new(move |()| start.run(Open::Add));
-                view! { <Opener path="/employees" name="add" label="Add employee" class="btn btn-primary" on_open/> }
-            }
+            action=view! { <Opener path="/employees" name="add" label="Add employee" class="btn btn-primary" on_open/> }.into_any()
         >
             <FormProblem problems=Problems::of(actions.load)/>
-            <Transition>
-                {move || Suspend::new(async move {
-                    match ready(employees).await {
-                        Ok(list) => view! { <EmployeeListView list open start actions/> }.into_any(),
-                        Err(error) => view! { <LoadProblem what="Your employees" error/> }.into_any(),
-                    }
-                })}
-            </Transition>
+            {move || match employees.get() {
+                Ok(list) => view! { <EmployeeListView list open start actions/> }.into_any(),
+                Err(error) => view! { <LoadProblem what="Your employees" error/> }.into_any(),
+            }}
         </Section>
         <Show when=move || open.get() == Open::Add>
             <AddDialog open action=actions.add/>

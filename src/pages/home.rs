@@ -1,46 +1,30 @@
 //! The first page, and the one for what is not there.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
-use leptos_router::components::A;
 
-use super::sign_in::whoami;
-use super::{load, ready};
 use crate::error::AppError;
 use crate::ui::layout::PlainDocument;
 
-const CALL: &str =
-    "curl http://localhost:8000/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"";
-
 /// `/`
 #[component]
-pub fn HomePage() -> impl IntoView {
-    let visitor = load(|| (), |()| whoami());
+pub fn HomePage(origin: String, signed_in: bool) -> impl IntoView {
+    let call =
+        format!("curl {origin}/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"");
+    let links: &[_] = if signed_in {
+        &[("/profile", "Go to your keys", "btn btn-primary")]
+    } else {
+        &[("/sign-up", "Sign up", "btn btn-primary"), ("/sign-in", "Sign in", "btn")]
+    };
+    let link = |(href, label, class): &(&'static str, &'static str, &'static str)| view! { <a href=*href class=*class>{*label}</a> };
     view! {
-        <Title text=""/>
         <div class="hero">
             <h1>"API keys you can hand out and take back"</h1>
             <p class="lead">
                 "Create a key, copy it once, call the API with it. See which keys you have, and revoke one the moment you no \
                  longer trust it."
             </p>
-            <Transition>
-                {move || Suspend::new(async move {
-                    if matches!(ready(visitor).await, Ok(Some(_))) {
-                        view! { <p class="hero-actions"><A href="/profile" attr:class="btn btn-primary">"Go to your keys"</A></p> }
-                            .into_any()
-                    } else {
-                        view! {
-                            <p class="hero-actions">
-                                <A href="/sign-up" attr:class="btn btn-primary">"Sign up"</A>
-                                <A href="/sign-in" attr:class="btn">"Sign in"</A>
-                            </p>
-                        }
-                            .into_any()
-                    }
-                })}
-            </Transition>
-            <pre class="code" tabindex="0" role="region" aria-label="A call of the API"><code>{CALL}</code></pre>
+            <p class="hero-actions">{links.iter().map(link).collect_view()}</p>
+            <pre class="code" tabindex="0" role="region" aria-label="A call of the API"><code>{call}</code></pre>
         </div>
         <ul class="facts">
             <li>
@@ -63,11 +47,10 @@ pub fn HomePage() -> impl IntoView {
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
     view! {
-        <Title text="Not found"/>
         <div class="hero">
             <h1>"There is nothing here"</h1>
             <p class="lead">"The address may have a typing error, or what was here is gone."</p>
-            <p class="hero-actions"><A href="/" attr:class="btn">"Go to the first page"</A></p>
+            <p class="hero-actions"><a href="/" class="btn">"Go to the first page"</a></p>
         </div>
     }
 }

@@ -4,10 +4,9 @@ use leptos::ev::{SubmitEvent, beforeunload};
 use leptos::form::FromFormData;
 use leptos::html;
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 
 use super::profile::Time;
-use super::{load, ready};
+use super::{Asked, live};
 use crate::error::AppError;
 use crate::model::keys::{Access, DEFAULT_DAYS, KeyFacts, KeyForm, KeyList, NewKey, PRESET_DAYS, Status, expiry};
 use crate::model::time::Timestamp;
@@ -56,22 +55,21 @@ struct Memory {
 
 /// The section.
 #[component]
-pub fn KeySection() -> impl IntoView {
-    let query = use_query_map();
-    let asked = move |name: &str| query.with_untracked(|query| query.get(name));
+pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
+    let asked = Asked::here();
     let memory = Memory {
-        creating: RwSignal::new(asked("create").is_some()),
+        creating: RwSignal::new(asked.get("create").is_some()),
         new_key: RwSignal::new(None),
-        revoking: RwSignal::new(asked("revoke")),
-        revoked_shown: RwSignal::new(asked("revoked").is_some()),
+        revoking: RwSignal::new(asked.get("revoke")),
+        revoked_shown: RwSignal::new(asked.get("revoked").is_some()),
         create: ServerAction::new(),
         revoke: ServerAction::new(),
     };
     let Memory { creating, new_key, revoking, revoked_shown, create, revoke } = memory;
     let seen = RwSignal::new(0);
     // Read anew after a key was revoked, and after a new one was seen: not before, for the dialog stands in the list.
-    let keys =
-        load(move || (revoked_shown.get(), revoke.version().get(), seen.get()), |(revoked, ..)| list_keys(revoked));
+    let changes = move || (revoked_shown.get(), revoke.version().get(), seen.get());
+    let keys = live(keys, changes, |(revoked, ..)| list_keys(revoked));
     // The key leaves the action for the dialog, and the dialog for nothing.
     Effect::new(move |_| {
         if let Some(Ok(new)) = create.value().get() {
@@ -94,22 +92,16 @@ pub fn KeySection() -> impl IntoView {
         create.clear();
         creating.set(true);
     });
-    let opener = move || {
-        let class = "btn btn-primary";
-        view! { <Opener path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> }
-    };
+    let class = "btn btn-primary";
+    let opener = view! { <Opener path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> };
     view! {
-        <Section id="keys-heading" title="API keys" action=opener>
+        <Section id="keys-heading" title="API keys" action=opener.into_any()>
             <p class="quiet">"A key lets a program call the API in your name. Treat it like a password."</p>
             <Done text=Signal::derive(done)/>
-            <Transition>
-                {move || Suspend::new(async move {
-                    match ready(keys).await {
-                        Ok(list) => view! { <KeyListView list memory on_seen/> }.into_any(),
-                        Err(error) => view! { <LoadProblem what="Your keys" error/> }.into_any(),
-                    }
-                })}
-            </Transition>
+            {move || match keys.get() {
+                Ok(list) => view! { <KeyListView list memory on_seen/> }.into_any(),
+                Err(error) => view! { <LoadProblem what="Your keys" error/> }.into_any(),
+            }}
         </Section>
     }
 }

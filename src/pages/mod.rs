@@ -1,4 +1,5 @@
-//! One file a page: its server functions, which are public endpoints, and its components.
+//! One file a page: its server functions, which are public endpoints, and its components. Here stands what all of them
+//! have in common: a page is rendered from one [`Visit`], on the server and in the browser alike.
 
 pub mod docs;
 pub mod employees;
@@ -7,91 +8,130 @@ pub mod keys;
 pub mod profile;
 pub mod sign_in;
 
-use std::task::Poll;
-
-use codee::{Decoder, Encoder};
 use leptos::prelude::*;
-use leptos_router::components::Redirect;
-use leptos_router::hooks::use_location;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::AppError;
-use crate::model::users::User;
+use crate::model::employees::EmployeeList;
+use crate::model::keys::KeyList;
+use crate::model::users::{SessionFacts, User};
 
-/// Data of a page, read on the server for the first page and by the browser after that.
-pub type Loaded<T> = Resource<Result<T, AppError>, Json>;
+/// The paths of all pages, as axum reads them.
+pub const PATHS: [&str; 6] = ["/", "/sign-up", "/sign-in", "/profile", "/employees", "/docs/errors"];
 
-/// Loads data by a server function, again whenever `source` changes.
-pub fn load<S, T, F>(
-    source: impl Fn() -> S + Send + Sync + 'static,
-    read: impl Fn(S) -> F + Send + Sync + 'static,
-) -> Loaded<T>
-where
-    S: PartialEq + Clone + Send + Sync + 'static,
-    T: Serialize + DeserializeOwned + Send + Sync + 'static,
-    F: Future<Output = Result<T, AppError>> + Send + 'static,
-{
-    Resource::new_with_options(source, read, false)
+/// All that a page is rendered from. It stands in the page's source as JSON, from which the browser's side takes the page
+/// over, and so holds no secret. Whole when the rendering begins: nothing waits, and nothing is rendered twice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Visit {
+    /// Whose session it is.
+    pub user: Option<User>,
+    /// The path of the page, without its last slash.
+    pub path: String,
+    /// What the address asks for.
+    pub asked: Asked,
+    /// The page.
+    pub page: Page,
 }
 
-/// Waits for loaded data. On the server a moment longer: a `Transition` first asks its content whether it is ready, and
-/// what is ready at once is rendered then, thrown away, and rendered again.
-///
-/// # Errors
-/// What the server function was refused for.
-pub async fn ready<T>(data: Loaded<T>) -> Result<T, AppError>
-where
-    T: Clone + Send + Sync + 'static,
-{
-    let data = data.await;
-    let mut waited = !is_server();
-    std::future::poll_fn(move |context| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
+/// The query of the address, decoded: which dialog is open, which page of a list is shown. Components take it from the
+/// context.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Asked(pub Vec<(String, String)>);
+
+impl Asked {
+    /// The value of a parameter; empty for one that has none. `None` if it is not there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|(parameter, _)| parameter == name).map(|(_, value)| value.clone())
+    }
+
+    /// The query of the page that is being rendered.
+    #[must_use]
+    pub fn here() -> Self {
+        use_context().unwrap_or_default()
+    }
+}
+
+/// A page with its data. A part that could not be loaded says so in its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Page {
+    Home { origin: String },
+    SignUp,
+    SignIn,
+    Profile { keys: Result<KeyList, AppError>, sessions: Result<Vec<SessionFacts>, AppError> },
+    Employees(Result<EmployeeList, AppError>),
+    Errors,
+    NotFound,
+}
+
+impl Page {
+    /// Reads what the page at a path shows to a visitor.
+    ///
+    /// # Errors
+    /// [`AppError::CredentialsMissing`] if it is for users only and the visitor is none.
+    pub async fn open(path: &str, asked: &Asked, (user, origin): (Option<&User>, String)) -> Result<Self, AppError> {
+        if user.is_none() && matches!(path, "/profile" | "/employees") {
+            return Err(AppError::CredentialsMissing);
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+        Ok(match path {
+            "/" => Self::Home { origin },
+            "/sign-up" => Self::SignUp,
+            "/sign-in" => Self::SignIn,
+            "/docs/errors" => Self::Errors,
+            "/profile" => Self::Profile {
+                keys: keys::list_keys(asked.get("revoked").is_some()).await,
+                sessions: profile::list_sessions().await,
+            },
+            "/employees" => {
+                let page = asked.get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
+                Self::Employees(employees::list_employees(page).await)
+            }
+            _ => Self::NotFound,
+        })
+    }
+
+    /// What stands in the browser's tab.
+    #[must_use]
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::Home { .. } => "API keys",
+            Self::SignUp => "Sign up",
+            Self::SignIn => "Sign in",
+            Self::Profile { .. } => "Profile",
+            Self::Employees(_) => "Employees",
+            Self::Errors => "Errors",
+            Self::NotFound => "Not found",
+        }
+    }
+}
+
+/// Data of a part of a page: as it came with the page, and read again by the browser whenever `source` changes.
+pub fn live<S, T, F>(
+    first: T,
+    source: impl Fn() -> S + 'static,
+    read: impl Fn(S) -> F + 'static,
+) -> RwSignal<T>
+where
+    S: PartialEq + Clone + 'static,
+    T: Send + Sync + 'static,
+    F: Future<Output = T> + 'static,
+{
+    let data = RwSignal::new(first);
+    // The answers to two questions may come in any order: the last question counts.
+    let latest = StoredValue::new(0_u32);
+    Effect::new(move |before: Option<S>| {
+        let now = source();
+        if before.is_some_and(|before| before != now) {
+            latest.update_value(|n| *n += 1);
+            let (asked, answer) = (latest.get_value(), read(now.clone()));
+            leptos::task::spawn_local(async move {
+                let answer = answer.await;
+                if latest.try_get_value() == Some(asked) {
+                    data.set(answer);
+                }
+            });
+        }
+        now
+    });
     data
-}
-
-/// JSON by the reader that the answers of server functions are read with. The codec of Leptos brings a second one.
-pub struct Json;
-
-impl<T: Serialize> Encoder<T> for Json {
-    type Error = serde_json::Error;
-    type Encoded = String;
-
-    fn encode(value: &T) -> Result<String, serde_json::Error> {
-        serde_json::to_string(value)
-    }
-}
-
-impl<T: DeserializeOwned> Decoder<T> for Json {
-    type Error = serde_json::Error;
-    type Encoded = str;
-
-    fn decode(text: &str) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(text.as_bytes())
-    }
-}
-
-/// Sends whoever is not signed in to sign in, and back here after it. It stands beside what it protects, not around it: the
-/// data is protected by the server functions, and what is nested in one that waits is rendered twice.
-#[component]
-fn SignedInOnly(visitor: Loaded<Option<User>>) -> impl IntoView {
-    let path = use_location().pathname.get_untracked();
-    view! {
-        <Transition>
-            {move || {
-                let path = path.clone();
-                Suspend::new(async move {
-                    let stranger = matches!(ready(visitor).await, Ok(None) | Err(AppError::CredentialsMissing));
-                    stranger.then(|| view! { <Redirect path=format!("/sign-in?next={path}")/> })
-                })
-            }}
-        </Transition>
-    }
 }

@@ -1,12 +1,11 @@
 //! The profile page: the display name, the API keys, the password and the sessions.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::keys::KeySection;
-use super::sign_in::whoami;
-use super::{SignedInOnly, load, ready};
+use super::live;
 use crate::error::AppError;
+use crate::model::keys::KeyList;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, SessionFacts, User};
 use crate::ui::browser;
@@ -54,20 +53,17 @@ pub async fn end_other_sessions() -> Result<u64, AppError> {
 
 /// `/profile`
 #[component]
-pub fn ProfilePage() -> impl IntoView {
-    let visitor = load(|| (), |()| whoami());
+pub fn ProfilePage(
+    user: Option<User>,
+    keys: Result<KeyList, AppError>,
+    sessions: Result<Vec<SessionFacts>, AppError>,
+) -> impl IntoView {
     view! {
-        <Title text="Profile"/>
-        <SignedInOnly visitor/>
-        <PageHead title="Profile" lead=|| "Your API keys, your account, and where you are signed in."/>
-        <KeySection/>
-        <Transition>
-            {move || Suspend::new(async move {
-                ready(visitor).await.ok().flatten().map(|user| view! { <NameSection user/> })
-            })}
-        </Transition>
+        <PageHead title="Profile" lead="Your API keys, your account, and where you are signed in."/>
+        <KeySection keys/>
+        {user.map(|user| view! { <NameSection user/> })}
         <PasswordSection/>
-        <SessionSection/>
+        <SessionSection sessions/>
     }
 }
 
@@ -145,11 +141,11 @@ fn PasswordSection() -> impl IntoView {
 }
 
 #[component]
-fn SessionSection() -> impl IntoView {
+fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoView {
     let end = ServerAction::<EndSession>::new();
     let end_others = ServerAction::<EndOtherSessions>::new();
     let changes = move || (end.version().get(), end_others.version().get());
-    let sessions = load(changes, |_| list_sessions());
+    let sessions = live(sessions, changes, |_| list_sessions());
     let ended = move || match end_others.value().get()? {
         Ok(0) => Some("There was no other session.".to_owned()),
         Ok(1) => Some("One other session is signed out.".to_owned()),
@@ -160,25 +156,20 @@ fn SessionSection() -> impl IntoView {
         <Section
             id="sessions-heading"
             title="Sessions"
-            action=move || {
-                view! {
-                    <ActionForm action=end_others>
-                        <button class="btn">"Sign out everywhere else"</button>
-                    </ActionForm>
-                }
+            action=view! {
+                <ActionForm action=end_others>
+                    <button class="btn">"Sign out everywhere else"</button>
+                </ActionForm>
             }
+            .into_any()
         >
             <FormProblem problems=Problems::of(end_others)/>
             <FormProblem problems=Problems::of(end)/>
             <Done text=Signal::derive(ended)/>
-            <Transition>
-                {move || Suspend::new(async move {
-                    match ready(sessions).await {
-                        Ok(sessions) => view! { <SessionTable sessions end/> }.into_any(),
-                        Err(error) => view! { <LoadProblem what="Your sessions" error/> }.into_any(),
-                    }
-                })}
-            </Transition>
+            {move || match sessions.get() {
+                Ok(sessions) => view! { <SessionTable sessions end/> }.into_any(),
+                Err(error) => view! { <LoadProblem what="Your sessions" error/> }.into_any(),
+            }}
         </Section>
     }
 }

@@ -1,22 +1,12 @@
 //! Signing up, in and out.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
-use leptos_router::components::A;
-use leptos_router::hooks::use_query_map;
 
+use super::Asked;
 use crate::error::AppError;
-use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, User};
+use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN};
 use crate::ui::field::Field;
 use crate::ui::notice::{FormProblem, Problems};
-
-/// Who is signed in, if anyone.
-#[server(prefix = "/fn", endpoint = "whoami")]
-pub async fn whoami() -> Result<Option<User>, AppError> {
-    // public: it tells visitors only about themselves.
-    let (_, session) = crate::server::auth::visitor().await?;
-    Ok(session.map(|session| session.user))
-}
 
 /// Makes an account and signs it in.
 #[server(prefix = "/fn", endpoint = "sign_up")]
@@ -45,7 +35,6 @@ pub fn SignInPage() -> impl IntoView {
     let action = ServerAction::<SignIn>::new();
     let problems = Problems::of(action);
     view! {
-        <Title text="Sign in"/>
         <div class="narrow">
             <h1>"Sign in"</h1>
             <ActionForm action attr:class="form">
@@ -63,7 +52,7 @@ pub fn SignInPage() -> impl IntoView {
                 />
                 <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign in"</button>
             </ActionForm>
-            <p class="quiet">"No account yet? " <A href="/sign-up">"Sign up"</A></p>
+            <p class="quiet">"No account yet? " <a href="/sign-up">"Sign up"</a></p>
         </div>
     }
 }
@@ -74,7 +63,6 @@ pub fn SignUpPage() -> impl IntoView {
     let action = ServerAction::<SignUp>::new();
     let problems = Problems::of(action);
     view! {
-        <Title text="Sign up"/>
         <div class="narrow">
             <h1>"Sign up"</h1>
             <ActionForm action attr:class="form">
@@ -93,7 +81,7 @@ pub fn SignUpPage() -> impl IntoView {
                 />
                 <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign up"</button>
             </ActionForm>
-            <p class="quiet">"You have an account? " <A href="/sign-in">"Sign in"</A></p>
+            <p class="quiet">"You have an account? " <a href="/sign-in">"Sign in"</a></p>
         </div>
     }
 }
@@ -101,7 +89,7 @@ pub fn SignUpPage() -> impl IntoView {
 /// Where to go after it, from `?next=`; the server takes only a path of this site.
 #[component]
 fn Next() -> impl IntoView {
-    let next = use_query_map().with_untracked(|query| query.get("next")).unwrap_or_default();
+    let next = Asked::here().get("next").unwrap_or_default();
     view! { <input type="hidden" name="next" value=next/> }
 }
 

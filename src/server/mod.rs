@@ -13,8 +13,6 @@ pub mod site;
 pub mod state;
 pub mod users;
 
-use std::sync::LazyLock;
-
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, FormRejection};
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -27,8 +25,7 @@ use axum::{Form, Router};
 use leptos::prelude::{IntoView, Owner, provide_context, use_context};
 use leptos::reactive::computed::ScopedFuture;
 use leptos::server_fn::axum::get_server_fn_service;
-use leptos::server_fn::redirect::REDIRECT_HEADER;
-use leptos_axum::{AxumRouteListing, LeptosRoutes, ResponseOptions, generate_route_list};
+use leptos_axum::ResponseOptions;
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
@@ -36,26 +33,24 @@ use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::state::AppState;
-use crate::app::{App, shell};
+use crate::app::shell;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyForm;
 use crate::pages::home::FailureDocument;
 use crate::pages::keys::{NewKeyDocument, create_key};
+use crate::pages::{Asked, PATHS, Page, Visit};
 
 /// The largest body of a request in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// Every route and layer, in order. `own` are the endpoints of whoever builds on Keyfob.
 pub fn router(state: AppState, own: Router<AppState>) -> Router {
-    // Once in a process: made anew for each router, some renders never end.
-    static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(App));
-
-    let pages = Router::new()
+    let pages = PATHS.iter().fold(Router::new(), |router, path| router.route(path, get(page)));
+    let pages = pages
         .route("/fn/{name}", post(server_function))
         .route("/profile/keys", post(create_key_without_javascript).get(|| async { Redirect::to("/profile") }))
-        .leptos_routes_with_handler(PAGES.clone(), get(page))
-        .fallback(not_found_page)
+        .fallback(page)
         .layer(from_fn(remember_session))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(csrf(&state))
@@ -75,30 +70,40 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(inner))
 }
 
-/// Renders a page, whole: a streamed answer would say 200 before a guard can redirect.
-async fn page(State(state): State<AppState>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    // With a key, or with a session that cannot be looked up, there is no page to render.
-    if let Err(error) = auth::visitor_of(&state, &parts).await {
-        return document(error.code().status, || FailureDocument(error, state.site.stylesheet()));
+/// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
+async fn page(State(state): State<AppState>, parts: Parts) -> Response {
+    let path = parts.uri.path().to_owned();
+    match visit(&state, parts).await {
+        Ok(visit) => {
+            let status = if matches!(visit.page, Page::NotFound) { 404 } else { 200 };
+            document(status, || shell(&state.site.options, &state.site.version, visit))
+        }
+        Err(AppError::CredentialsMissing) => {
+            (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
+        }
+        Err(error) => {
+            document(error.code().status, || FailureDocument(error, state.site.stylesheet()))
+        }
     }
-    let (options, version) = (state.site.options.clone(), state.site.version.clone());
-    let context = move || provide_context(state.clone());
-    let render = leptos_axum::render_app_async_with_context(context, move || shell(&options, &version));
-    let mut response = render(Request::from_parts(parts, body)).await;
-    // A redirect is one for every client; Leptos keeps it for those that say that they take HTML.
-    if response.headers_mut().remove(REDIRECT_HEADER).is_some() {
-        *response.status_mut() = StatusCode::FOUND;
-    }
-    response
 }
 
-async fn not_found_page(state: State<AppState>, request: Request) -> Response {
-    let mut response = page(state, request).await;
-    if response.status() == StatusCode::OK {
-        *response.status_mut() = StatusCode::NOT_FOUND;
-    }
-    response
+/// Finds out who visits, and reads what the page shows them.
+async fn visit(state: &AppState, parts: Parts) -> Result<Visit, AppError> {
+    let user = auth::visitor_of(state, &parts).await?.map(|session| session.user);
+    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default());
+    let asked = Asked(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+    let reading = Page::open(&path, &asked, (user.as_ref(), state.config.origin()));
+    let page = within(state.clone(), parts, reading).await?;
+    Ok(Visit { user, path, asked, page })
+}
+
+/// Runs server functions for a request that was not sent to them.
+fn within<F: Future>(state: AppState, parts: Parts, call: F) -> impl Future<Output = F::Output> {
+    Owner::new().with(|| {
+        provide_context(state);
+        provide_context(parts);
+        ScopedFuture::new(call)
+    })
 }
 
 /// Runs a server function. The whole body is read first, for Leptos would read any amount.
@@ -121,14 +126,7 @@ async fn create_key_without_javascript(
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let made = match form {
-        Ok(Form(form)) => {
-            let call = Owner::new().with(|| {
-                provide_context(state);
-                provide_context(parts);
-                ScopedFuture::new(create_key(form))
-            });
-            call.await
-        }
+        Ok(Form(form)) => within(state, parts, create_key(form)).await,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };

@@ -37,6 +37,12 @@ pub fn focus_invalid() {
     }
 }
 
+/// The text of an element of the page.
+#[must_use]
+pub fn text_of(id: &str) -> Option<String> {
+    document().get_element_by_id(id)?.text_content()
+}
+
 /// Empties the fields of a form.
 pub fn reset_form(id: &str) {
     let form = document().get_element_by_id(id).and_then(|element| element.dyn_into::<HtmlFormElement>().ok());

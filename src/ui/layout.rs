@@ -1,16 +1,14 @@
 //! The frame around every page: one column of navigation and the content.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 /// The frame: a link past the navigation, the navigation, the content.
 #[component]
-pub fn Frame(#[prop(into)] nav: ViewFn, children: Children) -> impl IntoView {
+pub fn Frame(nav: AnyView, children: Children) -> impl IntoView {
     view! {
-        // External to the router, which would move the view but not the focus.
-        <a href="#content" rel="external" class="skip-link">"Skip to content"</a>
+        <a href="#content" class="skip-link">"Skip to content"</a>
         <div class="frame">
-            <header class="frame-nav">{nav.run()}</header>
+            <header class="frame-nav">{nav}</header>
             <main id="content" class="frame-content" tabindex="-1">{children()}</main>
         </div>
     }
@@ -20,7 +18,7 @@ pub fn Frame(#[prop(into)] nav: ViewFn, children: Children) -> impl IntoView {
 #[component]
 pub fn Brand() -> impl IntoView {
     view! {
-        <A href="/" attr:class="brand">
+        <a href="/" class="brand">
             <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true">
                 <path
                     fill="none"
@@ -31,23 +29,23 @@ pub fn Brand() -> impl IntoView {
                 />
             </svg>
             "Keyfob"
-        </A>
+        </a>
     }
 }
 
-/// One entry of the navigation; the router marks the current one.
+/// One entry of the navigation.
 #[component]
-pub fn NavLink(href: &'static str, label: &'static str) -> impl IntoView {
-    view! { <A href=href attr:class="nav-link">{label}</A> }
+pub fn NavLink(href: &'static str, label: &'static str, current: bool) -> impl IntoView {
+    view! { <a href=href class="nav-link" aria-current=current.then_some("page")>{label}</a> }
 }
 
 /// A page's heading and the line below it.
 #[component]
-pub fn PageHead(title: &'static str, #[prop(into)] lead: ViewFn) -> impl IntoView {
+pub fn PageHead(title: &'static str, lead: &'static str) -> impl IntoView {
     view! {
         <div class="page-head">
             <h1>{title}</h1>
-            <p>{lead.run()}</p>
+            <p>{lead}</p>
         </div>
     }
 }
@@ -57,14 +55,14 @@ pub fn PageHead(title: &'static str, #[prop(into)] lead: ViewFn) -> impl IntoVie
 pub fn Section(
     id: &'static str,
     title: &'static str,
-    #[prop(optional, into)] action: ViewFn,
+    #[prop(optional)] action: Option<AnyView>,
     children: Children,
 ) -> impl IntoView {
     view! {
         <section class="section" aria-labelledby=id>
             <div class="section-head">
                 <h2 id=id>{title}</h2>
-                {action.run()}
+                {action}
             </div>
             {children()}
         </section>
