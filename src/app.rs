@@ -3,6 +3,7 @@
 //! Each page is a document of its own that the server finds, guards and renders; links are links. So there is no router in
 //! the browser, which would be a quarter of the download, and no page that waits for its data.
 
+use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos::server::ServerActionError;
 
@@ -34,7 +35,7 @@ pub fn shell(options: &LeptosOptions, version: &str, visit: Visit) -> impl IntoV
                 <title>{title}</title>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
-                <script type="application/json" id=VISIT inner_html=data></script>
+                <script type="application/json" id=VISIT nonce=use_nonce() inner_html=data></script>
                 <AutoReload options=options.clone()/>
                 <HydrationScripts options=options.clone() root=version.to_owned()/>
             </head>

@@ -93,7 +93,8 @@ pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
         creating.set(true);
     });
     let class = "btn btn-primary";
-    let opener = view! { <Opener path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> };
+    let opener =
+        view! { <Opener path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> };
     view! {
         <Section id="keys-heading" title="API keys" action=opener.into_any()>
             <p class="quiet">"A key lets a program call the API in your name. Treat it like a password."</p>

@@ -106,11 +106,7 @@ impl Page {
 }
 
 /// Data of a part of a page: as it came with the page, and read again by the browser whenever `source` changes.
-pub fn live<S, T, F>(
-    first: T,
-    source: impl Fn() -> S + 'static,
-    read: impl Fn(S) -> F + 'static,
-) -> RwSignal<T>
+pub fn live<S, T, F>(first: T, source: impl Fn() -> S + 'static, read: impl Fn(S) -> F + 'static) -> RwSignal<T>
 where
     S: PartialEq + Clone + 'static,
     T: Send + Sync + 'static,

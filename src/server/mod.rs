@@ -22,6 +22,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
+use leptos::nonce::provide_nonce;
 use leptos::prelude::{IntoView, Owner, provide_context, use_context};
 use leptos::reactive::computed::ScopedFuture;
 use leptos::server_fn::axum::get_server_fn_service;
@@ -76,14 +77,15 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
     match visit(&state, parts).await {
         Ok(visit) => {
             let status = if matches!(visit.page, Page::NotFound) { 404 } else { 200 };
-            document(status, || shell(&state.site.options, &state.site.version, visit))
+            document(status, || {
+                provide_nonce();
+                shell(&state.site.options, &state.site.version, visit)
+            })
         }
         Err(AppError::CredentialsMissing) => {
             (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
         }
-        Err(error) => {
-            document(error.code().status, || FailureDocument(error, state.site.stylesheet()))
-        }
+        Err(error) => document(error.code().status, || FailureDocument(error, state.site.stylesheet())),
     }
 }
 
