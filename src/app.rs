@@ -8,13 +8,17 @@ use leptos::prelude::*;
 use leptos::server::ServerActionError;
 
 use crate::model::users::User;
+use crate::pages::admin::audit::AdminAuditPage;
+use crate::pages::admin::keys::AdminKeysPage;
+use crate::pages::admin::users::AdminUsersPage;
 use crate::pages::docs::ErrorsPage;
 use crate::pages::employees::EmployeesPage;
 use crate::pages::home::{HomePage, NotFoundPage};
 use crate::pages::profile::ProfilePage;
 use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage};
+use crate::pages::teams::{OneTeamPage, TeamsPage};
 use crate::pages::{Page, Visit};
-use crate::ui::layout::{Brand, Frame, NavLink};
+use crate::ui::layout::{Brand, DocumentTitle, Frame, NavLink};
 
 /// The id of the element that holds the [`Visit`] as JSON.
 pub const VISIT: &str = "visit";
@@ -32,7 +36,7 @@ pub fn shell(options: &LeptosOptions, version: &str, visit: Visit) -> impl IntoV
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="description" content="Create, use and revoke API keys."/>
-                <title>{title}</title>
+                <DocumentTitle text=title/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
                 <script type="application/json" id=VISIT nonce=use_nonce() inner_html=data></script>
@@ -60,8 +64,13 @@ pub fn App(visit: Visit) -> impl IntoView {
         Page::Home { origin } => view! { <HomePage origin signed_in=user.is_some()/> }.into_any(),
         Page::SignUp => view! { <SignUpPage/> }.into_any(),
         Page::SignIn => view! { <SignInPage/> }.into_any(),
-        Page::Profile { keys, sessions } => view! { <ProfilePage user keys sessions/> }.into_any(),
-        Page::Employees(list) => view! { <EmployeesPage list/> }.into_any(),
+        Page::Profile { keys, sessions, activity } => view! { <ProfilePage user keys sessions activity/> }.into_any(),
+        Page::Employees { list, team } => view! { <EmployeesPage list team/> }.into_any(),
+        Page::Teams(teams) => view! { <TeamsPage teams/> }.into_any(),
+        Page::Team(page) => view! { <OneTeamPage page=*page/> }.into_any(),
+        Page::AdminKeys(page) => view! { <AdminKeysPage page/> }.into_any(),
+        Page::AdminUsers(page) => view! { <AdminUsersPage page/> }.into_any(),
+        Page::AdminAudit(page) => view! { <AdminAuditPage page/> }.into_any(),
         Page::Errors => view! { <ErrorsPage/> }.into_any(),
         Page::NotFound => view! { <NotFoundPage/> }.into_any(),
     };
@@ -70,11 +79,16 @@ pub fn App(visit: Visit) -> impl IntoView {
 
 #[component]
 fn UserNav(user: User, path: String) -> impl IntoView {
-    let link = |href: &'static str, label| view! { <NavLink href label current=path == href/> };
+    let link = |href: &'static str, label, below: &str| {
+        view! { <NavLink href label current=path == href || path.starts_with(below)/> }
+    };
+    let admin = user.superuser.then(|| link("/admin/keys", "Admin", "/admin/"));
     view! {
         <nav aria-label="Main" class="nav-links">
-            {link("/profile", "Profile")}
-            {link("/employees", "Employees")}
+            {link("/profile", "Profile", "/profile/")}
+            {link("/employees", "Employees", "/employees/")}
+            {link("/teams", "Teams", "/a/")}
+            {admin}
         </nav>
         <div class="nav-user">
             <bdi class="nav-name">{user.label().to_owned()}</bdi>

@@ -14,6 +14,7 @@ use keyfob::server::config::{Config, LogFormat};
 use keyfob::server::db::{Db, OpenError};
 use keyfob::server::serve::serve;
 use keyfob::server::state::{AppState, Clock};
+use keyfob::server::users as accounts;
 use tracing_subscriber::EnvFilter;
 
 /// Users, API keys and a key-protected JSON API
@@ -157,6 +158,12 @@ async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
         .map_err(|error| format!("cannot listen on {}: {error}. Set KEYFOB_ADDR to another address.", config.addr))?;
     let db = database.open().await?;
     eprintln!("Keyfob is at {}", config.origin());
+    if !accounts::is_any(&db).await? {
+        eprintln!(
+            "There is no account yet. Make the first superuser: keyfob user create --email you@example.com --superuser \
+             --password-stdin"
+        );
+    }
     let state = AppState::new(db, config, Clock::system());
     serve(listener, state, axum::Router::new()).await.map_err(|error| Refusal(format!("the server stopped: {error}.")))
 }

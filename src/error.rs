@@ -29,8 +29,12 @@ pub enum AppError {
     KeyRevoked,
     /// The key's user may not sign in any more.
     AccountDisabled,
-    /// The key leaves this scope out.
+    /// The key leaves this scope out; empty where an endpoint states none, and only full access will do.
     ScopeMissing(String),
+    /// A key that is limited to a team, for what is not that team's.
+    TeamMismatch,
+    /// Only superusers may do this.
+    SuperuserRequired,
     /// A key where only a session will do.
     SessionRequired,
     /// A change that a page of another site asked for.
@@ -45,6 +49,13 @@ pub enum AppError {
     ContentTooLarge,
     /// The body is not said to be JSON.
     UnsupportedMediaType,
+    /// More requests than a limit lets through.
+    RateLimited {
+        /// How many it lets through in a minute.
+        limit: u32,
+        /// After how many seconds it does again.
+        seconds: u32,
+    },
     /// The database is away, or there is more to do than can be done.
     Unavailable,
     /// A fault of ours; the log has its cause.
@@ -94,6 +105,10 @@ error_codes! {
         "Ask an administrator to enable the account. The key works again from then on.";
     SCOPE_MISSING: "scope_missing", 403, "The key may not do this.",
         "The answer names the scope that the key leaves out. Create a key that has it.";
+    TEAM_MISMATCH: "team_mismatch", 403, "The key is limited to a team, and this is not that team's.",
+        "Use the key below /a/{team}/ of its own team, and while its user is in that team. For all else, create a key without a team.";
+    SUPERUSER_REQUIRED: "superuser_required", 403, "Only superusers may do this.",
+        "Sign in as a superuser, or use a key of one that has full access.";
     SESSION_REQUIRED: "session_required", 403, "A key cannot do this.",
         "Sign in with a browser. A key never manages keys or accounts.";
     CROSS_ORIGIN: "cross_origin", 403, "Another site asked for this change.",
@@ -108,6 +123,8 @@ error_codes! {
         "Send at most 64 kB.";
     UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type", 415, "The body is not said to be JSON.",
         "Send the header Content-Type: application/json.";
+    RATE_LIMITED: "rate_limited", 429, "Too many requests in a minute.",
+        "Try again after the seconds that Retry-After gives. An administrator can change the limit of a key.";
     INTERNAL_ERROR: "internal_error", 500, "Something went wrong on our side.",
         "Try again. If it stays, tell the operator the request_id: the log has the cause under it.";
     UNAVAILABLE: "unavailable", 503, "The server cannot answer just now.",
@@ -129,6 +146,8 @@ impl AppError {
             Self::KeyRevoked => &KEY_REVOKED,
             Self::AccountDisabled => &ACCOUNT_DISABLED,
             Self::ScopeMissing(_) => &SCOPE_MISSING,
+            Self::TeamMismatch => &TEAM_MISMATCH,
+            Self::SuperuserRequired => &SUPERUSER_REQUIRED,
             Self::SessionRequired => &SESSION_REQUIRED,
             Self::CrossOrigin => &CROSS_ORIGIN,
             Self::NotFound => &NOT_FOUND,
@@ -136,6 +155,7 @@ impl AppError {
             Self::NotAcceptable => &NOT_ACCEPTABLE,
             Self::ContentTooLarge => &CONTENT_TOO_LARGE,
             Self::UnsupportedMediaType => &UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited { .. } => &RATE_LIMITED,
             Self::Unavailable => &UNAVAILABLE,
             Self::Internal => &INTERNAL_ERROR,
         }
@@ -147,6 +167,9 @@ impl AppError {
         match self {
             Self::Invalid(errors) => errors.sentences().collect::<Vec<_>>().join(" "),
             Self::MalformedJson(sentence) => sentence.clone(),
+            Self::ScopeMissing(scope) if scope.is_empty() => {
+                "The key is limited, and this needs full access. Create a key that has it.".to_owned()
+            }
             Self::ScopeMissing(scope) => format!("The key lacks the scope {scope}. Create a key that has it."),
             other => format!("{} {}", other.code().title, other.code().fix),
         }
@@ -182,6 +205,7 @@ impl From<Refusal> for AppError {
             Refusal::Revoked => Self::KeyRevoked,
             Refusal::Expired => Self::KeyExpired,
             Refusal::AccountDisabled => Self::AccountDisabled,
+            Refusal::NotInTeam => Self::TeamMismatch,
         }
     }
 }

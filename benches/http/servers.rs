@@ -218,7 +218,7 @@ fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
 /// One query, written as anyone would who has never measured it.
 async fn rows(State(Database { pool, user }): State<Database>) -> Result<Json<Page>, StatusCode> {
     let sql = "SELECT id, name, department, salary, created_at, updated_at FROM employees \
-               WHERE user_id = $1 ORDER BY created_at, id";
+               WHERE owner_id = $1 ORDER BY created_at, id";
     let rows = sqlx::query_as(sql).bind(user).fetch_all(&pool).await;
     let results: Vec<Row> = rows.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(Json(Page { count: results.len(), next: None, previous: None, results }))

@@ -1,14 +1,15 @@
 //! `keyfob key`
 
 use clap::{Args, Subcommand};
-use keyfob::model::keys::{Access, KeyName, KeySpec};
+use keyfob::model::keys::{Access, KeyName, KeySpec, Scopes};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, User};
+use keyfob::server::audit::By;
 use keyfob::server::config::KeyConfig;
 use keyfob::server::db::Db;
 use keyfob::server::keys::{self, Request};
 use keyfob::server::state::Clock;
-use keyfob::server::users;
+use keyfob::server::{teams, users};
 
 use super::{Database, Refusal};
 
@@ -54,6 +55,12 @@ pub struct Create {
     /// It may only read
     #[arg(long)]
     read_only: bool,
+    /// It may only what this scope allows, such as employees:read; can be given again
+    #[arg(long, conflicts_with = "read_only")]
+    scope: Vec<String>,
+    /// It reaches this team's data only; by the team's part of an address
+    #[arg(long)]
+    team: Option<String>,
 }
 
 /// # Errors
@@ -70,19 +77,36 @@ pub async fn run(command: KeyCommand) -> Result<(), Refusal> {
 async fn create(options: Create, now: Timestamp) -> Result<(), Refusal> {
     let millis = i64::try_from(options.expires_in.as_millis()).unwrap_or(i64::MAX);
     let expires_at = (!options.no_expiry).then(|| now.plus(millis));
-    let access = if options.read_only { Access::ReadOnly } else { Access::Full };
-    let spec = KeySpec { name: KeyName::parse(&options.name)?, expires_at, access };
+    let access = match (options.read_only, options.scope.is_empty()) {
+        (true, _) => Access::ReadOnly,
+        (false, true) => Access::Full,
+        (false, false) => Access::Only(
+            Scopes::parse(options.scope.iter().map(String::as_str))
+                .map_err(|_| format!("there is no such scope. Give one of {}.", Scopes::list()))?,
+        ),
+    };
+    let name = KeyName::parse(&options.name)?;
     let db = options.database.open().await?;
     let user = find(&db, &options.user).await?;
-    let made = keys::create(&db, &options.config, Request { user: &user.id, form: None, spec }, now).await?;
+    let team = match &options.team {
+        Some(slug) => Some(teams::find(&db, &user.id, slug).await.map_err(|_| no_team(slug))?.team.id),
+        None => None,
+    };
+    let spec = KeySpec { name, expires_at, access, team };
+    let request = Request { user: &user.id, form: None, spec };
+    let made = keys::create(&db, &options.config, request, &By::operator(now)).await?;
     println!("{}", made.key);
     eprintln!("Made the key {}. It is shown this once.", made.facts.prefix);
     Ok(())
 }
 
+fn no_team(slug: &str) -> Refusal {
+    Refusal(format!("the user is in no team {slug}."))
+}
+
 async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), Refusal> {
     let user = find(db, email).await?;
-    for key in keys::list(db, &user.id, now).await? {
+    for key in keys::list(db, &user.id, now).await?.into_iter().map(|entry| entry.key) {
         let expires = key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339);
         let (status, access) = (key.status(now).label(), key.access.label());
         println!("{}\t{status}\t{access}\t{expires}\t{}\t{}", key.prefix, key.id, key.name.as_str());
@@ -98,7 +122,7 @@ async fn revoke(db: &Db, prefix_or_id: &str, now: Timestamp) -> Result<(), Refus
             "there is no key with this prefix or id. `keyfob key list --user E` shows them.".to_owned(),
         ));
     };
-    if !keys::revoke(db, &user, &id, now).await? {
+    if !keys::revoke(db, &user, &id, &By::operator(now)).await? {
         return Err(Refusal("this key is revoked already.".to_owned()));
     }
     eprintln!("The key is revoked.");

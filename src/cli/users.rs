@@ -1,10 +1,12 @@
 //! `keyfob user`
 
 use clap::{Args, Subcommand};
+use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, display_name};
+use keyfob::server::audit::By;
 use keyfob::server::auth::password::Passwords;
 use keyfob::server::state::Clock;
-use keyfob::server::users::{self, NewUser};
+use keyfob::server::users::{self, Change, NewUser};
 
 use super::{Database, Refusal, password_from_stdin};
 
@@ -41,6 +43,10 @@ pub enum UserCommand {
     Disable(Account),
     /// Enable an account again
     Enable(Account),
+    /// Make an account a superuser
+    Promote(Account),
+    /// Make an account a superuser no more; the last one stays
+    Demote(Account),
 }
 
 #[derive(Args)]
@@ -64,12 +70,12 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
                 superuser,
                 password: password_from_stdin()?,
             };
-            let user = users::create(&database.open().await?, &Passwords::new(), new, now).await?;
+            let user = users::create(&database.open().await?, &Passwords::new(), new, &By::operator(now)).await?;
             eprintln!("Made the account {}.", user.email);
         }
         UserCommand::List(database) => {
             for account in users::list(&database.open().await?).await? {
-                let role = if account.superuser { "superuser" } else { "user" };
+                let role = if account.user.superuser { "superuser" } else { "user" };
                 let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
                 let (made, user) = (account.created_at.iso_date(), account.user);
                 println!("{}\t{role}\t{state}\t{made}\t{}", user.email, user.name);
@@ -78,24 +84,25 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
         UserCommand::SetPassword { account, .. } => {
             let (email, password) = (Email::parse(&account.email)?, password_from_stdin()?);
             let db = account.database.open().await?;
-            told(users::set_password(&db, &Passwords::new(), &email, password).await?, &email, "has a new password")?;
+            let by = By::operator(now);
+            if !users::set_password(&db, &Passwords::new(), (&email, password), &by).await? {
+                return Err(unknown(&email));
+            }
+            eprintln!("{} has a new password.", email.as_str());
         }
-        UserCommand::Disable(account) => {
-            let email = Email::parse(&account.email)?;
-            told(users::disable(&account.database.open().await?, &email, now).await?, &email, "is disabled")?;
-        }
-        UserCommand::Enable(account) => {
-            let email = Email::parse(&account.email)?;
-            told(users::enable(&account.database.open().await?, &email).await?, &email, "is enabled")?;
-        }
+        UserCommand::Disable(account) => change(account, Change::Disable, "is disabled", now).await?,
+        UserCommand::Enable(account) => change(account, Change::Enable, "is enabled", now).await?,
+        UserCommand::Promote(account) => change(account, Change::Promote, "is a superuser", now).await?,
+        UserCommand::Demote(account) => change(account, Change::Demote, "is a superuser no more", now).await?,
     }
     Ok(())
 }
 
-fn told(found: bool, email: &Email, what: &str) -> Result<(), Refusal> {
-    if !found {
-        return Err(unknown(email));
-    }
+async fn change(account: Account, change: Change, what: &str, now: Timestamp) -> Result<(), Refusal> {
+    let email = Email::parse(&account.email)?;
+    let db = account.database.open().await?;
+    let user = users::find(&db, &email).await?.ok_or_else(|| unknown(&email))?;
+    users::change(&db, &user, change, &By::operator(now)).await?;
     eprintln!("{} {what}.", email.as_str());
     Ok(())
 }

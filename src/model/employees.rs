@@ -3,14 +3,34 @@
 use serde::{Deserialize, Serialize};
 
 use super::fields::{FieldErrors, short_text};
+use super::teams::TeamId;
 use super::time::Timestamp;
+use super::users::UserId;
 
 super::id! {
     /// Which employee.
     EmployeeId
 }
 
-/// Somebody who works for the user.
+/// Whose an employee is: a user's or a team's. Their ids never meet, for no two UUIDs do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "ssr", derive(sqlx::Type))]
+#[cfg_attr(feature = "ssr", sqlx(transparent))]
+pub struct OwnerId(String);
+
+impl From<&UserId> for OwnerId {
+    fn from(id: &UserId) -> Self {
+        Self(id.as_str().to_owned())
+    }
+}
+
+impl From<&TeamId> for OwnerId {
+    fn from(id: &TeamId) -> Self {
+        Self(id.as_str().to_owned())
+    }
+}
+
+/// Somebody who works for a user or a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Employee {

@@ -1,8 +1,10 @@
 //! Plain data and pure rules that the server and the browser share. No I/O, no clock, no Leptos.
 
+pub mod audit;
 pub mod employees;
 pub mod fields;
 pub mod keys;
+pub mod teams;
 pub mod time;
 pub mod users;
 

@@ -81,11 +81,30 @@ impl Timestamp {
         format!("{day} {name} {year}")
     }
 
+    /// How long ago it was at `now`, for people: `5 minutes ago`.
+    #[must_use]
+    pub fn ago(self, now: Self) -> String {
+        let minutes = now.0.saturating_sub(self.0) / 60_000;
+        let (n, unit) = match minutes {
+            ..1 => return "just now".to_owned(),
+            1..60 => (minutes, "minute"),
+            60..1440 => (minutes / 60, "hour"),
+            _ => (minutes / 1440, "day"),
+        };
+        format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
+    }
+
+    /// The time of day, for people: `14:05 UTC`.
+    #[must_use]
+    pub fn clock(self) -> String {
+        let (hour, minute, _) = self.utc().to_hms();
+        format!("{hour:02}:{minute:02} UTC")
+    }
+
     /// The minute, for people: `21 Feb 2027, 14:05 UTC`.
     #[must_use]
     pub fn minute(self) -> String {
-        let (hour, minute, _) = self.utc().to_hms();
-        format!("{}, {hour:02}:{minute:02} UTC", self.day())
+        format!("{}, {}", self.day(), self.clock())
     }
 
     fn utc(self) -> OffsetDateTime {
@@ -103,6 +122,23 @@ mod tests {
         assert_eq!(at.rfc3339(), "2027-02-21T14:05:00.007Z");
         assert_eq!(at.minute(), "21 Feb 2027, 14:05 UTC");
         assert_eq!(at.iso_date(), "2027-02-21");
+    }
+
+    #[test]
+    fn how_long_ago_is_told_in_the_largest_unit_that_fits() {
+        let now = Timestamp::from_millis(1_803_218_700_000);
+        for (minutes, words) in [
+            (0, "just now"),
+            (-5, "just now"),
+            (1, "1 minute ago"),
+            (59, "59 minutes ago"),
+            (60, "1 hour ago"),
+            (1439, "23 hours ago"),
+            (1440, "1 day ago"),
+            (14400, "10 days ago"),
+        ] {
+            assert_eq!(now.plus(-minutes * 60_000).ago(now), words);
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct User {
     pub email: String,
     /// Its display name; may be empty.
     pub name: String,
+    /// Whether it may do everything.
+    pub superuser: bool,
 }
 
 impl User {
@@ -31,6 +33,32 @@ impl User {
     pub fn label(&self) -> &str {
         if self.name.is_empty() { &self.email } else { &self.name }
     }
+}
+
+/// An account, as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
+pub struct Account {
+    /// Who.
+    #[cfg_attr(feature = "ssr", sqlx(flatten))]
+    pub user: User,
+    /// Since when it may not sign in.
+    pub disabled_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Accounts, as administrators see them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountPage {
+    /// The accounts, by email address.
+    pub accounts: Vec<Account>,
+    /// What to ask for as `after` to see those that follow; `None` if there are none.
+    pub next: Option<String>,
+    /// What was looked for.
+    pub search: String,
+    /// Whoever looks.
+    pub me: UserId,
 }
 
 /// A place where a user is signed in.

@@ -11,53 +11,62 @@ use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
-/// A page of the employees of whoever asks, by name. A page past the end is the last one.
+/// A page of the employees of whoever asks or of their team, by name. A page past the end is the last one.
 #[server(prefix = "/fn", endpoint = "list_employees")]
-pub async fn list_employees(page: u32) -> Result<EmployeeList, AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::employees::page(&state.db, &session.user.id, page).await
+pub async fn list_employees(team: Option<String>, page: u32) -> Result<EmployeeList, AppError> {
+    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::page(&state.db, &owner, page).await
 }
 
 /// Adds an employee.
 #[server(prefix = "/fn", endpoint = "add_employee")]
-pub async fn add_employee(form: EmployeeForm) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::employees::create(&state.db, &session.user.id, form.parse()?, state.now()).await?;
-    crate::server::land_on("/employees");
+pub async fn add_employee(team: Option<String>, form: EmployeeForm) -> Result<(), AppError> {
+    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::create(&state.db, &owner, form.parse()?, state.now()).await?;
+    crate::server::land_on(&employees_path(team.as_deref()));
     Ok(())
 }
 
 /// Changes an employee.
 #[server(prefix = "/fn", endpoint = "edit_employee")]
-pub async fn edit_employee(id: String, form: EmployeeForm) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::employees::edit(&state, &session.user.id, &id, &form).await?;
-    crate::server::land_on("/employees");
+pub async fn edit_employee(team: Option<String>, id: String, form: EmployeeForm) -> Result<(), AppError> {
+    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::edit(&state, &owner, &id, &form).await?;
+    crate::server::land_on(&employees_path(team.as_deref()));
     Ok(())
 }
 
 /// Removes an employee.
 #[server(prefix = "/fn", endpoint = "delete_employee")]
-pub async fn delete_employee(id: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
+pub async fn delete_employee(team: Option<String>, id: String) -> Result<(), AppError> {
+    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
     let id = crate::model::employees::EmployeeId::parse(&id).ok_or(AppError::NotFound)?;
-    crate::server::land_on("/employees");
-    crate::server::employees::delete(&state.db, &session.user.id, &id).await
+    crate::server::land_on(&employees_path(team.as_deref()));
+    crate::server::employees::delete(&state.db, &owner, &id).await
 }
 
-/// Adds made-up employees to a user who has none.
+/// Adds made-up employees where there are none.
 #[server(prefix = "/fn", endpoint = "load_sample_employees")]
-pub async fn load_sample_employees() -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::employees::load_samples(&state.db, &session.user.id, state.now()).await
+pub async fn load_sample_employees(team: Option<String>) -> Result<(), AppError> {
+    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::load_samples(&state.db, &owner, state.now()).await
 }
 
-/// `/employees`
+/// The path of the page: of one's own employees, or of a team's by its slug.
+fn employees_path(team: Option<&str>) -> String {
+    team.map_or_else(|| "/employees".to_owned(), |slug| format!("/a/{slug}/employees"))
+}
+
+/// `/employees`, and `/a/{team}/employees`
 #[component]
-pub fn EmployeesPage(list: Result<EmployeeList, AppError>) -> impl IntoView {
+pub fn EmployeesPage(list: Result<EmployeeList, AppError>, team: Option<String>) -> impl IntoView {
+    let lead = match team {
+        Some(_) => "Example data of the team. The API reads and changes the same list.",
+        None => "Example data of your own. The API reads and changes the same list.",
+    };
     view! {
-        <PageHead title="Employees" lead="Example data of your own. The API reads and changes the same list."/>
-        <EmployeeSection list/>
+        <PageHead title="Employees" lead/>
+        <EmployeeSection list team/>
     }
 }
 
@@ -76,10 +85,24 @@ struct Actions {
     edit: ServerAction<EditEmployee>,
     delete: ServerAction<DeleteEmployee>,
     load: ServerAction<LoadSampleEmployees>,
+    /// The team whose employees they are, by its slug.
+    team: StoredValue<Option<String>>,
+}
+
+impl Actions {
+    fn path(self) -> String {
+        self.team.with_value(|team| employees_path(team.as_deref()))
+    }
+}
+
+/// The team in a form; nothing for one's own.
+#[component]
+fn TeamInput(actions: Actions) -> impl IntoView {
+    actions.team.get_value().map(|slug| view! { <input type="hidden" name="team" value=slug/> })
 }
 
 #[component]
-fn EmployeeSection(list: Result<EmployeeList, AppError>) -> impl IntoView {
+fn EmployeeSection(list: Result<EmployeeList, AppError>, team: Option<String>) -> impl IntoView {
     let asked = Asked::here();
     let open = RwSignal::new(match (asked.get("add"), asked.get("edit"), asked.get("delete")) {
         (Some(_), ..) => Open::Add,
@@ -93,12 +116,13 @@ fn EmployeeSection(list: Result<EmployeeList, AppError>) -> impl IntoView {
         edit: ServerAction::new(),
         delete: ServerAction::new(),
         load: ServerAction::new(),
+        team: StoredValue::new(team),
     };
     let changes = move || {
         let changed = (actions.add.version().get(), actions.edit.version().get());
         (changed, actions.delete.version().get(), actions.load.version().get())
     };
-    let employees = live(list, changes, move |_| list_employees(page));
+    let employees = live(list, changes, move |_| list_employees(actions.team.get_value(), page));
     let succeeded = move || {
         [actions.add.value().get(), actions.edit.value().get(), actions.delete.value().get()].contains(&Some(Ok(())))
     };
@@ -119,7 +143,7 @@ fn EmployeeSection(list: Result<EmployeeList, AppError>) -> impl IntoView {
         <Section
             id="employees-heading"
             title="All employees"
-            action=view! { <Opener path="/employees" name="add" label="Add employee" class="btn btn-primary" on_open/> }.into_any()
+            action=view! { <Opener path=actions.path() name="add" label="Add employee" class="btn btn-primary" on_open/> }.into_any()
         >
             <FormProblem problems=Problems::of(actions.load)/>
             {move || match employees.get() {
@@ -128,7 +152,7 @@ fn EmployeeSection(list: Result<EmployeeList, AppError>) -> impl IntoView {
             }}
         </Section>
         <Show when=move || open.get() == Open::Add>
-            <AddDialog open action=actions.add/>
+            <AddDialog open actions/>
         </Show>
     }
 }
@@ -144,12 +168,8 @@ fn EmployeeListView(
     let all = StoredValue::new(employees.clone());
     let find = move |wanted: &str| all.with_value(|all| all.iter().find(|one| one.id.as_str() == wanted).cloned());
     let dialog = move || match open.get() {
-        Open::Edit(id) => {
-            find(&id).map(|employee| view! { <EditDialog employee open action=actions.edit/> }.into_any())
-        }
-        Open::Delete(id) => {
-            find(&id).map(|employee| view! { <DeleteDialog employee open action=actions.delete/> }.into_any())
-        }
+        Open::Edit(id) => find(&id).map(|employee| view! { <EditDialog employee open actions/> }.into_any()),
+        Open::Delete(id) => find(&id).map(|employee| view! { <DeleteDialog employee open actions/> }.into_any()),
         Open::Add | Open::Nothing => None,
     };
     let table = if count == 0 {
@@ -157,23 +177,24 @@ fn EmployeeListView(
             <div class="empty">
                 <p>"There are no employees yet. Add one, or begin with twelve made-up ones."</p>
                 <ActionForm action=actions.load>
+                    <TeamInput actions/>
                     <button class="btn" disabled=move || actions.load.pending().get()>"Load sample employees"</button>
                 </ActionForm>
             </div>
         }
         .into_any()
     } else {
-        view! { <EmployeeTable employees start/> }.into_any()
+        view! { <EmployeeTable employees start actions/> }.into_any()
     };
     view! {
         {table}
-        <Pages page pages count/>
+        <Pages page pages count path=actions.path()/>
         {dialog}
     }
 }
 
 #[component]
-fn EmployeeTable(employees: Vec<Employee>, start: Callback<Open>) -> impl IntoView {
+fn EmployeeTable(employees: Vec<Employee>, start: Callback<Open>, actions: Actions) -> impl IntoView {
     let row = move |employee: Employee| {
         let (id, name_id) = (employee.id.to_string(), format!("employee-{}", employee.id));
         let (edited, deleted) = (id.clone(), id.clone());
@@ -186,8 +207,8 @@ fn EmployeeTable(employees: Vec<Employee>, start: Callback<Open>) -> impl IntoVi
                 <Cell label="Department">{employee.department.label()}</Cell>
                 <Cell label="Salary" class="number">{employee.salary.to_string()}</Cell>
                 <Cell label="" class="actions">
-                    <Opener path="/employees" name="edit" value=id.clone() label="Edit" class describes=name_id.clone() on_open=edit/>
-                    <Opener path="/employees" name="delete" value=id label="Delete" class describes=name_id on_open=delete/>
+                    <Opener path=actions.path() name="edit" value=id.clone() label="Edit" class describes=name_id.clone() on_open=edit/>
+                    <Opener path=actions.path() name="delete" value=id label="Delete" class describes=name_id on_open=delete/>
                 </Cell>
             </tr>
         }
@@ -201,9 +222,9 @@ fn EmployeeTable(employees: Vec<Employee>, start: Callback<Open>) -> impl IntoVi
 
 /// The way to the other pages of a list, where there are some.
 #[component]
-fn Pages(page: u32, pages: u32, count: i64) -> impl IntoView {
+fn Pages(page: u32, pages: u32, count: i64, path: String) -> impl IntoView {
     let link =
-        |to: u32, label: &'static str| view! { <a class="btn btn-sm" href=format!("/employees?page={to}")>{label}</a> };
+        |to: u32, label: &'static str| view! { <a class="btn btn-sm" href=format!("{path}?page={to}")>{label}</a> };
     (pages > 1).then(|| {
         view! {
             <nav class="pages" aria-label="Pages">
@@ -216,42 +237,48 @@ fn Pages(page: u32, pages: u32, count: i64) -> impl IntoView {
 }
 
 #[component]
-fn AddDialog(open: RwSignal<Open>, action: ServerAction<AddEmployee>) -> impl IntoView {
+fn AddDialog(open: RwSignal<Open>, actions: Actions) -> impl IntoView {
+    let action = actions.add;
     let close = Callback::new(move |()| open.set(Open::Nothing));
     view! {
         <Dialog id="add-employee" title="Add employee" on_dismiss=close>
             <ActionForm action attr:class="form" attr:id="employee-form">
+                <TeamInput actions/>
                 <EmployeeFields problems=Problems::of(action) employee=None/>
             </ActionForm>
-            <DialogFoot pending=action.pending() label="Add" close/>
+            <DialogFoot back=actions.path() pending=action.pending() label="Add" close/>
         </Dialog>
     }
 }
 
 #[component]
-fn EditDialog(employee: Employee, open: RwSignal<Open>, action: ServerAction<EditEmployee>) -> impl IntoView {
+fn EditDialog(employee: Employee, open: RwSignal<Open>, actions: Actions) -> impl IntoView {
+    let action = actions.edit;
     let close = Callback::new(move |()| open.set(Open::Nothing));
     view! {
         <Dialog id="edit-employee" title="Edit employee" on_dismiss=close>
             <ActionForm action attr:class="form" attr:id="employee-form">
+                <TeamInput actions/>
                 <input type="hidden" name="id" value=employee.id.to_string()/>
                 <EmployeeFields problems=Problems::of(action) employee=Some(employee)/>
             </ActionForm>
-            <DialogFoot pending=action.pending() label="Save" close/>
+            <DialogFoot back=actions.path() pending=action.pending() label="Save" close/>
         </Dialog>
     }
 }
 
 #[component]
-fn DeleteDialog(employee: Employee, open: RwSignal<Open>, action: ServerAction<DeleteEmployee>) -> impl IntoView {
+fn DeleteDialog(employee: Employee, open: RwSignal<Open>, actions: Actions) -> impl IntoView {
+    let action = actions.delete;
     let close = Callback::new(move |()| open.set(Open::Nothing));
     view! {
         <Dialog id="delete-employee" title="Delete this employee?" alert=true on_dismiss=close>
             <p><strong><bdi>{employee.name.as_str().to_owned()}</bdi></strong> " is removed from the list. This cannot be undone."</p>
             <FormProblem problems=Problems::of(action)/>
             <div class="dialog-foot">
-                <Cancel back="/employees" autofocus=true on_cancel=close/>
+                <Cancel back=actions.path() autofocus=true on_cancel=close/>
                 <ActionForm action>
+                    <TeamInput actions/>
                     <input type="hidden" name="id" value=employee.id.to_string()/>
                     <button class="btn btn-error" disabled=move || action.pending().get()>"Delete employee"</button>
                 </ActionForm>
@@ -299,10 +326,15 @@ fn EmployeeFields(problems: Problems, employee: Option<Employee>) -> impl IntoVi
 }
 
 #[component]
-fn DialogFoot(#[prop(into)] pending: Signal<bool>, label: &'static str, close: Callback<()>) -> impl IntoView {
+fn DialogFoot(
+    back: String,
+    #[prop(into)] pending: Signal<bool>,
+    label: &'static str,
+    close: Callback<()>,
+) -> impl IntoView {
     view! {
         <div class="dialog-foot">
-            <Cancel back="/employees" on_cancel=close/>
+            <Cancel back on_cancel=close/>
             <button class="btn btn-primary" form="employee-form" disabled=move || pending.get()>{label}</button>
         </div>
     }

@@ -1,23 +1,37 @@
 //! One file a page: its server functions, which are public endpoints, and its components. Here stands what all of them
 //! have in common: a page is rendered from one [`Visit`], on the server and in the browser alike.
 
+pub mod admin;
 pub mod docs;
 pub mod employees;
 pub mod home;
 pub mod keys;
 pub mod profile;
 pub mod sign_in;
+pub mod teams;
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::AppError;
+use crate::model::audit::{AuditEntry, AuditPage, AuditQuery};
 use crate::model::employees::EmployeeList;
-use crate::model::keys::KeyList;
-use crate::model::users::{SessionFacts, User};
+use crate::model::keys::{KeyList, KeyPage, KeyQuery, Sort};
+use crate::model::teams::{Membership, TeamPage};
+use crate::model::users::{AccountPage, SessionFacts, User};
 
-/// The paths of all pages, as axum reads them.
-pub const PATHS: [&str; 6] = ["/", "/sign-up", "/sign-in", "/profile", "/employees", "/docs/errors"];
+/// The paths of the pages that everybody may ask for, as axum reads them.
+pub const PATHS: [&str; 9] = [
+    "/",
+    "/sign-up",
+    "/sign-in",
+    "/profile",
+    "/employees",
+    "/teams",
+    "/a/{team}",
+    "/a/{team}/employees",
+    "/docs/errors",
+];
 
 /// All that a page is rendered from. It stands in the page's source as JSON, from which the browser's side takes the page
 /// over, and so holds no secret. Whole when the rendering begins: nothing waits, and nothing is rendered twice.
@@ -45,6 +59,17 @@ impl Asked {
         self.0.iter().find(|(parameter, _)| parameter == name).map(|(_, value)| value.clone())
     }
 
+    /// All values of a parameter.
+    #[must_use]
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(parameter, _)| parameter == name).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// The value of a parameter; empty for one that is not there.
+    fn text(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default()
+    }
+
     /// The query of the page that is being rendered.
     #[must_use]
     pub fn here() -> Self {
@@ -55,11 +80,25 @@ impl Asked {
 /// A page with its data. A part that could not be loaded says so in its place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Page {
-    Home { origin: String },
+    Home {
+        origin: String,
+    },
     SignUp,
     SignIn,
-    Profile { keys: Result<KeyList, AppError>, sessions: Result<Vec<SessionFacts>, AppError> },
-    Employees(Result<EmployeeList, AppError>),
+    Profile {
+        keys: Result<KeyList, AppError>,
+        sessions: Result<Vec<SessionFacts>, AppError>,
+        activity: Result<Vec<AuditEntry>, AppError>,
+    },
+    Employees {
+        list: Result<EmployeeList, AppError>,
+        team: Option<String>,
+    },
+    Teams(Result<Vec<Membership>, AppError>),
+    Team(Box<TeamPage>),
+    AdminKeys(Result<KeyPage, AppError>),
+    AdminUsers(Result<AccountPage, AppError>),
+    AdminAudit(Result<AuditPage, AppError>),
     Errors,
     NotFound,
 }
@@ -68,40 +107,80 @@ impl Page {
     /// Reads what the page at a path shows to a visitor.
     ///
     /// # Errors
-    /// [`AppError::CredentialsMissing`] if it is for users only and the visitor is none.
+    /// [`AppError::CredentialsMissing`] if it is for users only and the visitor is none; [`AppError::NotFound`] if it is for
+    /// administrators only, or for a team that the visitor is not in.
     pub async fn open(path: &str, asked: &Asked, (user, origin): (Option<&User>, String)) -> Result<Self, AppError> {
-        if user.is_none() && matches!(path, "/profile" | "/employees") {
-            return Err(AppError::CredentialsMissing);
+        let segments: Vec<_> = path.split('/').skip(1).collect();
+        match (&*segments, user) {
+            (["profile" | "employees" | "teams"] | ["a", _] | ["a", _, "employees"], None) => {
+                return Err(AppError::CredentialsMissing);
+            }
+            (["admin", _], user) if !user.is_some_and(|user| user.superuser) => return Err(AppError::NotFound),
+            _ => {}
         }
-        Ok(match path {
-            "/" => Self::Home { origin },
-            "/sign-up" => Self::SignUp,
-            "/sign-in" => Self::SignIn,
-            "/docs/errors" => Self::Errors,
-            "/profile" => Self::Profile {
+        let number = asked.get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
+        Ok(match *segments {
+            [""] => Self::Home { origin },
+            ["sign-up"] => Self::SignUp,
+            ["sign-in"] => Self::SignIn,
+            ["docs", "errors"] => Self::Errors,
+            ["profile"] => Self::Profile {
                 keys: keys::list_keys(asked.get("revoked").is_some()).await,
                 sessions: profile::list_sessions().await,
+                activity: profile::list_activity().await,
             },
-            "/employees" => {
-                let page = asked.get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
-                Self::Employees(employees::list_employees(page).await)
+            ["employees"] => Self::Employees { list: employees::list_employees(None, number).await, team: None },
+            ["a", team, "employees"] => {
+                let team = Some(team.to_owned());
+                match employees::list_employees(team.clone(), number).await {
+                    Err(AppError::NotFound) => return Err(AppError::NotFound),
+                    list => Self::Employees { list, team },
+                }
             }
+            ["teams"] => Self::Teams(teams::list_teams().await),
+            ["a", team] => Self::Team(Box::new(teams::load_team(team.to_owned()).await?)),
+            ["admin", "keys"] => Self::AdminKeys(admin::keys::find_keys(asked.key_query()).await),
+            ["admin", "users"] => {
+                Self::AdminUsers(admin::users::find_users(asked.text("search"), asked.text("after")).await)
+            }
+            ["admin", "audit"] => Self::AdminAudit(admin::audit::find_events(asked.audit_query()).await),
             _ => Self::NotFound,
         })
     }
 
     /// What stands in the browser's tab.
     #[must_use]
-    pub const fn title(&self) -> &'static str {
+    pub fn title(&self) -> &str {
         match self {
             Self::Home { .. } => "API keys",
             Self::SignUp => "Sign up",
             Self::SignIn => "Sign in",
             Self::Profile { .. } => "Profile",
-            Self::Employees(_) => "Employees",
+            Self::Employees { .. } => "Employees",
+            Self::Teams(_) => "Teams",
+            Self::Team(page) => &page.team.name,
+            Self::AdminKeys(_) => "Keys",
+            Self::AdminUsers(_) => "Users",
+            Self::AdminAudit(_) => "Audit",
             Self::Errors => "Errors",
             Self::NotFound => "Not found",
         }
+    }
+}
+
+impl Asked {
+    /// Which keys an administrator looks for.
+    #[must_use]
+    pub fn key_query(&self) -> KeyQuery {
+        let sort = self.text("sort");
+        let sort = Sort::ALL.iter().find(|(_, name, _)| *name == sort).map(|(sort, ..)| *sort).unwrap_or_default();
+        KeyQuery { search: self.text("search"), state: self.text("state"), sort, after: self.text("after") }
+    }
+
+    /// Which events an administrator looks for.
+    #[must_use]
+    pub fn audit_query(&self) -> AuditQuery {
+        AuditQuery { action: self.text("action"), who: self.text("who"), before: self.text("before") }
     }
 }
 

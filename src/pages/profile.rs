@@ -2,9 +2,11 @@
 
 use leptos::prelude::*;
 
+use super::admin::audit::EventTable;
 use super::keys::KeySection;
 use super::live;
 use crate::error::AppError;
+use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, SessionFacts, User};
@@ -18,14 +20,14 @@ use crate::ui::table::{Cell, Table};
 #[server(prefix = "/fn", endpoint = "save_name")]
 pub async fn save_name(name: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::users::rename(&state.db, &session.user.id, &name, state.now()).await
+    crate::server::users::rename(&state.db, &session.user, &name, &session.by(state.now())).await
 }
 
 /// Changes the password and ends the other sessions.
 #[server(prefix = "/fn", endpoint = "change_password")]
 pub async fn change_password(current: String, new: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    let passwords = (current.into(), new.into());
+    let passwords = (current.into(), new.into(), state.now());
     crate::server::users::change_password(&state.db, &state.passwords, &session, passwords).await
 }
 
@@ -41,14 +43,21 @@ pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
 pub async fn end_session(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     let id = crate::model::users::SessionId::parse(&id).ok_or(AppError::NotFound)?;
-    crate::server::auth::sessions::end(&state.db, &session.user.id, &id).await.map(|_| ())
+    crate::server::auth::sessions::end(&state.db, &id, &session.by(state.now())).await.map(|_| ())
 }
 
 /// Ends all sessions of whoever asks but this one.
 #[server(prefix = "/fn", endpoint = "end_other_sessions")]
 pub async fn end_other_sessions() -> Result<u64, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::auth::sessions::end_others(&state.db, &session).await
+    crate::server::auth::sessions::end_others(&state.db, &session, state.now()).await
+}
+
+/// What whoever asks did, and what was done to them: the latest first.
+#[server(prefix = "/fn", endpoint = "list_activity")]
+pub async fn list_activity() -> Result<Vec<AuditEntry>, AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::audit::of_user(&state.db, &session.user.id, 10).await
 }
 
 /// `/profile`
@@ -57,13 +66,19 @@ pub fn ProfilePage(
     user: Option<User>,
     keys: Result<KeyList, AppError>,
     sessions: Result<Vec<SessionFacts>, AppError>,
+    activity: Result<Vec<AuditEntry>, AppError>,
 ) -> impl IntoView {
+    let activity = match activity {
+        Ok(entries) => view! { <EventTable entries/> }.into_any(),
+        Err(error) => view! { <LoadProblem what="Your activity" error/> }.into_any(),
+    };
     view! {
         <PageHead title="Profile" lead="Your API keys, your account, and where you are signed in."/>
         <KeySection keys/>
         {user.map(|user| view! { <NameSection user/> })}
         <PasswordSection/>
         <SessionSection sessions/>
+        <Section id="activity-heading" title="Recent activity">{activity}</Section>
     }
 }
 

@@ -3,30 +3,32 @@
 use axum::http::header;
 use secrecy::SecretString;
 
+use super::audit::{self, About, By};
+use super::auth::client::{address, user_agent};
 use super::auth::{self, sessions};
 use super::config::Signup;
 use super::state::AppState;
 use super::users::{self, NewUser};
 use crate::error::AppError;
+use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
-use crate::model::users::{Email, User};
-
-/// The longest user agent that is kept, in characters.
-const USER_AGENT_MAX: usize = 200;
+use crate::model::users::{Email, User, browser_name};
 
 /// Makes an account, signs it in, and goes on to `next`.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the address or the password will not do, or accounts are made by an administrator only.
 pub async fn sign_up(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
-    let (state, _) = super::request()?;
+    let (state, parts) = super::request()?;
     if state.config.signup == Signup::Closed {
         let sentence = "Nobody can sign up here by themselves. Ask an administrator for an account.";
         return Err(FieldErrors::whole(sentence).into());
     }
     let email = Email::parse(&email).map_err(|sentence| FieldErrors::one("email", sentence))?;
+    let ip = address(&parts.extensions).map(|ip| ip.to_string()).unwrap_or_default();
+    let by = By { user: None, name: email.as_str().to_owned(), ip, at: state.now() };
     let new = NewUser { email, name: String::new(), superuser: false, password };
-    let user = users::create(&state.db, &state.passwords, new, state.now()).await?;
+    let user = users::create(&state.db, &state.passwords, new, &by).await?;
     begin_session(&state, &user, next.as_deref()).await
 }
 
@@ -47,7 +49,7 @@ pub async fn sign_in(email: String, password: SecretString, next: Option<String>
 pub async fn sign_out() -> Result<(), AppError> {
     let (state, session) = auth::visitor().await?;
     if let Some(session) = session {
-        sessions::end(&state.db, &session.user.id, &session.id).await?;
+        sessions::end(&state.db, &session.id, &session.by(state.now())).await?;
     }
     super::answer_with(header::SET_COOKIE, &sessions::no_cookie(&state.config));
     leptos_axum::redirect("/");
@@ -57,12 +59,17 @@ pub async fn sign_out() -> Result<(), AppError> {
 /// A session that was there before ends: a new sign-in has a new one (ASVS 5.0, 7.2.4).
 async fn begin_session(state: &AppState, user: &User, next: Option<&str>) -> Result<(), AppError> {
     let (_, parts) = super::request()?;
-    if let Some(old) = sessions::find(&state.db, &state.config, &parts.headers, state.now()).await? {
-        sessions::end(&state.db, &old.user.id, &old.id).await?;
+    let by = By::user(user, address(&parts.extensions), state.now());
+    if let Some(old) = sessions::find(&state.db, &state.config, &parts, by.at).await? {
+        sessions::end(&state.db, &old.id, &old.by(by.at)).await?;
     }
-    let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let agent: String = agent.chars().take(USER_AGENT_MAX).collect();
-    let secret = sessions::create(&state.db, &user.id, &agent, state.now()).await?;
+    let agent = user_agent(&parts.headers);
+    let mut tx = state.db.begin().await?;
+    let secret = sessions::create(&mut tx, &user.id, &agent, by.at).await?;
+    let detail = browser_name(&agent);
+    let about = About { user: Some(&user.id), subject: &user.email, detail, ..About::default() };
+    audit::record(&mut tx, &by, Action::SessionBegin, about).await?;
+    tx.commit().await?;
     super::answer_with(header::SET_COOKIE, &sessions::cookie(&state.config, &secret));
     leptos_axum::redirect(own_path(next).unwrap_or("/profile"));
     Ok(())

@@ -1,28 +1,35 @@
 //! Who is calling: the only place that decides it. An endpoint names one of these types in its signature, and is
 //! protected by that.
 
+pub mod client;
 pub mod credentials;
 pub mod password;
 pub mod secrets;
 pub mod sessions;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use tokio::sync::OnceCell;
 
+use self::client::{address, user_agent};
 use self::sessions::Session;
-use super::keys;
+use super::audit::By;
+use super::keys::{self, Found};
 use super::state::AppState;
+use super::teams;
+use super::usage::Use;
 use crate::error::AppError;
-use crate::model::keys::{Access, KeyFacts};
+use crate::model::employees::OwnerId;
+use crate::model::keys::{Access, KeyFacts, Needs, Scope};
 use crate::model::users::User;
 
 /// Whoever is behind a request to the API: a session or a key, either will do, and `user()` is the same for both.
 ///
-/// A request that carries a key is decided by the key alone; its cookie is not looked at. A key that may only read is
-/// refused here for every method but GET, HEAD and OPTIONS, so that no endpoint can forget it.
+/// An endpoint that names this alone states no scope, so a key that is limited to scopes or to a team is refused there; by
+/// [`With`] it states one. A key that may only read is refused for every method but GET, HEAD and OPTIONS.
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// Signed in with a browser.
@@ -44,24 +51,172 @@ impl Caller {
             Self::Session(user) | Self::Key { user, .. } => user,
         }
     }
+
+    /// The key, if it came with one.
+    #[must_use]
+    pub const fn key(&self) -> Option<&KeyFacts> {
+        match self {
+            Self::Session(_) => None,
+            Self::Key { key, .. } => Some(key),
+        }
+    }
+
+    /// Refuses a key that leaves a scope out; a session has all that its user has.
+    fn check_scope(&self, needed: Scope, parts: &Parts) -> Result<(), AppError> {
+        match self.key() {
+            Some(key) if !key.access.allows(needed, parts.method.is_safe()) => {
+                Err(AppError::ScopeMissing(needed.as_str().to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = AppError;
 
     /// # Errors
-    /// Each refusal of 401, 400 `credentials_ambiguous` and 403 `scope_missing` that the list of errors has.
+    /// Each refusal of 401, 400 `credentials_ambiguous`, 403 `scope_missing` and `team_mismatch`, and 429 that the list of
+    /// errors has.
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
-        let Some(presented) = credentials::key(&parts.headers, state.config.api_key_header.as_ref())? else {
-            let session = session_of(parts, state).await?;
-            return session.map(|session| Self::Session(session.user)).ok_or(AppError::CredentialsMissing);
+        let check = async |caller: Self, parts: &mut Parts| match caller.key() {
+            Some(key) if key.team_id.is_some() => Err(AppError::TeamMismatch),
+            Some(key) if !key.access.allows_unstated(parts.method.is_safe()) => {
+                Err(AppError::ScopeMissing(String::new()))
+            }
+            _ => Ok(()),
         };
-        let (user, key) = keys::authenticate(&state.db, &presented, state.now()).await?;
-        if key.access == Access::ReadOnly && !parts.method.is_safe() {
-            return Err(AppError::ScopeMissing("employees:write".to_owned()));
-        }
-        Ok(Self::Key { user, key })
+        Ok(identify(parts, state, check).await?.0)
     }
+}
+
+/// A caller who may do what needs the scope `S`, and whose data the endpoint works on: their own, or, under a path with
+/// `{team}`, the team's. A key that is limited to a team reaches that team's and nothing else.
+///
+/// A request that carries a key is decided by the key alone; its cookie is not looked at. A key that may only read is
+/// refused for every method but GET, HEAD and OPTIONS.
+#[derive(Clone, Debug)]
+pub struct With<S> {
+    /// Who calls.
+    pub caller: Caller,
+    /// Whose data they work on.
+    pub owner: OwnerId,
+    scope: PhantomData<S>,
+}
+
+impl<S> With<S> {
+    /// The user that the request acts as.
+    #[must_use]
+    pub const fn user(&self) -> &User {
+        self.caller.user()
+    }
+}
+
+impl<S: Needs> FromRequestParts<AppState> for With<S> {
+    type Rejection = AppError;
+
+    /// # Errors
+    /// Each refusal of 401, 400 `credentials_ambiguous`, 403 `scope_missing` and `team_mismatch`, 429 and 404 that the list
+    /// of errors has.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let (caller, owner) = identify(parts, state, async |caller, parts| {
+            caller.check_scope(S::SCOPE, parts)?;
+            owner(&caller, parts, state).await
+        })
+        .await?;
+        Ok(Self { caller, owner, scope: PhantomData })
+    }
+}
+
+/// Whose data a path is about.
+async fn owner(caller: &Caller, parts: &mut Parts, state: &AppState) -> Result<OwnerId, AppError> {
+    let limit = caller.key().and_then(|key| key.team_id.as_ref());
+    let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| AppError::NotFound)?;
+    let Some((_, slug)) = params.iter().find(|(name, _)| *name == "team") else {
+        return if limit.is_some() { Err(AppError::TeamMismatch) } else { Ok(OwnerId::from(&caller.user().id)) };
+    };
+    let team = teams::find(&state.db, &caller.user().id, slug).await?.team;
+    if limit.is_some_and(|limit| *limit != team.id) { Err(AppError::TeamMismatch) } else { Ok(OwnerId::from(&team.id)) }
+}
+
+/// A superuser, by a session or by a key of full access: the counterpart of Pegasus's
+/// `IsAuthenticatedOrHasUserAPIKeySuperUser`.
+#[derive(Clone, Debug)]
+pub struct Superuser(pub Caller);
+
+impl FromRequestParts<AppState> for Superuser {
+    type Rejection = AppError;
+
+    /// # Errors
+    /// As [`With`], and 403 `superuser_required`.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let check = async |caller: Caller, _: &mut Parts| {
+            let whole = caller.key().is_none_or(|key| key.access == Access::Full && key.team_id.is_none());
+            if caller.user().superuser && whole { Ok(()) } else { Err(AppError::SuperuserRequired) }
+        };
+        Ok(Self(identify(parts, state, check).await?.0))
+    }
+}
+
+/// A caller whom the endpoint tells only about themselves: any session, and any valid key, whatever it leaves out.
+#[derive(Clone, Debug)]
+pub(super) struct Known(pub Caller);
+
+impl FromRequestParts<AppState> for Known {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        Ok(Self(identify(parts, state, async |_, _| Ok(())).await?.0))
+    }
+}
+
+/// The same for a key that has the scope `S`.
+#[derive(Clone, Debug)]
+pub(super) struct KnownWith<S>(pub Caller, pub PhantomData<S>);
+
+impl<S: Needs> FromRequestParts<AppState> for KnownWith<S> {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let check = async |caller: Caller, parts: &mut Parts| caller.check_scope(S::SCOPE, parts);
+        Ok(Self(identify(parts, state, check).await?.0, PhantomData))
+    }
+}
+
+/// Finds out who calls, and asks `check` whether they may. Every request with a known key is counted, let through or not.
+async fn identify<T>(
+    parts: &mut Parts,
+    state: &AppState,
+    check: impl AsyncFnOnce(Caller, &mut Parts) -> Result<T, AppError>,
+) -> Result<(Caller, T), AppError> {
+    let Some(presented) = credentials::key(&parts.headers, state.config.api_key_header.as_ref())? else {
+        let session = session_of(parts, state).await?.ok_or(AppError::CredentialsMissing)?;
+        let caller = Caller::Session(session.user);
+        return check(caller.clone(), parts).await.map(|checked| (caller, checked));
+    };
+    let (now, from) = (state.now(), address(&parts.extensions));
+    state.usage.check_failures(from, now)?;
+    let found = keys::authenticate(&state.db, &presented).await?;
+    let Some(Found { user, key, standing, rate }) = found else {
+        state.usage.note_failure(from, now);
+        return Err(AppError::KeyUnknown);
+    };
+    let used = Use { at: now, ip: from, agent: user_agent(&parts.headers), old: standing.old_secret_until.is_some() };
+    let caller = Caller::Key { user, key };
+    let limit = rate.unwrap_or(state.config.key_rate);
+    let allowed = async {
+        let key = caller.key().ok_or(AppError::Internal)?;
+        key.validate(standing, now)?;
+        state.usage.admit(&key.id, limit, now)?;
+        check(caller.clone(), parts).await
+    };
+    let allowed = allowed.await;
+    if let Some(key) = caller.key() {
+        // What is refused for its path or for a fault of ours does not count against the key.
+        let refused = matches!(&allowed, Err(error) if matches!(error.code().status, 401 | 403 | 429));
+        state.usage.count(&key.id, used, !refused);
+    }
+    allowed.map(|checked| (caller, checked))
 }
 
 /// The session behind a call of a server function, and the state. A key will not do: it never manages keys or accounts.
@@ -73,7 +228,29 @@ pub async fn signed_in() -> Result<(AppState, Session), AppError> {
     Ok((state, session.ok_or(AppError::CredentialsMissing)?))
 }
 
-/// The same, where it is no error to have no session.
+/// The same, and whose data the page is about: the user's own, or those of a team by its slug.
+///
+/// # Errors
+/// As [`signed_in`], and [`AppError::NotFound`] for a team that the user is not in.
+pub async fn signed_in_for(team: Option<&str>) -> Result<(AppState, OwnerId), AppError> {
+    let (state, session) = signed_in().await?;
+    let owner = match team {
+        Some(slug) => OwnerId::from(&teams::find(&state.db, &session.user.id, slug).await?.team.id),
+        None => OwnerId::from(&session.user.id),
+    };
+    Ok((state, owner))
+}
+
+/// The session of a superuser. For everybody else nothing is there.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn admin() -> Result<(AppState, Session), AppError> {
+    let (state, session) = visitor().await?;
+    Ok((state, session.filter(|session| session.user.superuser).ok_or(AppError::NotFound)?))
+}
+
+/// The session behind a call of a server function, where it is no error to have none.
 ///
 /// # Errors
 /// [`AppError::SessionRequired`] beside a key, and if the database does not answer.
@@ -99,9 +276,14 @@ pub async fn visitor_of(state: &AppState, parts: &Parts) -> Result<Option<Sessio
 pub struct SessionMemo(Arc<OnceCell<Option<Session>>>);
 
 async fn session_of(parts: &Parts, state: &AppState) -> Result<Option<Session>, AppError> {
-    let find = || sessions::find(&state.db, &state.config, &parts.headers, state.now());
+    let find = || sessions::find(&state.db, &state.config, parts, state.now());
     match parts.extensions.get::<SessionMemo>() {
         Some(memo) => memo.0.get_or_try_init(find).await.cloned(),
         None => find().await,
     }
+}
+
+/// Who asks for a change by the API: for the audit.
+pub(super) fn by(caller: &Caller, parts: &Parts, state: &AppState) -> By {
+    By::user(caller.user(), address(&parts.extensions), state.now())
 }

@@ -1,10 +1,11 @@
 //! Settings: each a flag and an environment variable, checked once at the start.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use axum::http::HeaderName;
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 use url::{Host, Url};
 
 /// How `keyfob serve` shall run.
@@ -29,6 +30,14 @@ pub struct Config {
     /// One more header that may carry a key
     #[arg(long, env = "KEYFOB_API_KEY_HEADER", value_parser = key_header)]
     pub api_key_header: Option<HeaderName>,
+
+    /// Requests a minute that a key may make, 0 for no limit; an administrator can give a key its own
+    #[arg(long, env = "KEYFOB_KEY_RATE", default_value_t = 0)]
+    pub key_rate: u32,
+
+    /// Networks of proxies whose X-Forwarded-For counts, with commas between them: 10.0.0.0/8,192.0.2.7
+    #[arg(long, env = "KEYFOB_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
 
     /// What keys are made like
     #[command(flatten)]
@@ -132,6 +141,11 @@ fn key_header(raw: &str) -> Result<HeaderName, String> {
     Ok(name)
 }
 
+fn network(raw: &str) -> Result<IpNet, String> {
+    let (raw, wrong) = (raw.trim(), "give networks such as 10.0.0.0/8, or addresses");
+    raw.parse().or_else(|_| raw.parse::<IpAddr>().map(IpNet::from)).map_err(|_| wrong.to_owned())
+}
+
 fn brand(raw: &str) -> Result<String, String> {
     let fits = (2..=8).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_lowercase());
     if fits { Ok(raw.to_owned()) } else { Err("use 2 to 8 lower-case letters, such as kf".to_owned()) }
@@ -148,6 +162,8 @@ mod tests {
             allow_insecure_http: false,
             signup: Signup::Open,
             api_key_header: None,
+            key_rate: 0,
+            trusted_proxies: Vec::new(),
             keys: KeyConfig { key_brand: "kf".into(), max_keys_per_user: 50 },
             log: "info".into(),
             log_format: LogFormat::Text,

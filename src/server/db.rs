@@ -120,6 +120,23 @@ macro_rules! fetch {
 }
 pub(crate) use fetch;
 
+/// The pattern of LIKE for texts in lower case that contain this one; empty for an empty one.
+#[must_use]
+pub fn like(text: &str) -> String {
+    let text = text.trim().to_lowercase();
+    if text.is_empty() {
+        return text;
+    }
+    let mut pattern = String::from("%");
+    for c in text.chars().filter(|c| *c != '\0') {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
+}
+
 /// Why the database could not be opened, in one line for the operator.
 #[derive(Debug)]
 pub struct OpenError(pub String);

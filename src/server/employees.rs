@@ -1,14 +1,13 @@
 //! Employees: their queries. Each is read and written with its owner in the WHERE.
 
 use super::auth::secrets;
-use super::db::{Db, execute, fetch};
+use super::db::{Db, execute, fetch, like};
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::employees::{
-    Department, Employee, EmployeeForm, EmployeeId, EmployeeList, EmployeeName, EmployeeSpec, Salary,
+    Department, Employee, EmployeeForm, EmployeeId, EmployeeList, EmployeeName, EmployeeSpec, OwnerId, Salary,
 };
 use crate::model::time::Timestamp;
-use crate::model::users::UserId;
 
 /// Which employees to list, and which page of them.
 #[derive(Clone, Debug)]
@@ -57,7 +56,7 @@ macro_rules! orders {
                     $(Self::$name => concat!(
                         "SELECT string_agg(line, $6) FROM (SELECT id || $7 || name || $7 || department || $7 || ",
                         "CAST(salary AS TEXT) || $7 || CAST(created_at AS TEXT) || $7 || CAST(updated_at AS TEXT) AS line ",
-                        "FROM employees WHERE user_id = $1 ",
+                        "FROM employees WHERE owner_id = $1 ",
                         "AND ($2 = '' OR department = $2) AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\') ORDER BY ",
                         $sql, " LIMIT 0 + $4 OFFSET 0 + $5) AS page"
                     ),)*
@@ -85,23 +84,22 @@ type AllRows = (Option<String>,);
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn list(db: &Db, user: &UserId, query: &Query) -> Result<Option<Page>, AppError> {
+pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page>, AppError> {
     let department = query.department.map_or("", Department::as_str);
     let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
     let mut conn = db.read().await?;
-    let (rows, fields) = (ROW.to_string(), FIELD.to_string());
     let (text,) = fetch!(
         conn,
         one AllRows,
         query.order.sql(),
-        user,
+        owner,
         department,
         search.as_str(),
         limit,
         offset,
-        rows,
-        fields
+        ROW,
+        FIELD
     )?;
     let lines = text.as_deref().unwrap_or_default().split_terminator(ROW);
     let employees: Vec<_> = lines.map(read).collect::<Option<_>>().ok_or(AppError::Internal)?;
@@ -110,16 +108,16 @@ pub async fn list(db: &Db, user: &UserId, query: &Query) -> Result<Option<Page>,
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
         offset + found
     } else {
-        let sql = "SELECT COUNT(*) FROM employees WHERE user_id = $1 AND ($2 = '' OR department = $2) \
+        let sql = "SELECT COUNT(*) FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
                    AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
-        fetch!(conn, one(i64,), sql, user, department, search.as_str())?.0
+        fetch!(conn, one(i64,), sql, owner, department, search.as_str())?.0
     };
     Ok((offset == 0 || found > 0).then_some(Page { count, employees }))
 }
 
 /// What stands between rows and between fields: control characters, which no name may have.
-const ROW: char = '\u{1e}';
-const FIELD: char = '\u{1f}';
+const ROW: &str = "\u{1e}";
+const FIELD: &str = "\u{1f}";
 
 /// Reads one row of [`Order::sql`].
 fn read(line: &str) -> Option<Employee> {
@@ -142,18 +140,18 @@ const ON_A_PAGE: u32 = 25;
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn page(db: &Db, user: &UserId, page: u32) -> Result<EmployeeList, AppError> {
+pub async fn page(db: &Db, owner: &OwnerId, page: u32) -> Result<EmployeeList, AppError> {
     let query =
         |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: ON_A_PAGE };
     let page = page.max(1);
-    if let Some(found) = list(db, user, &query(page)).await? {
+    if let Some(found) = list(db, owner, &query(page)).await? {
         return Ok(on_page(page, found));
     }
     let mut conn = db.read().await?;
-    let (count,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM employees WHERE user_id = $1", user)?;
+    let (count,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM employees WHERE owner_id = $1", owner)?;
     drop(conn);
     let last = pages(count);
-    let found = list(db, user, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
+    let found = list(db, owner, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
     Ok(on_page(last, found))
 }
 
@@ -165,39 +163,23 @@ fn pages(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX).div_ceil(ON_A_PAGE).max(1)
 }
 
-/// The pattern of LIKE for names that contain the text; empty for an empty text.
-fn like(text: &str) -> String {
-    let text = text.trim().to_lowercase();
-    if text.is_empty() {
-        return text;
-    }
-    let mut pattern = String::from("%");
-    for c in text.chars().filter(|c| *c != '\0') {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern + "%"
-}
-
 /// One employee of the user.
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is none, or it is somebody else's.
-pub async fn get(db: &Db, user: &UserId, id: &EmployeeId) -> Result<Employee, AppError> {
+pub async fn get(db: &Db, owner: &OwnerId, id: &EmployeeId) -> Result<Employee, AppError> {
     let sql =
-        "SELECT id, name, department, salary, created_at, updated_at FROM employees WHERE id = $1 AND user_id = $2";
+        "SELECT id, name, department, salary, created_at, updated_at FROM employees WHERE id = $1 AND owner_id = $2";
     let mut conn = db.read().await?;
-    fetch!(conn, optional Employee, sql, id, user)?.ok_or(AppError::NotFound)
+    fetch!(conn, optional Employee, sql, id, owner)?.ok_or(AppError::NotFound)
 }
 
 /// Adds an employee.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn create(db: &Db, user: &UserId, spec: EmployeeSpec, now: Timestamp) -> Result<Employee, AppError> {
-    let mut created = insert_all(db, user, vec![spec], now).await?;
+pub async fn create(db: &Db, owner: &OwnerId, spec: EmployeeSpec, now: Timestamp) -> Result<Employee, AppError> {
+    let mut created = insert_all(db, owner, vec![spec], now).await?;
     created.pop().ok_or(AppError::Internal)
 }
 
@@ -205,29 +187,29 @@ pub async fn create(db: &Db, user: &UserId, spec: EmployeeSpec, now: Timestamp) 
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn load_samples(db: &Db, user: &UserId, now: Timestamp) -> Result<(), AppError> {
+pub async fn load_samples(db: &Db, owner: &OwnerId, now: Timestamp) -> Result<(), AppError> {
     let mut conn = db.read().await?;
-    let some = fetch!(conn, optional(EmployeeId,), "SELECT id FROM employees WHERE user_id = $1 LIMIT 1", user)?;
+    let some = fetch!(conn, optional(EmployeeId,), "SELECT id FROM employees WHERE owner_id = $1 LIMIT 1", owner)?;
     drop(conn);
     if some.is_none() {
-        insert_all(db, user, samples(), now).await?;
+        insert_all(db, owner, samples(), now).await?;
     }
     Ok(())
 }
 
 async fn insert_all(
     db: &Db,
-    user: &UserId,
+    owner: &OwnerId,
     specs: Vec<EmployeeSpec>,
     now: Timestamp,
 ) -> Result<Vec<Employee>, AppError> {
-    let sql = "INSERT INTO employees (id, user_id, name, name_folded, department, salary, created_at, updated_at) \
+    let sql = "INSERT INTO employees (id, owner_id, name, name_folded, department, salary, created_at, updated_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
     let mut created = Vec::with_capacity(specs.len());
     let mut tx = db.begin().await?;
     for EmployeeSpec { name, department, salary } in specs {
         let id = EmployeeId::parse(&secrets::make_id(now)).ok_or(AppError::Internal)?;
-        execute!(tx, sql, &id, user, &name, name.folded(), department.as_str(), salary, now)?;
+        execute!(tx, sql, &id, owner, &name, name.folded(), department.as_str(), salary, now)?;
         created.push(Employee { id, name, department, salary, created_at: now, updated_at: now });
     }
     tx.commit().await?;
@@ -240,7 +222,7 @@ async fn insert_all(
 /// [`AppError::NotFound`] if there is none, or it is somebody else's.
 pub async fn update(
     db: &Db,
-    user: &UserId,
+    owner: &OwnerId,
     (id, change): (&EmployeeId, Change),
     now: Timestamp,
 ) -> Result<Employee, AppError> {
@@ -250,9 +232,9 @@ pub async fn update(
         optional Employee,
         "UPDATE employees SET name = COALESCE($3, name), name_folded = COALESCE($4, name_folded), \
          department = COALESCE($5, department), salary = COALESCE($6, salary), updated_at = $7 \
-         WHERE id = $1 AND user_id = $2 RETURNING id, name, department, salary, created_at, updated_at",
+         WHERE id = $1 AND owner_id = $2 RETURNING id, name, department, salary, created_at, updated_at",
         id,
-        user,
+        owner,
         &change.name,
         change.name.as_ref().map(EmployeeName::folded),
         change.department.map(Department::as_str),
@@ -266,9 +248,9 @@ pub async fn update(
 ///
 /// # Errors
 /// [`AppError::Invalid`] if a field is wrong, and as [`update`].
-pub async fn edit(state: &AppState, user: &UserId, id: &str, form: &EmployeeForm) -> Result<(), AppError> {
+pub async fn edit(state: &AppState, owner: &OwnerId, id: &str, form: &EmployeeForm) -> Result<(), AppError> {
     let id = EmployeeId::parse(id).ok_or(AppError::NotFound)?;
-    update(&state.db, user, (&id, form.parse()?.into()), state.now()).await.map(|_| ())
+    update(&state.db, owner, (&id, form.parse()?.into()), state.now()).await.map(|_| ())
 }
 
 /// What of an employee shall change.
@@ -292,9 +274,9 @@ impl From<EmployeeSpec> for Change {
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is none, or it is somebody else's.
-pub async fn delete(db: &Db, user: &UserId, id: &EmployeeId) -> Result<(), AppError> {
+pub async fn delete(db: &Db, owner: &OwnerId, id: &EmployeeId) -> Result<(), AppError> {
     let mut conn = db.write().await?;
-    match execute!(conn, "DELETE FROM employees WHERE id = $1 AND user_id = $2", id, user)? {
+    match execute!(conn, "DELETE FROM employees WHERE id = $1 AND owner_id = $2", id, owner)? {
         0 => Err(AppError::NotFound),
         _ => Ok(()),
     }
@@ -317,13 +299,13 @@ pub struct Figures {
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn figures(db: &Db, user: &UserId) -> Result<Vec<Figures>, AppError> {
+pub async fn figures(db: &Db, owner: &OwnerId) -> Result<Vec<Figures>, AppError> {
     let mut conn = db.read().await?;
     // The casts: PostgreSQL adds up and averages to NUMERIC.
     let sql = "SELECT department, CAST(SUM(salary) AS BIGINT) AS total, \
                CAST(AVG(salary) AS DOUBLE PRECISION) AS average, COUNT(*) AS headcount \
-               FROM employees WHERE user_id = $1 GROUP BY department ORDER BY department";
-    Ok(fetch!(conn, all Figures, sql, user)?)
+               FROM employees WHERE owner_id = $1 GROUP BY department ORDER BY department";
+    Ok(fetch!(conn, all Figures, sql, owner)?)
 }
 
 /// Made-up employees, two or three in each department.

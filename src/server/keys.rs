@@ -1,43 +1,93 @@
 //! API keys: their queries, and the rules that need data.
 
+pub mod admin;
+pub mod leak;
+pub mod rotation;
+
 use secrecy::ExposeSecret;
 
+use super::audit::{self, About, By};
 use super::auth::secrets::{self, PresentedKey};
+use super::auth::sessions::Session;
 use super::config::KeyConfig;
 use super::db::{Db, Tx, execute, fetch, is_taken};
 use super::state::AppState;
+use super::teams;
 use crate::error::AppError;
+use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{FormId, KeyFacts, KeyForm, KeyId, KeyList, KeySpec, NewKey, Status};
-use crate::model::time::Timestamp;
+use crate::model::keys::{
+    FormId, KeyEntry, KeyFacts, KeyForm, KeyId, KeyList, KeySpec, NewKey, Standing, Status, USAGE_DAYS,
+};
+use crate::model::teams::TeamId;
+use crate::model::time::{DAY, Timestamp};
 use crate::model::users::{User, UserId};
 
-/// The user and the key behind a presented key, if it is valid: one look-up by its digest.
+/// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked.
+#[derive(Debug)]
+pub struct Found {
+    /// Its user.
+    pub user: User,
+    /// The key.
+    pub key: KeyFacts,
+    /// What its validity depends on beside itself.
+    pub standing: Standing,
+    /// Requests a minute that an administrator allows it.
+    pub rate: Option<u32>,
+}
+
+#[derive(sqlx::FromRow)]
+struct FoundRow {
+    #[sqlx(flatten)]
+    key: KeyFacts,
+    owner_id: UserId,
+    owner_email: String,
+    owner_name: String,
+    owner_superuser: bool,
+    disabled_at: Option<Timestamp>,
+    role: Option<String>,
+    rate: Option<i64>,
+    old_expires_at: Option<Timestamp>,
+}
+
+macro_rules! find_by {
+    ($column:literal) => {
+        concat!(
+            "SELECT k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, k.rate, ",
+            "k.old_expires_at, u.id AS owner_id, u.email AS owner_email, u.name AS owner_name, ",
+            "u.superuser AS owner_superuser, u.disabled_at, m.role FROM keys k JOIN users u ON u.id = k.user_id ",
+            "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id WHERE k.",
+            $column,
+            " = $1"
+        )
+    };
+}
+
+/// The key behind a presented one, by one look-up of its digest; by a second for what is no key's present secret.
 ///
 /// # Errors
-/// [`AppError::KeyUnknown`], or, for a key whose secret matched, why it is refused.
-pub async fn authenticate(db: &Db, presented: &PresentedKey<'_>, now: Timestamp) -> Result<(User, KeyFacts), AppError> {
-    #[derive(sqlx::FromRow)]
-    struct Row {
-        #[sqlx(flatten)]
-        key: KeyFacts,
-        owner_id: UserId,
-        owner_email: String,
-        owner_name: String,
-        disabled_at: Option<Timestamp>,
-    }
+/// If the database does not answer.
+pub async fn authenticate(db: &Db, presented: &PresentedKey<'_>) -> Result<Option<Found>, AppError> {
+    let digest = presented.digest();
     let mut conn = db.read().await?;
-    let row = fetch!(
-        conn,
-        optional Row,
-        "SELECT k.id, k.name, k.prefix, k.access, k.created_at, k.expires_at, k.revoked_at, u.id AS owner_id, \
-         u.email AS owner_email, u.name AS owner_name, u.disabled_at FROM keys k JOIN users u ON u.id = k.user_id \
-         WHERE k.digest = $1",
-        presented.digest()
-    )?
-    .ok_or(AppError::KeyUnknown)?;
-    row.key.validate(row.disabled_at.is_none(), now)?;
-    Ok((User { id: row.owner_id, email: row.owner_email, name: row.owner_name }, row.key))
+    if let Some(row) = fetch!(conn, optional FoundRow, find_by!("digest"), &digest)? {
+        return Ok(Some(found(row, false)));
+    }
+    let row = fetch!(conn, optional FoundRow, find_by!("old_digest"), &digest)?;
+    Ok(row.map(|row| found(row, true)))
+}
+
+fn found(row: FoundRow, by_old_secret: bool) -> Found {
+    Found {
+        standing: Standing {
+            user_active: row.disabled_at.is_none(),
+            in_team: row.role.is_some(),
+            old_secret_until: row.old_expires_at.filter(|_| by_old_secret),
+        },
+        rate: row.rate.and_then(|rate| u32::try_from(rate).ok()),
+        user: User { id: row.owner_id, email: row.owner_email, name: row.owner_name, superuser: row.owner_superuser },
+        key: row.key,
+    }
 }
 
 /// A key that is asked for.
@@ -54,23 +104,28 @@ pub struct Request<'a> {
 /// Makes a key. A form that is sent again makes no second one.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if the user has all the keys that one may have, or the form was sent already.
-pub async fn create(db: &Db, config: &KeyConfig, request: Request<'_>, now: Timestamp) -> Result<NewKey, AppError> {
+/// [`AppError::Invalid`] if the user has all the keys that one may have, is not in the team, or the form was sent already.
+pub async fn create(db: &Db, config: &KeyConfig, request: Request<'_>, by: &By) -> Result<NewKey, AppError> {
     for _ in 0..3 {
         let made = secrets::make_key(&config.key_brand);
         let facts = KeyFacts {
-            id: KeyId::parse(&secrets::make_id(now)).ok_or(AppError::Internal)?,
+            id: KeyId::parse(&secrets::make_id(by.at)).ok_or(AppError::Internal)?,
             name: request.spec.name.clone(),
             prefix: made.prefix,
             access: request.spec.access,
-            created_at: now,
+            team_id: request.spec.team.clone(),
+            created_at: by.at,
             expires_at: request.spec.expires_at,
             revoked_at: None,
         };
         let mut tx = db.begin().await?;
-        check_limit(&mut tx, config.max_keys_per_user, request.user, now).await?;
+        check_limit(&mut tx, config.max_keys_per_user, request.user, by.at).await?;
+        check_team(&mut tx, request.user, request.spec.team.as_ref()).await?;
         match insert(&mut tx, &request, &facts, &made.digest).await {
             Ok(()) => {
+                let detail = format!("{}, {}", facts.name.as_str(), facts.access.label());
+                let about = About { user: Some(request.user), detail, ..about(&facts) };
+                audit::record(&mut tx, by, Action::KeyCreate, about).await?;
                 tx.commit().await?;
                 return Ok(NewKey { key: made.key.expose_secret().to_owned(), facts });
             }
@@ -85,14 +140,23 @@ pub async fn create(db: &Db, config: &KeyConfig, request: Request<'_>, now: Time
     Err(AppError::Internal)
 }
 
-/// Makes a key for a user from the form of the page.
+fn about(key: &KeyFacts) -> About<'_> {
+    About { key: Some(&key.id), team: key.team_id.as_ref(), subject: &key.prefix, ..About::default() }
+}
+
+/// Makes a key from the form of the page: for whoever is signed in, or by an administrator for a user that it names.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if a field is wrong, and as [`create`].
-pub async fn create_from_form(state: &AppState, user: &UserId, form: &KeyForm) -> Result<NewKey, AppError> {
-    let now = state.now();
-    let (form, spec) = form.parse(now)?;
-    create(&state.db, &state.config.keys, Request { user, form: Some(form), spec }, now).await
+/// [`AppError::Invalid`] if a field is wrong, and as [`create`]; [`AppError::NotFound`] for a user that names another.
+pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
+    match (form.owner.is_empty(), session.user.superuser) {
+        (true, _) => {}
+        (false, true) => return admin::create_for(state, session, form).await,
+        (false, false) => return Err(AppError::NotFound),
+    }
+    let by = session.by(state.now());
+    let (form, spec) = form.parse(by.at)?;
+    create(&state.db, &state.config.keys, Request { user: &session.user.id, form: Some(form), spec }, &by).await
 }
 
 /// Refuses one key too many. Locks the user's row first, so that two at once are counted one after the other.
@@ -111,12 +175,24 @@ async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> 
     Err(FieldErrors::whole(format!("You have {live} live keys, and {limit} is the most. Revoke one first.")).into())
 }
 
+/// Refuses a team that the user is not in.
+async fn check_team(tx: &mut Tx, user: &UserId, team: Option<&TeamId>) -> Result<(), AppError> {
+    let Some(team) = team else { return Ok(()) };
+    let sql = "SELECT role FROM members WHERE team_id = $1 AND user_id = $2";
+    match fetch!(tx, optional(String,), sql, team, user)? {
+        Some(_) => Ok(()),
+        None => Err(FieldErrors::one("team", "Choose one of your teams.").into()),
+    }
+}
+
 async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &str) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO keys (id, user_id, form_id, name, prefix, digest, access, created_at, expires_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "INSERT INTO keys (id, user_id, form_id, name, name_folded, prefix, digest, access, team_id, created_at, \
+               expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let (id, user, form) = (&facts.id, request.user, &request.form);
-    let (name, prefix, access) = (&facts.name, &facts.prefix, facts.access.as_str());
-    execute!(tx, sql, id, user, form, name, prefix, digest, access, facts.created_at, facts.expires_at).map(|_| ())
+    let (name, prefix, access) = (&facts.name, &facts.prefix, String::from(facts.access));
+    let (folded, team) = (name.folded(), &facts.team_id);
+    execute!(tx, sql, id, user, form, name, folded, prefix, digest, access, team, facts.created_at, facts.expires_at)
+        .map(|_| ())
 }
 
 async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
@@ -131,6 +207,29 @@ async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
     Err(FieldErrors::whole(sentence).into())
 }
 
+/// Keys as lists show them; the parameter $1 is the day before the first whose requests are counted.
+macro_rules! entries {
+    ($($rest:literal),*) => {
+        concat!(
+            "SELECT k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, ",
+            "u.email AS owner, t.name AS team, k.used_at, k.used_ip, k.used_agent, k.rotated_at, k.old_expires_at, ",
+            "k.old_used_at, k.leaked_at, k.rate, (SELECT string_agg(CAST(day AS TEXT) || ':' || CAST(allowed AS TEXT) ",
+            "|| ':' || CAST(refused AS TEXT), ' ') FROM usage WHERE key_id = k.id AND day > $1) AS days ",
+            "FROM keys k JOIN users u ON u.id = k.user_id LEFT JOIN teams t ON t.id = k.team_id ",
+            $($rest),*
+        )
+    };
+}
+use entries;
+
+/// The parameter $1 of [`entries`].
+fn usage_after(now: Timestamp) -> i64 {
+    now.as_millis() / DAY - USAGE_DAYS
+}
+
+/// For how long the profile page says that a key was reported as leaked, in milliseconds.
+const LEAKS_SHOWN: i64 = 30 * DAY;
+
 /// A user's keys as the page shows them, and what the form for the next one starts from.
 ///
 /// # Errors
@@ -141,64 +240,100 @@ pub async fn page(state: &AppState, user: &UserId, revoked: bool) -> Result<KeyL
     // With one revoked key, if there is any, to tell whether there is something to show.
     let mut keys = fetch!(
         conn,
-        all KeyFacts,
-        "SELECT id, name, prefix, access, created_at, expires_at, revoked_at FROM keys WHERE user_id = $1 \
-         AND ($2 OR revoked_at IS NULL OR id = (SELECT MAX(id) FROM keys WHERE user_id = $1 AND revoked_at IS NOT NULL)) \
-         ORDER BY created_at DESC, id DESC",
+        all KeyEntry,
+        entries!(
+            "WHERE k.user_id = $2 AND ($3 OR k.revoked_at IS NULL OR k.leaked_at > $4 OR k.id = ",
+            "(SELECT MAX(id) FROM keys WHERE user_id = $2 AND revoked_at IS NOT NULL)) ",
+            "ORDER BY k.created_at DESC, k.id DESC"
+        ),
+        usage_after(now),
         user,
-        revoked
+        revoked,
+        now.plus(-LEAKS_SHOWN)
     )?;
     drop(conn);
-    let has_revoked = keys.iter().any(|key| key.revoked_at.is_some());
-    keys.retain(|key| revoked || key.revoked_at.is_none());
+    let teams = teams::list(&state.db, user).await?;
+    let has_revoked = keys.iter().any(|entry| entry.key.revoked_at.is_some());
+    let lately = |at: Timestamp| at > now.plus(-LEAKS_SHOWN);
+    let leaked =
+        keys.iter().filter(|entry| entry.leaked_at.is_some_and(lately)).map(|entry| entry.key.clone()).collect();
+    keys.retain(|entry| revoked || entry.key.revoked_at.is_none());
     sort(&mut keys, now);
-    Ok(KeyList { keys, has_revoked, now, form_id: secrets::make_id(now), origin: state.config.origin() })
+    let (form_id, origin) = (secrets::make_id(now), state.config.origin());
+    Ok(KeyList { keys, teams, has_revoked, leaked, now, form_id, origin })
 }
 
 /// All keys of a user, for the operator's command line; in the order of the page.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn list(db: &Db, user: &UserId, now: Timestamp) -> Result<Vec<KeyFacts>, AppError> {
+pub async fn list(db: &Db, user: &UserId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let mut conn = db.read().await?;
-    let sql = "SELECT id, name, prefix, access, created_at, expires_at, revoked_at FROM keys WHERE user_id = $1 \
-               ORDER BY created_at DESC, id DESC";
-    let mut keys = fetch!(conn, all KeyFacts, sql, user)?;
+    let sql = entries!("WHERE k.user_id = $2 ORDER BY k.created_at DESC, k.id DESC");
+    let mut keys = fetch!(conn, all KeyEntry, sql, usage_after(now), user)?;
+    sort(&mut keys, now);
+    Ok(keys)
+}
+
+/// The keys of a team's members that are limited to the team, in the order of the page.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn list_of_team(db: &Db, team: &TeamId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
+    let mut conn = db.read().await?;
+    let sql = entries!("WHERE k.team_id = $2 ORDER BY k.created_at DESC, k.id DESC");
+    let mut keys = fetch!(conn, all KeyEntry, sql, usage_after(now), team)?;
     sort(&mut keys, now);
     Ok(keys)
 }
 
 /// Those that work first, then the expired, then the revoked; in each the order that they have.
-fn sort(keys: &mut [KeyFacts], now: Timestamp) {
-    keys.sort_by_key(|key| match key.status(now) {
+fn sort(keys: &mut [KeyEntry], now: Timestamp) {
+    keys.sort_by_key(|entry| match entry.key.status(now) {
         Status::Active | Status::ExpiresSoon => 0,
         Status::Expired => 1,
         Status::Revoked => 2,
     });
 }
 
-/// Revokes a key. False if it was already revoked or is not the user's.
+/// Revokes a key of a user. False if it was already revoked or is not the user's.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, now: Timestamp) -> Result<bool, AppError> {
-    let mut conn = db.write().await?;
-    let sql = "UPDATE keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
-    Ok(execute!(conn, sql, id, user, now)? > 0)
+pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &By) -> Result<bool, AppError> {
+    let mut tx = db.begin().await?;
+    let sql = "UPDATE keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING prefix";
+    let Some((prefix,)) = fetch!(tx, optional(String,), sql, id, user, by.at)? else { return Ok(false) };
+    let about = About { user: Some(user), key: Some(id), subject: &prefix, ..About::default() };
+    audit::record(&mut tx, by, Action::KeyRevoke, about).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Revokes a key by the id that a page sent. One that was revoked already is no error.
 ///
 /// # Errors
 /// [`AppError::NotFound`] if the user has no such key.
-pub async fn revoke_own(state: &AppState, user: &UserId, id: &str) -> Result<(), AppError> {
-    let id = KeyId::parse(id).ok_or(AppError::NotFound)?;
-    if revoke(&state.db, user, &id, state.now()).await? {
+pub async fn revoke_own(state: &AppState, session: &Session, id: &str) -> Result<(), AppError> {
+    let (user, id) = (&session.user.id, KeyId::parse(id).ok_or(AppError::NotFound)?);
+    if revoke(&state.db, user, &id, &session.by(state.now())).await? {
         return Ok(());
     }
     let mut conn = state.db.read().await?;
     let own = fetch!(conn, optional(KeyId,), "SELECT id FROM keys WHERE id = $1 AND user_id = $2", &id, user)?;
     own.map(|_| ()).ok_or(AppError::NotFound)
+}
+
+/// Revokes a key that is limited to a team, for an admin of the team. One that was revoked already is no error.
+///
+/// # Errors
+/// [`AppError::NotFound`] if the team has no such key.
+pub async fn revoke_of_team(db: &Db, team: &TeamId, id: &KeyId, by: &By) -> Result<(), AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT user_id FROM keys WHERE id = $1 AND team_id = $2";
+    let (user,) = fetch!(conn, optional(UserId,), sql, id, team)?.ok_or(AppError::NotFound)?;
+    drop(conn);
+    revoke(db, &user, id, by).await.map(|_| ())
 }
 
 /// Finds a key by its public prefix or its id, for the operator's command line: its id and its user.

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod api;
+pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod db;
@@ -11,17 +12,22 @@ pub mod seed;
 pub mod serve;
 pub mod site;
 pub mod state;
+pub mod teams;
+pub mod usage;
 pub mod users;
 
+use std::pin::Pin;
+
+use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::{BytesRejection, FormRejection};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, RawForm, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Form, Router};
+use axum_extra::extract::{Form, FormRejection};
 use leptos::nonce::provide_nonce;
 use leptos::prelude::{IntoView, Owner, provide_context, use_context};
 use leptos::reactive::computed::ScopedFuture;
@@ -37,9 +43,10 @@ use self::state::AppState;
 use crate::app::shell;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::KeyForm;
+use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
 use crate::pages::home::FailureDocument;
-use crate::pages::keys::{NewKeyDocument, create_key};
+use crate::pages::keys::reveal::NewKeyDocument;
+use crate::pages::keys::{create_key, rotate_key};
 use crate::pages::{Asked, PATHS, Page, Visit};
 
 /// The largest body of a request in bytes.
@@ -47,10 +54,19 @@ pub const MAX_BODY: usize = 64 * 1024;
 
 /// Every route and layer, in order. `own` are the endpoints of whoever builds on Keyfob.
 pub fn router(state: AppState, own: Router<AppState>) -> Router {
+    let admin = Router::new()
+        .route("/admin/keys", get(page).post(find_key))
+        .route("/admin/users", get(page))
+        .route("/admin/audit", get(page))
+        .route("/admin/audit.csv", get(audit_csv))
+        .route("/admin/fn/{name}", post(server_function))
+        .layer(from_fn_with_state(state.clone(), only_admins));
     let pages = PATHS.iter().fold(Router::new(), |router, path| router.route(path, get(page)));
     let pages = pages
         .route("/fn/{name}", post(server_function))
         .route("/profile/keys", post(create_key_without_javascript).get(|| async { Redirect::to("/profile") }))
+        .route("/profile/keys/rotate", post(rotate_key_without_javascript).get(|| async { Redirect::to("/profile") }))
+        .merge(admin)
         .fallback(page)
         .layer(from_fn(remember_session))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
@@ -63,6 +79,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
         .merge(pages)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(name_request))
+        .layer(from_fn_with_state(state.clone(), find_client))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .with_state(state);
@@ -92,11 +109,24 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
 /// Finds out who visits, and reads what the page shows them.
 async fn visit(state: &AppState, parts: Parts) -> Result<Visit, AppError> {
     let user = auth::visitor_of(state, &parts).await?.map(|session| session.user);
-    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default());
-    let asked = Asked(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+    let (path, mut asked) = (parts.uri.path().to_owned(), asked(&parts));
     let reading = Page::open(&path, &asked, (user.as_ref(), state.config.origin()));
-    let page = within(state.clone(), parts, reading).await?;
+    let page = match within(state.clone(), parts, reading).await {
+        Err(AppError::NotFound) => Page::NotFound,
+        read => read?,
+    };
+    // Whatever is looked for may be a key; the page has what it needs of it.
+    asked.0.retain(|(name, _)| name != "search");
     Ok(Visit { user, path, asked, page })
+}
+
+/// What a request for a page asks for: by its query, or, for a search for a key, by its body.
+fn asked(parts: &Parts) -> Asked {
+    let query = match parts.extensions.get::<Pasted>() {
+        Some(Pasted(body)) => body,
+        None => parts.uri.query().unwrap_or_default().as_bytes(),
+    };
+    Asked(url::form_urlencoded::parse(query).into_owned().collect())
 }
 
 /// Runs server functions for a request that was not sent to them.
@@ -106,6 +136,16 @@ fn within<F: Future>(state: AppState, parts: Parts, call: F) -> impl Future<Outp
         provide_context(parts);
         ScopedFuture::new(call)
     })
+}
+
+/// For everybody but superusers nothing is there, whatever the method and the body.
+async fn only_admins(state: State<AppState>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match auth::visitor_of(&state, &parts).await {
+        Ok(Some(session)) if session.user.superuser => next.run(Request::from_parts(parts, body)).await,
+        Err(error @ AppError::Unavailable) => error.into_response(),
+        _ => page(state, parts).await,
+    }
 }
 
 /// Runs a server function. The whole body is read first, for Leptos would read any amount.
@@ -126,9 +166,33 @@ async fn create_key_without_javascript(
     parts: Parts,
     form: Result<Form<KeyForm>, FormRejection>,
 ) -> Response {
+    let for_user = form.as_ref().is_ok_and(|form| !form.owner.is_empty());
+    let links = if for_user { ("/admin/keys?create=", "/admin/keys") } else { ("/profile?create=", "/profile") };
+    show_once(state, parts, form.map(|Form(form)| Box::pin(create_key(form)) as _), (links.0.to_owned(), links.1)).await
+}
+
+/// The same for the form "Rotate".
+async fn rotate_key_without_javascript(
+    State(state): State<AppState>,
+    parts: Parts,
+    form: Result<Form<RotateForm>, FormRejection>,
+) -> Response {
+    let id = form.as_ref().map(|form| form.id.clone()).unwrap_or_default();
+    let back = format!("/profile?rotate={}", if KeyId::parse(&id).is_some() { &id } else { "" });
+    show_once(state, parts, form.map(|Form(form)| Box::pin(rotate_key(form)) as _), (back, "/profile")).await
+}
+
+type PinnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+async fn show_once(
+    state: AppState,
+    parts: Parts,
+    call: Result<PinnedFuture<Result<NewKey, AppError>>, FormRejection>,
+    links: (String, &'static str),
+) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
-    let made = match form {
-        Ok(Form(form)) => within(state, parts, create_key(form)).await,
+    let made = match call {
+        Ok(call) => within(state, parts, call).await,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };
@@ -136,7 +200,43 @@ async fn create_key_without_javascript(
         return Redirect::to("/sign-in?next=/profile").into_response();
     }
     let status = made.as_ref().err().map_or(200, |error| error.code().status);
-    document(status, || NewKeyDocument(made, origin, stylesheet))
+    document(status, || NewKeyDocument(made, origin, stylesheet, links))
+}
+
+/// The search of `/admin/keys`. A pasted key stays in the body, and the answer is the page; anything else goes into the
+/// address, where it can be kept and sent on.
+async fn find_key(State(state): State<AppState>, mut parts: Parts, RawForm(body): RawForm) -> Response {
+    if auth::secrets::PresentedKey::parse(form_value(&body, "search").trim().as_bytes()).is_none() {
+        return Redirect::to(&format!("/admin/keys?{}", String::from_utf8_lossy(&body))).into_response();
+    }
+    parts.extensions.insert(Pasted(body));
+    page(State(state), parts).await
+}
+
+/// The body of a search for a key, in place of the address.
+#[derive(Clone)]
+struct Pasted(Bytes);
+
+fn form_value(body: &[u8], wanted: &str) -> String {
+    let found = url::form_urlencoded::parse(body).find(|(name, _)| name == wanted);
+    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// `/admin/audit.csv`: the events of the filter, at most [`audit::CSV_MOST`] of them.
+async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response {
+    let query = asked(&parts).audit_query();
+    let csv = within(state, parts, async move {
+        let (state, _) = auth::admin().await?;
+        audit::csv(&state.db, &query).await
+    });
+    match csv.await {
+        Ok(csv) => {
+            let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
+            let name = (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\"");
+            ([kind, name], csv).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
 }
 
 /// Answers with a document that stands on its own.
@@ -180,6 +280,12 @@ async fn name_request(mut request: Request, next: Next) -> Response {
     response
 }
 
+async fn find_client(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let address = auth::client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
+    request.extensions_mut().insert(address);
+    next.run(request).await
+}
+
 async fn remember_session(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(auth::SessionMemo::default());
     next.run(request).await
@@ -206,6 +312,11 @@ pub fn land_on(path: &str) {
     if takes_html() {
         leptos_axum::redirect(path);
     }
+}
+
+/// Where every browser goes from the form that it sent.
+pub fn go_to(path: &str) {
+    leptos_axum::redirect(path);
 }
 
 /// Gives a server function's refusal its status. A browser without JavaScript is redirected to its form instead.

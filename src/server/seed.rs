@@ -56,7 +56,7 @@ pub async fn seed(
 #[derive(Default)]
 struct Rows {
     users: Vec<[Value; 7]>,
-    keys: Vec<[Value; 7]>,
+    keys: Vec<[Value; 8]>,
     employees: Vec<[Value; 8]>,
     secrets: Vec<SecretString>,
 }
@@ -85,7 +85,17 @@ impl Rows {
         for n in 1..=amount.keys_per_user {
             let MadeKey { key, prefix, digest } = secrets::make_key(brand);
             let (id, name, access) = (secrets::make_id(now), format!("Key {n}"), "full".to_owned());
-            self.keys.push([Text(id), Text(user.clone()), Text(name), Text(prefix), Text(digest), Text(access), at()]);
+            let folded = name.to_lowercase();
+            self.keys.push([
+                Text(id),
+                Text(user.clone()),
+                Text(name),
+                Text(folded),
+                Text(prefix),
+                Text(digest),
+                Text(access),
+                at(),
+            ]);
             self.secrets.push(key);
         }
         let people = samples.iter().cycle().zip(1_i64..).take(usize::try_from(amount.employees_per_user).unwrap_or(0));
@@ -106,8 +116,8 @@ impl Rows {
 
     async fn insert(&mut self, tx: &mut Tx) -> Result<(), AppError> {
         let users = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) ";
-        let keys = "INSERT INTO keys (id, user_id, name, prefix, digest, access, created_at) ";
-        let employees = "INSERT INTO employees (id, user_id, name, name_folded, department, salary, created_at, \
+        let keys = "INSERT INTO keys (id, user_id, name, name_folded, prefix, digest, access, created_at) ";
+        let employees = "INSERT INTO employees (id, owner_id, name, name_folded, department, salary, created_at, \
                          updated_at) ";
         insert(tx, users, &self.users).await?;
         insert(tx, keys, &self.keys).await?;

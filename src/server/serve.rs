@@ -1,15 +1,18 @@
 //! Listens, serves, and stops in order.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use hyper_util::rt::TokioTimer;
+use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 
 use super::state::AppState;
+use super::usage::WRITE_EVERY;
 
 /// How long requests that were begun may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -29,12 +32,36 @@ pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE);
     server.http_builder().http2().timer(TokioTimer::new());
     let db = state.db.clone();
-    server.serve(super::router(state, own).into_make_service()).await?;
+    let (stop, stopped) = oneshot::channel();
+    let writer = tokio::spawn(write_usage(state.clone(), stopped));
+    server.serve(super::router(state, own).into_make_service_with_connect_info::<SocketAddr>()).await?;
+    drop(stop);
+    let _ = writer.await;
     db.close().await;
     Ok(())
 }
 
-async fn stop_on_signal(handle: Handle<std::net::SocketAddr>) {
+/// Writes how keys were used, again and again, and a last time when the server stops.
+async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
+    let mut tick = tokio::time::interval(WRITE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let stop = tokio::select! {
+            _ = tick.tick() => false,
+            _ = &mut stopped => true,
+        };
+        // A failure is logged where it happens; what was counted is kept, and written the next time.
+        let written = state.usage.write(&state.db, state.now()).await;
+        if stop {
+            if written.is_err() {
+                tracing::error!("what keys were used for in the last seconds could not be written, and is lost");
+            }
+            return;
+        }
+    }
+}
+
+async fn stop_on_signal(handle: Handle<SocketAddr>) {
     signal().await;
     tracing::info!("stopping: requests that were begun have {} s to end", DRAIN.as_secs());
     handle.graceful_shutdown(Some(DRAIN));

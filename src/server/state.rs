@@ -11,6 +11,7 @@ use super::auth::password::Passwords;
 use super::config::Config;
 use super::db::Db;
 use super::site::Site;
+use super::usage::Usage;
 use crate::model::time::Timestamp;
 
 /// The state of the server. Cheap to clone.
@@ -22,6 +23,8 @@ pub struct AppState {
     pub config: Arc<Config>,
     /// The clock: time comes from here and nowhere else.
     pub clock: Clock,
+    /// How keys are used, and what limits have been spent.
+    pub usage: Usage,
     /// The hasher of passwords, with its queue.
     pub passwords: Passwords,
     /// Where the browser's files are.
@@ -33,7 +36,7 @@ impl AppState {
     #[must_use]
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
         let site = Site::at(&config.site_root);
-        Self { db, config: Arc::new(config), clock, passwords: Passwords::new(), site }
+        Self { db, config: Arc::new(config), clock, usage: Usage::default(), passwords: Passwords::new(), site }
     }
 
     /// The time.

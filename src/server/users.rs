@@ -2,14 +2,17 @@
 
 use secrecy::SecretString;
 
+use super::audit::{self, About, By};
 use super::auth::password::{Passwords, Verdict};
 use super::auth::secrets;
 use super::auth::sessions::{self, Session};
-use super::db::{Db, execute, fetch, is_taken};
+use super::db::{Db, Tx, execute, fetch, is_taken, like};
+use super::state::AppState;
 use crate::error::AppError;
+use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::time::Timestamp;
-use crate::model::users::{Email, User, UserId, display_name};
+use crate::model::users::{Account, AccountPage, Email, User, UserId, display_name};
 
 /// An account that shall be made.
 #[derive(Debug)]
@@ -24,42 +27,35 @@ pub struct NewUser {
     pub password: SecretString,
 }
 
-/// An account, as the operator's list has it.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Account {
-    /// Who.
-    #[sqlx(flatten)]
-    pub user: User,
-    /// Whether it may do everything.
-    pub superuser: bool,
-    /// Since when it may not sign in.
-    pub disabled_at: Option<Timestamp>,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
 /// Makes an account.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the password is weak or the address is taken. The password is hashed before the address is
 /// looked for, so that the time it takes tells nothing.
-pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, now: Timestamp) -> Result<User, AppError> {
+pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Result<User, AppError> {
     let hash = passwords.hash(new.password, "password", new.email.as_str().to_owned()).await?;
     let user = User {
-        id: UserId::parse(&secrets::make_id(now)).ok_or(AppError::Internal)?,
+        id: UserId::parse(&secrets::make_id(by.at)).ok_or(AppError::Internal)?,
         email: new.email.as_str().to_owned(),
         name: new.name,
+        superuser: new.superuser,
     };
     let sql = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $6)";
-    let mut conn = db.write().await?;
-    match execute!(conn, sql, &user.id, &user.email, &user.name, hash, new.superuser, now) {
-        Ok(_) => Ok(user),
+    let mut tx = db.begin().await?;
+    match execute!(tx, sql, &user.id, &user.email, &user.name, hash, user.superuser, by.at) {
         Err(error) if is_taken(&error) => {
-            Err(FieldErrors::one("email", "This address has an account already. Sign in instead.").into())
+            return Err(FieldErrors::one("email", "This address has an account already. Sign in instead.").into());
         }
-        Err(error) => Err(error.into()),
-    }
+        other => other?,
+    };
+    record(&mut tx, by, Action::AccountCreate, &user).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+async fn record(tx: &mut Tx, by: &By, action: Action, user: &User) -> Result<(), AppError> {
+    audit::record(tx, by, action, About { user: Some(&user.id), subject: &user.email, ..About::default() }).await
 }
 
 /// Checks email and password and gives the user. An unknown address, a wrong password and a disabled account are one
@@ -76,7 +72,8 @@ pub async fn sign_in(db: &Db, passwords: &Passwords, email: &str, password: Secr
     }
     let row = match Email::parse(email) {
         Ok(email) => {
-            let sql = "SELECT id, email, name, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL";
+            let sql =
+                "SELECT id, email, name, superuser, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL";
             let mut conn = db.read().await?;
             fetch!(conn, optional Row, sql, email.as_str())?
         }
@@ -99,10 +96,12 @@ pub async fn sign_in(db: &Db, passwords: &Passwords, email: &str, password: Secr
 ///
 /// # Errors
 /// [`AppError::Invalid`] if it is too long.
-pub async fn rename(db: &Db, user: &UserId, name: &str, now: Timestamp) -> Result<(), AppError> {
+pub async fn rename(db: &Db, user: &User, name: &str, by: &By) -> Result<(), AppError> {
     let name = display_name(name).map_err(|sentence| FieldErrors::one("name", sentence))?;
-    let mut conn = db.write().await?;
-    execute!(conn, "UPDATE users SET name = $2, updated_at = $3 WHERE id = $1", user, name, now)?;
+    let mut tx = db.begin().await?;
+    execute!(tx, "UPDATE users SET name = $2, updated_at = $3 WHERE id = $1", &user.id, name, by.at)?;
+    record(&mut tx, by, Action::AccountName, user).await?;
+    tx.commit().await?;
     Ok(())
 }
 
@@ -114,7 +113,7 @@ pub async fn change_password(
     db: &Db,
     passwords: &Passwords,
     session: &Session,
-    (current, new): (SecretString, SecretString),
+    (current, new, now): (SecretString, SecretString, Timestamp),
 ) -> Result<(), AppError> {
     let id = &session.user.id;
     let mut conn = db.read().await?;
@@ -124,46 +123,111 @@ pub async fn change_password(
         return Err(FieldErrors::one("current", "This is not your current password.").into());
     }
     let hash = passwords.hash(new, "new", session.user.email.clone()).await?;
-    let mut conn = db.write().await?;
-    execute!(conn, "UPDATE users SET password_hash = $2 WHERE id = $1", id, hash)?;
-    drop(conn);
-    sessions::end_others(db, session).await.map(|_| ())
+    let mut tx = db.begin().await?;
+    execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", id, hash)?;
+    record(&mut tx, &session.by(now), Action::AccountPassword, &session.user).await?;
+    tx.commit().await?;
+    sessions::end_others(db, session, now).await.map(|_| ())
 }
 
 /// Sets a password for the operator, and ends all sessions of the account. False if there is no such account.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the password is weak.
-pub async fn set_password(db: &Db, passwords: &Passwords, email: &Email, new: SecretString) -> Result<bool, AppError> {
+pub async fn set_password(
+    db: &Db,
+    passwords: &Passwords,
+    (email, new): (&Email, SecretString),
+    by: &By,
+) -> Result<bool, AppError> {
     let hash = passwords.hash(new, "password", email.as_str().to_owned()).await?;
     let Some(user) = find(db, email).await? else { return Ok(false) };
     let mut tx = db.begin().await?;
     execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", &user.id, hash)?;
     sessions::end_all(&mut tx, &user.id).await?;
+    record(&mut tx, by, Action::AccountPassword, &user).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// Disables an account: its sessions end and its keys are refused from the next request on. False if there is none.
+/// What can be done to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its sessions end, and its keys are refused from the next request on.
+    Disable,
+    /// It may sign in again, and its keys work as before.
+    Enable,
+    /// It becomes a superuser.
+    Promote,
+    /// It is a superuser no more.
+    Demote,
+}
+
+impl Change {
+    /// Takes what forms call it.
+    #[must_use]
+    pub fn parse(raw: &str) -> Option<Self> {
+        match raw {
+            "disable" => Some(Self::Disable),
+            "enable" => Some(Self::Enable),
+            "promote" => Some(Self::Promote),
+            "demote" => Some(Self::Demote),
+            _ => None,
+        }
+    }
+
+    const fn action(self) -> Action {
+        match self {
+            Self::Disable => Action::AccountDisable,
+            Self::Enable => Action::AccountEnable,
+            Self::Promote => Action::AccountPromote,
+            Self::Demote => Action::AccountDemote,
+        }
+    }
+}
+
+/// Changes an account, as an administrator asks by a form.
 ///
 /// # Errors
-/// If the database does not answer.
-pub async fn disable(db: &Db, email: &Email, now: Timestamp) -> Result<bool, AppError> {
-    let Some(user) = find(db, email).await? else { return Ok(false) };
+/// [`AppError::NotFound`] if there is no such account, and as [`change`].
+pub async fn change_by_name(state: &AppState, session: &Session, (id, what): (&str, &str)) -> Result<(), AppError> {
+    let what = Change::parse(what).ok_or(AppError::NotFound)?;
+    let user = get(&state.db, id).await?;
+    change(&state.db, &user, what, &session.by(state.now())).await
+}
+
+/// Changes an account; one that is so already stays as it is.
+///
+/// # Errors
+/// [`AppError::Invalid`] if no superuser would be left.
+pub async fn change(db: &Db, user: &User, change: Change, by: &By) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
-    execute!(tx, "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL", &user.id, now)?;
-    sessions::end_all(&mut tx, &user.id).await?;
+    // Two administrators at once, each of whom takes the other away, go one after the other.
+    execute!(tx, "UPDATE locks SET name = name WHERE name = 'superusers'")?;
+    let changed = match change {
+        Change::Disable => {
+            sessions::end_all(&mut tx, &user.id).await?;
+            let sql = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
+            execute!(tx, sql, &user.id, by.at)?
+        }
+        Change::Enable => {
+            execute!(tx, "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL", &user.id)?
+        }
+        Change::Promote => execute!(tx, "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser", &user.id)?,
+        Change::Demote => execute!(tx, "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser", &user.id)?,
+    };
+    if changed == 0 {
+        return Ok(());
+    }
+    if user.superuser && matches!(change, Change::Disable | Change::Demote) {
+        let sql = "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL";
+        if fetch!(tx, one(i64,), sql)?.0 == 0 {
+            return Err(FieldErrors::whole("This is the last superuser. Make somebody else one first.").into());
+        }
+    }
+    record(&mut tx, by, change.action(), user).await?;
     tx.commit().await?;
-    Ok(true)
-}
-
-/// Enables an account again; its keys work as before. False if there is none.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn enable(db: &Db, email: &Email) -> Result<bool, AppError> {
-    let mut conn = db.write().await?;
-    Ok(execute!(conn, "UPDATE users SET disabled_at = NULL WHERE email = $1", email.as_str())? > 0)
+    Ok(())
 }
 
 /// The account with this email address.
@@ -172,7 +236,7 @@ pub async fn enable(db: &Db, email: &Email) -> Result<bool, AppError> {
 /// If the database does not answer.
 pub async fn find(db: &Db, email: &Email) -> Result<Option<User>, AppError> {
     let mut conn = db.read().await?;
-    Ok(fetch!(conn, optional User, "SELECT id, email, name FROM users WHERE email = $1", email.as_str())?)
+    Ok(fetch!(conn, optional User, "SELECT id, email, name, superuser FROM users WHERE email = $1", email.as_str())?)
 }
 
 /// All accounts, the oldest first.
@@ -183,4 +247,44 @@ pub async fn list(db: &Db) -> Result<Vec<Account>, AppError> {
     let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users ORDER BY created_at, id";
     Ok(fetch!(conn, all Account, sql)?)
+}
+
+/// The account with this id.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is none.
+pub async fn get(db: &Db, id: &str) -> Result<User, AppError> {
+    let id = UserId::parse(id).ok_or(AppError::NotFound)?;
+    let mut conn = db.read().await?;
+    let sql = "SELECT id, email, name, superuser FROM users WHERE id = $1";
+    fetch!(conn, optional User, sql, id)?.ok_or(AppError::NotFound)
+}
+
+/// Whether there is any account.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn is_any(db: &Db) -> Result<bool, AppError> {
+    let mut conn = db.read().await?;
+    Ok(fetch!(conn, optional(UserId,), "SELECT id FROM users LIMIT 1")?.is_some())
+}
+
+/// How many accounts the administrators' page shows at a time.
+const ON_A_PAGE: usize = 25;
+
+/// The accounts that an administrator looks for, by email address, from the one after `after`.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -> Result<AccountPage, AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
+               AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
+               ORDER BY email LIMIT 0 + $3";
+    let most = i64::try_from(ON_A_PAGE + 1).unwrap_or(0);
+    let mut accounts = fetch!(conn, all Account, sql, after, like(&search), most)?;
+    let more = accounts.len() > ON_A_PAGE;
+    accounts.truncate(ON_A_PAGE);
+    let next = accounts.last().filter(|_| more).map(|account| account.user.email.clone());
+    Ok(AccountPage { accounts, next, search, me: session.user.id.clone() })
 }

@@ -37,6 +37,11 @@ pub fn focus_invalid() {
     }
 }
 
+/// Goes to another page of this site.
+pub fn go(path: &str) {
+    let _ = window().location().set_href(path);
+}
+
 /// The text of an element of the page.
 #[must_use]
 pub fn text_of(id: &str) -> Option<String> {

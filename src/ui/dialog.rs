@@ -61,10 +61,10 @@ pub fn Dialog(
 /// A button that opens a dialog: by itself with JavaScript, by `path?name=value` without.
 #[component]
 pub fn Opener(
-    path: &'static str,
+    #[prop(into)] path: String,
     name: &'static str,
     #[prop(optional, into)] value: String,
-    label: &'static str,
+    #[prop(into)] label: String,
     #[prop(default = "btn")] class: &'static str,
     #[prop(optional)] id: Option<&'static str>,
     /// The id of what the button acts on, such as a row's name.
@@ -88,14 +88,19 @@ pub fn Opener(
 
 /// The button that leaves a dialog as it was. `back` is the page below it.
 #[component]
-pub fn Cancel(back: &'static str, #[prop(optional)] autofocus: bool, on_cancel: Callback<()>) -> impl IntoView {
+pub fn Cancel(
+    #[prop(into)] back: String,
+    #[prop(optional)] autofocus: bool,
+    #[prop(default = "Cancel")] label: &'static str,
+    on_cancel: Callback<()>,
+) -> impl IntoView {
     let cancel = move |event: SubmitEvent| {
         event.prevent_default();
         on_cancel.run(());
     };
     view! {
         <form method="get" action=back on:submit=cancel>
-            <button class="btn" autofocus=autofocus>"Cancel"</button>
+            <button class="btn" autofocus=autofocus>{label}</button>
         </form>
     }
 }

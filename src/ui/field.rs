@@ -15,7 +15,7 @@ pub fn Field(
     #[prop(optional)] length: Option<(usize, usize)>,
     #[prop(default = true)] required: bool,
     #[prop(optional)] autofocus: bool,
-    #[prop(into)] error: Signal<Option<String>>,
+    #[prop(optional, into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
     let (least, most) = length.unzip();
     view! {
@@ -51,7 +51,7 @@ pub fn Choice(
     #[prop(into)] selected: String,
     #[prop(optional)] hint: &'static str,
     #[prop(optional)] on_change: Option<Callback<String>>,
-    #[prop(into)] error: Signal<Option<String>>,
+    #[prop(optional, into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
     let option = move |(value, text): (String, String)| {
         let chosen = value == selected;

@@ -69,6 +69,12 @@ pub fn Section(
     }
 }
 
+/// What stands in the browser's tab. Not as a child: Leptos marks where a text ends, and within a title marks are shown.
+#[component]
+pub fn DocumentTitle(text: String) -> impl IntoView {
+    view! { <title inner_html=text.replace('&', "&amp;").replace('<', "&lt;")></title> }
+}
+
 /// A document of its own, without navigation and without the browser's side: for what is shown once, and for what went
 /// wrong before there was a page.
 #[component]
@@ -79,7 +85,7 @@ pub fn PlainDocument(title: &'static str, stylesheet: String, children: Children
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <title>{format!("{title} · Keyfob")}</title>
+                <DocumentTitle text=format!("{title} · Keyfob")/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=stylesheet/>
             </head>

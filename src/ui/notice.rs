@@ -1,7 +1,9 @@
 //! What went wrong or well, said where the reader looks, and read aloud where nobody looks.
 
 use leptos::prelude::*;
+use leptos::server::ServerActionError;
 use leptos::server_fn::ServerFn;
+use leptos::server_fn::error::ServerFnUrlError;
 
 use crate::error::AppError;
 use crate::model::fields::WHOLE_FORM;
@@ -19,6 +21,13 @@ impl Problems {
         S::Output: Clone + Send + Sync + 'static,
     {
         Self(Signal::derive(move || action.value().get().and_then(Result::err)))
+    }
+
+    /// Of a plain form, which the browser sends by itself: as the address of the page tells that it was sent back to.
+    #[must_use]
+    pub fn told<S: ServerFn<Error = AppError>>() -> Self {
+        let told = use_context::<ServerActionError>().filter(|told| told.path() == S::PATH);
+        Self(Signal::stored(told.map(|told| ServerFnUrlError::<AppError>::decode_err(told.err()))))
     }
 
     /// The sentence at a field.

@@ -8,11 +8,14 @@ use leptos::prelude::*;
 pub fn Table(label: &'static str, columns: Vec<&'static str>, children: Children) -> impl IntoView {
     let heading = |text: &'static str| match text {
         "" => view! { <th role="columnheader" scope="col"><span class="sr-only">"Actions"</span></th> }.into_any(),
-        "Salary" => view! { <th role="columnheader" scope="col" class="number">{text}</th> }.into_any(),
+        "Salary" | "Let through" | "Refused" => {
+            view! { <th role="columnheader" scope="col" class="number">{text}</th> }.into_any()
+        }
         _ => view! { <th role="columnheader" scope="col">{text}</th> }.into_any(),
     };
+    let class = if columns.len() > 6 { "stack stack-wide" } else { "stack" };
     view! {
-        <table class="stack" role="table" aria-label=label>
+        <table class=class role="table" aria-label=label>
             <thead role="rowgroup">
                 <tr role="row">{columns.into_iter().map(heading).collect_view()}</tr>
             </thead>

@@ -164,7 +164,7 @@ both! {
         let made = app.make_key("ada").await;
         let (client, ada) = (app.anonymous().with_key(&made.key), app.user("ada").await);
         client.get(EMPLOYEES).await.is(200);
-        assert!(keys::revoke(&app.state.db, &ada.id, &made.facts.id, app.state.now()).await.unwrap());
+        assert!(keys::revoke(&app.state.db, &ada.id, &made.facts.id, &app.by(&ada)).await.unwrap());
         client.get(EMPLOYEES).await.refused(401, "key_revoked");
         app.advance(ONE_DAY * 365);
         client.get(EMPLOYEES).await.refused(401, "key_revoked");

@@ -17,13 +17,27 @@ fn statements() -> Vec<(String, String)> {
     let literal = Regex::new(r#"(?s)"((?:SELECT|UPDATE|DELETE) (?:[^"\\]|\\.)*)""#).unwrap();
     let (continued, escaped) = (Regex::new(r"\\\n\s*").unwrap(), Regex::new(r"\\(.)").unwrap());
     let mut found = Vec::new();
-    for name in ["keys", "users", "employees", "auth/sessions"] {
+    for name in [
+        "keys",
+        "keys/admin",
+        "keys/leak",
+        "keys/rotation",
+        "users",
+        "employees",
+        "teams",
+        "audit",
+        "usage",
+        "auth/sessions",
+    ] {
         let path = format!("{}/src/server/{name}.rs", env!("CARGO_MANIFEST_DIR"));
         let source = std::fs::read_to_string(path).unwrap();
         for literal in literal.captures_iter(&source) {
             let text = escaped.replace_all(&continued.replace_all(&literal[1], ""), "$1").into_owned();
             // What ends in a space is a piece: `lists` puts it together.
-            if !text.ends_with(' ') && !text.ends_with("FROM users ORDER BY created_at, id") {
+            if !text.ends_with(' ')
+                && !text.ends_with("FROM users ORDER BY created_at, id")
+                && !text.ends_with("FROM users LIMIT 1")
+            {
                 found.push((name.to_owned(), text));
             }
         }
@@ -82,9 +96,9 @@ both! {
         for (file, statement) in statements {
             let plan = plan(app, &statement).await;
             assert!(!plan.is_empty(), "{statement}");
-            // A page that is read from a subquery is no table.
+            // A page that is read from a subquery is no table, and an index of the superusers alone is short.
             let scans = |line: &&String| {
-                (line.starts_with("SCAN ") && *line != "SCAN page") || line.contains("Seq Scan")
+                (line.starts_with("SCAN ") && *line != "SCAN page" && !line.ends_with(" users_superusers")) || line.contains("Seq Scan")
             };
             assert_eq!(plan.iter().find(scans), None, "{file}: {statement}\n{plan:#?}");
         }
@@ -98,12 +112,11 @@ both! {
         }
     }
 
-    async fn an_employee_goes_with_its_user(app: &TestApp) {
-        app.employee("ada", ("Grace", keyfob::model::employees::Department::Hr, 1)).await;
+    async fn keys_and_sessions_go_with_their_user(app: &TestApp) {
         app.make_key("ada").await;
         app.signed_in("ada").await;
         app.sql("DELETE FROM users").await;
-        for table in ["keys", "sessions", "employees"] {
+        for table in ["keys", "sessions"] {
             assert_eq!(app.number(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
         }
     }

@@ -134,7 +134,7 @@ both! {
     async fn with_a_key_the_handler_acts_as_the_keys_user(app: &TestApp) {
         let created = app.with_key("ada").await.post(EMPLOYEES, body()).await.is(201).json();
         let ada = app.user("ada").await.id;
-        assert_eq!(app.texts("SELECT user_id FROM employees").await, [ada.as_str()]);
+        assert_eq!(app.texts("SELECT owner_id FROM employees").await, [ada.as_str()]);
         let seen = app.signed_in("ada").await.get(&path_of(created["id"].as_str().unwrap())).await.is(200);
         assert_eq!(seen.json(), created);
     }
@@ -193,7 +193,7 @@ both! {
         let created = client.post(EMPLOYEES, body.clone()).await.is(201).json();
         assert_ne!(created["id"], body["id"]);
         client.put(&path_of(created["id"].as_str().unwrap()), body).await.is(200);
-        assert_eq!(app.texts("SELECT user_id FROM employees").await, [app.user("ada").await.id.as_str()]);
+        assert_eq!(app.texts("SELECT owner_id FROM employees").await, [app.user("ada").await.id.as_str()]);
     }
 
     async fn an_empty_list_has_one_empty_page_and_no_figures(app: &TestApp) {
@@ -243,7 +243,7 @@ both! {
     async fn a_page_has_100_employees_and_at_most_200(app: &TestApp) {
         let ada = app.user("ada").await.id;
         let rows: Vec<_> = (0..205).map(|n| format!("('00000000-0000-7000-8000-{n:012}', '{ada}', 'n{n}', 'n{n}', 'hr', {n}, {n}, {n})")).collect();
-        let columns = "id, user_id, name, name_folded, department, salary, created_at, updated_at";
+        let columns = "id, owner_id, name, name_folded, department, salary, created_at, updated_at";
         app.sql(&format!("INSERT INTO employees ({columns}) VALUES {}", rows.join(", "))).await;
         let client = app.with_key("ada").await;
         for (query, shown, next) in [("", 100, true), ("?page_size=200", 200, true), ("?page_size=201", 200, true),
@@ -361,6 +361,6 @@ both! {
         foreign.with("x-api-key", "").post(EMPLOYEES, body()).await.refused(401, "key_malformed");
         foreign.with_key(&key).post(EMPLOYEES, body()).await.is(201);
         let bob = app.user("bob").await.id;
-        assert_eq!(app.texts("SELECT user_id FROM employees").await, [bob.as_str(), bob.as_str()]);
+        assert_eq!(app.texts("SELECT owner_id FROM employees").await, [bob.as_str(), bob.as_str()]);
     }
 }

@@ -33,7 +33,7 @@ async fn create_new(client: &Client, changed: &[(&str, &str)]) -> Answer {
 
 async fn listed(client: &Client, revoked: &str) -> Vec<Value> {
     let list = client.call("list_keys", &[("revoked", revoked)]).await.is(200).json();
-    list["keys"].as_array().unwrap().clone()
+    list["keys"].as_array().unwrap().iter().map(|entry| entry["key"].clone()).collect()
 }
 
 fn names(keys: &[Value]) -> Vec<&str> {

@@ -21,6 +21,7 @@ mod employees_input;
 mod health;
 mod keys;
 mod keys_form;
+mod matrix;
 mod own_endpoint;
 mod pages;
 mod sessions;

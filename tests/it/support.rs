@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use axum::Router;
 use clap::{Args, Command, FromArgMatches};
-use keyfob::model::employees::{Department, EmployeeName, EmployeeSpec, Salary};
+use keyfob::model::employees::{Department, EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::{Access, KeyName, KeySpec, NewKey};
+use keyfob::model::teams::{Team, TeamForm};
 use keyfob::model::time::{DAY, Timestamp};
 use keyfob::model::users::{Email, User};
+use keyfob::server::audit::By;
 use keyfob::server::auth::{secrets, sessions};
 use keyfob::server::config::Config;
 use keyfob::server::db::Db;
 use keyfob::server::keys::Request;
 use keyfob::server::state::{AppState, Clock};
-use keyfob::server::{employees, keys, users};
+use keyfob::server::users::Change;
+use keyfob::server::{employees, keys, teams, users};
 use secrecy::ExposeSecret;
 
 pub use client::{Answer, Client, request};
@@ -131,7 +134,9 @@ impl TestApp {
     /// A browser with a session of the user.
     pub async fn signed_in(&self, name: &str) -> Client {
         let user = self.user(name).await;
-        let secret = sessions::create(&self.state.db, &user.id, "Tests/1.0", self.state.now()).await.unwrap();
+        let mut tx = self.state.db.begin().await.unwrap();
+        let secret = sessions::create(&mut tx, &user.id, "Tests/1.0", self.state.now()).await.unwrap();
+        tx.commit().await.unwrap();
         let cookie = format!("{}={}", sessions::cookie_name(&self.state.config), secret.expose_secret());
         self.browser().with("cookie", &cookie)
     }
@@ -183,10 +188,11 @@ impl TestApp {
             name: KeyName::parse("nightly report").unwrap(),
             expires_at: Some(now.plus(90 * DAY)),
             access: Access::Full,
+            team: None,
         };
         change(&mut spec);
         let request = Request { user: &user.id, form: None, spec };
-        keys::create(&self.state.db, &self.state.config.keys, request, now).await.unwrap()
+        keys::create(&self.state.db, &self.state.config.keys, request, &self.by(&user)).await.unwrap()
     }
 
     /// An employee of the user; gives its id.
@@ -195,13 +201,55 @@ impl TestApp {
         let (name, department, salary) = employee;
         let spec =
             EmployeeSpec { name: EmployeeName::parse(name).unwrap(), department, salary: Salary::new(salary).unwrap() };
-        employees::create(&self.state.db, &user.id, spec, self.state.now()).await.unwrap().id.to_string()
+        employees::create(&self.state.db, &OwnerId::from(&user.id), spec, self.state.now())
+            .await
+            .unwrap()
+            .id
+            .to_string()
     }
 
     /// Disables the user's account.
     pub async fn disable(&self, name: &str) {
-        let email = self.user(name).await.email;
-        assert!(users::disable(&self.state.db, &Email::parse(&email).unwrap(), self.state.now()).await.unwrap());
+        self.change(name, Change::Disable).await;
+    }
+
+    /// Changes the user's account, as the operator does.
+    pub async fn change(&self, name: &str, change: Change) {
+        let user = self.user(name).await;
+        users::change(&self.state.db, &user, change, &By::operator(self.state.now())).await.unwrap();
+    }
+
+    /// A browser with a session of a superuser.
+    pub async fn admin(&self) -> Client {
+        self.change("root", Change::Promote).await;
+        self.signed_in("root").await
+    }
+
+    /// Somebody who changes something, now.
+    pub fn by(&self, user: &User) -> By {
+        By::user(user, None, self.state.now())
+    }
+
+    /// A team of this slug, with its admin and its members, by their names.
+    pub async fn team(&self, slug: &str, admin: &str, members: &[&str]) -> Team {
+        let admin = self.user(admin).await;
+        let form = TeamForm { name: format!("The {slug}"), slug: slug.to_owned() };
+        let team = teams::create(&self.state.db, &form, &self.by(&admin)).await.unwrap();
+        for name in members {
+            let user = self.user(name).await;
+            let at = self.state.now().as_millis();
+            self.sql(&format!(
+                "INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{}', 'member', {at})",
+                team.id, user.id
+            ))
+            .await;
+        }
+        team
+    }
+
+    /// Writes how keys were used, as the server does again and again.
+    pub async fn write_usage(&self) {
+        self.state.usage.write(&self.state.db, self.state.now()).await.unwrap();
     }
 
     /// Runs a statement behind the server's back.

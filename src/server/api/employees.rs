@@ -1,8 +1,9 @@
 //! The employees API: the seed's `ViewSet` and `APIView`. Each handler is extract, call, wrap.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{FromRequestParts, RawPathParams, RawQuery, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use serde::{Serialize, Serializer};
 
@@ -10,13 +11,11 @@ use super::body::JsonObject;
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeId, EmployeeName, EmployeeSpec, Salary};
 use crate::model::fields::FieldErrors;
+use crate::model::keys::scope::{EmployeesRead, EmployeesWrite};
 use crate::model::time::Timestamp;
-use crate::server::auth::Caller;
+use crate::server::auth::With;
 use crate::server::employees::{self, Change, Figures, Order, Query};
 use crate::server::state::AppState;
-
-/// Where the employees are.
-pub const PATH: &str = "/pegasus/employees/api/employees/";
 
 const PAGE_SIZE: u32 = 100;
 const PAGE_SIZE_MAX: u32 = 200;
@@ -69,18 +68,19 @@ pub struct AggregateBody {
 /// `GET employees/`
 pub async fn list(
     State(state): State<AppState>,
-    caller: Caller,
+    with: With<EmployeesRead>,
+    here: Uri,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<PageBody>, AppError> {
     let params = Params::parse(raw.as_deref().unwrap_or_default())?;
-    let page = employees::list(&state.db, &caller.user().id, &params.query).await?.ok_or(AppError::NotFound)?;
-    let here = params.query.page;
-    let more = i64::from(here) * i64::from(params.query.page_size) < page.count;
-    let link = |page| format!("{}{PATH}{}", state.config.origin(), params.at_page(page));
+    let page = employees::list(&state.db, &with.owner, &params.query).await?.ok_or(AppError::NotFound)?;
+    let number = params.query.page;
+    let more = i64::from(number) * i64::from(params.query.page_size) < page.count;
+    let link = |page| format!("{}{}/{}", state.config.origin(), here.path(), params.at_page(page));
     Ok(Json(PageBody {
         count: page.count,
-        next: more.then(|| link(here + 1)),
-        previous: (here > 1).then(|| link(here - 1)),
+        next: more.then(|| link(number + 1)),
+        previous: (number > 1).then(|| link(number - 1)),
         results: page.employees.into_iter().map(EmployeeBody::from).collect(),
     }))
 }
@@ -88,60 +88,62 @@ pub async fn list(
 /// `POST employees/`
 pub async fn create(
     State(state): State<AppState>,
-    caller: Caller,
+    with: With<EmployeesWrite>,
+    here: Uri,
     body: JsonObject,
 ) -> Result<impl IntoResponse, AppError> {
-    let created = employees::create(&state.db, &caller.user().id, spec(body)?, state.now()).await?;
-    let location = format!("{}{PATH}{}/", state.config.origin(), created.id);
+    let created = employees::create(&state.db, &with.owner, spec(body)?, state.now()).await?;
+    let location = format!("{}{}/{}/", state.config.origin(), here.path(), created.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(EmployeeBody::from(created))))
 }
 
 /// `GET employees/{id}/`
 pub async fn get(
     State(state): State<AppState>,
-    caller: Caller,
-    Path(id): Path<String>,
+    with: With<EmployeesRead>,
+    id: EmployeeId,
 ) -> Result<Json<EmployeeBody>, AppError> {
-    employees::get(&state.db, &caller.user().id, &employee_id(&id)?).await.map(EmployeeBody::from).map(Json)
+    employees::get(&state.db, &with.owner, &id).await.map(EmployeeBody::from).map(Json)
 }
 
 /// `PUT employees/{id}/`
 pub async fn replace(
     State(state): State<AppState>,
-    caller: Caller,
-    Path(id): Path<String>,
+    with: With<EmployeesWrite>,
+    id: EmployeeId,
     body: JsonObject,
 ) -> Result<Json<EmployeeBody>, AppError> {
-    let id = employee_id(&id)?;
     let change = spec(body)?.into();
-    employees::update(&state.db, &caller.user().id, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
+    employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }
 
 /// `PATCH employees/{id}/`
 pub async fn update(
     State(state): State<AppState>,
-    caller: Caller,
-    Path(id): Path<String>,
+    with: With<EmployeesWrite>,
+    id: EmployeeId,
     body: JsonObject,
 ) -> Result<Json<EmployeeBody>, AppError> {
-    let id = employee_id(&id)?;
     let change = change(body)?;
-    employees::update(&state.db, &caller.user().id, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
+    employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }
 
 /// `DELETE employees/{id}/`
 pub async fn delete(
     State(state): State<AppState>,
-    caller: Caller,
-    Path(id): Path<String>,
+    with: With<EmployeesWrite>,
+    id: EmployeeId,
 ) -> Result<StatusCode, AppError> {
-    employees::delete(&state.db, &caller.user().id, &employee_id(&id)?).await.map(|()| StatusCode::NO_CONTENT)
+    employees::delete(&state.db, &with.owner, &id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// `GET employee-data/`
-pub async fn aggregate_data(State(state): State<AppState>, caller: Caller) -> Result<Json<AggregateBody>, AppError> {
+pub async fn aggregate_data(
+    State(state): State<AppState>,
+    with: With<EmployeesRead>,
+) -> Result<Json<AggregateBody>, AppError> {
     let mut body = AggregateBody::default();
-    for Figures { department, total, average, headcount } in employees::figures(&state.db, &caller.user().id).await? {
+    for Figures { department, total, average, headcount } in employees::figures(&state.db, &with.owner).await? {
         body.total_costs.push((department.clone(), total));
         body.average_salaries.push((department.clone(), average));
         body.headcounts.push((department, headcount));
@@ -149,8 +151,15 @@ pub async fn aggregate_data(State(state): State<AppState>, caller: Caller) -> Re
     Ok(Json(body))
 }
 
-fn employee_id(raw: &str) -> Result<EmployeeId, AppError> {
-    EmployeeId::parse(raw).ok_or(AppError::NotFound)
+impl FromRequestParts<AppState> for EmployeeId {
+    type Rejection = AppError;
+
+    /// Reads `{id}` of the path.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| AppError::NotFound)?;
+        let id = params.iter().find(|(name, _)| *name == "id").and_then(|(_, raw)| Self::parse(raw));
+        id.ok_or(AppError::NotFound)
+    }
 }
 
 /// A body with all fields.

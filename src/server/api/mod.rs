@@ -2,14 +2,17 @@
 
 mod body;
 mod employees;
+mod key;
+mod leaked_keys;
 mod problem;
+mod verify;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -23,10 +26,21 @@ use crate::error::AppError;
 pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
     let employees = get(employees::list).post(employees::create);
     let employee = get(employees::get).put(employees::replace).patch(employees::update).delete(employees::delete);
-    Router::new()
-        .route("/pegasus/employees/api/employees", employees)
-        .route("/pegasus/employees/api/employees/{id}", employee)
-        .route("/pegasus/employees/api/employee-data", get(employees::aggregate_data))
+    let mut router = Router::new();
+    // The same for a user's own and for a team's.
+    for base in ["/pegasus/employees/api", "/a/{team}/employees/api"] {
+        router = router
+            .route(&format!("{base}/employees"), employees.clone())
+            .route(&format!("{base}/employees/{{id}}"), employee.clone())
+            .route(&format!("{base}/employee-data"), get(employees::aggregate_data))
+            .route(&format!("{base}/{{*rest}}"), any(nothing));
+    }
+    router
+        .route("/api/v1/me", get(key::me))
+        .route("/api/v1/key", get(key::show).delete(key::revoke))
+        .route("/api/v1/key/rotate", post(key::rotate))
+        .route("/api/v1/verify", any(verify::verify))
+        .route("/api/v1/leaked-keys", leaked_keys::route())
         .route("/pegasus", any(nothing))
         .route("/pegasus/{*rest}", any(nothing))
         .route("/api", any(nothing))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -96,8 +96,20 @@ fn body(state: &AppState, id: &RequestId, error: &AppError) -> Response {
     }
     if let AppError::ScopeMissing(scope) = error {
         let mut bearer = String::from("Bearer realm=\"api\", error=\"insufficient_scope\"");
-        let _ = write!(bearer, ", scope=\"{scope}\"");
+        if !scope.is_empty() {
+            let _ = write!(bearer, ", scope=\"{scope}\"");
+        }
         challenge(headers, &bearer);
+    }
+    if let AppError::RateLimited { limit, seconds } = error {
+        // draft-ietf-httpapi-ratelimit-headers-10.
+        for (name, value) in [
+            (header::RETRY_AFTER, seconds.to_string()),
+            (HeaderName::from_static("ratelimit"), format!("\"minute\";r=0;t={seconds}")),
+            (HeaderName::from_static("ratelimit-policy"), format!("\"minute\";q={limit};w=60")),
+        ] {
+            headers.extend(HeaderValue::from_str(&value).ok().map(|value| (name, value)));
+        }
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

@@ -60,11 +60,16 @@ pub struct MadeKey {
 /// Makes a key with 190 bits of randomness beside the public prefix.
 #[must_use]
 pub fn make_key(brand: &str) -> MadeKey {
-    let prefix = format!("{brand}_{}", base62(PREFIX_LEN));
+    make_secret_for(&format!("{brand}_{}", base62(PREFIX_LEN)))
+}
+
+/// Makes a new secret for a key that keeps its public prefix.
+#[must_use]
+pub fn make_secret_for(prefix: &str) -> MadeKey {
     let body = format!("{prefix}_{}", base62(SECRET_LEN));
     let sum = checksum(&body);
     let key = body + &String::from_utf8_lossy(&sum);
-    MadeKey { digest: digest(&key), key: key.into(), prefix }
+    MadeKey { digest: digest(&key), key: key.into(), prefix: prefix.to_owned() }
 }
 
 /// Makes the secret of a session: 256 bits in hex.

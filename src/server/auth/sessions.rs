@@ -1,13 +1,17 @@
 //! Sessions: 256 random bits in a cookie, their SHA-256 in the table. Idle for 7 days or after 30 days they end.
 
-use axum::http::HeaderMap;
+use std::net::IpAddr;
+
+use axum::http::request::Parts;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::secrets;
+use super::{client, secrets};
 use crate::error::AppError;
+use crate::model::audit::Action;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::{SessionFacts, SessionId, User, UserId, browser_name};
+use crate::server::audit::{self, About, By};
 use crate::server::config::Config;
 use crate::server::db::{Db, Tx, execute, fetch};
 
@@ -25,6 +29,16 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: User,
+    /// Where the request that found it comes from.
+    pub ip: Option<IpAddr>,
+}
+
+impl Session {
+    /// Whoever is signed in, for the audit.
+    #[must_use]
+    pub fn by(&self, now: Timestamp) -> By {
+        By::user(&self.user, self.ip, now)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -63,13 +77,12 @@ fn bare_cookie(config: &Config, value: String, seconds: i64) -> String {
         .to_string()
 }
 
-/// Makes a session for a user, and throws the user's ended ones away. Gives the secret for the cookie.
+/// Makes a session for a user within a sign-in, and throws the user's ended ones away. Gives the secret for the cookie.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn create(db: &Db, user: &UserId, user_agent: &str, now: Timestamp) -> Result<SecretString, AppError> {
+pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, now: Timestamp) -> Result<SecretString, AppError> {
     let secret = secrets::make_session();
-    let mut tx = db.begin().await?;
     execute!(
         tx,
         "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)",
@@ -86,7 +99,6 @@ pub async fn create(db: &Db, user: &UserId, user_agent: &str, now: Timestamp) ->
         user_agent,
         now
     )?;
-    tx.commit().await?;
     Ok(secret)
 }
 
@@ -94,8 +106,8 @@ pub async fn create(db: &Db, user: &UserId, user_agent: &str, now: Timestamp) ->
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn find(db: &Db, config: &Config, headers: &HeaderMap, now: Timestamp) -> Result<Option<Session>, AppError> {
-    let jar = CookieJar::from_headers(headers);
+pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Result<Option<Session>, AppError> {
+    let jar = CookieJar::from_headers(&parts.headers);
     let Some(cookie) = jar.get(cookie_name(config)).filter(|cookie| cookie.value().len() == 64) else {
         return Ok(None);
     };
@@ -104,7 +116,7 @@ pub async fn find(db: &Db, config: &Config, headers: &HeaderMap, now: Timestamp)
     let row = fetch!(
         conn,
         optional SessionRow,
-        "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name FROM sessions s JOIN users u ON u.id = s.user_id \
+        "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name, u.superuser FROM sessions s JOIN users u ON u.id = s.user_id \
          WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL",
         &digest,
         now.plus(-IDLE),
@@ -116,7 +128,7 @@ pub async fn find(db: &Db, config: &Config, headers: &HeaderMap, now: Timestamp)
         let mut conn = db.write().await?;
         execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &row.session_id, now)?;
     }
-    Ok(Some(Session { id: row.session_id, user: row.user }))
+    Ok(Some(Session { id: row.session_id, user: row.user, ip: client::address(&parts.extensions) }))
 }
 
 /// The user's live sessions, the newest first.
@@ -149,18 +161,33 @@ pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Sess
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn end(db: &Db, user: &UserId, id: &SessionId) -> Result<bool, AppError> {
-    let mut conn = db.write().await?;
-    Ok(execute!(conn, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, user)? > 0)
+pub async fn end(db: &Db, id: &SessionId, by: &By) -> Result<bool, AppError> {
+    let mut tx = db.begin().await?;
+    if execute!(tx, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, &by.user)? == 0 {
+        return Ok(false);
+    }
+    record_end(&mut tx, by, "").await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn record_end(tx: &mut Tx, by: &By, detail: &str) -> Result<(), AppError> {
+    let about = About { user: by.user.as_ref(), subject: &by.name, detail: detail.to_owned(), ..About::default() };
+    audit::record(tx, by, Action::SessionEnd, about).await
 }
 
 /// Ends all the user's sessions but one; gives how many.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn end_others(db: &Db, session: &Session) -> Result<u64, AppError> {
-    let mut conn = db.write().await?;
-    Ok(execute!(conn, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &session.user.id, &session.id)?)
+pub async fn end_others(db: &Db, session: &Session, now: Timestamp) -> Result<u64, AppError> {
+    let mut tx = db.begin().await?;
+    let ended = execute!(tx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &session.user.id, &session.id)?;
+    if ended > 0 {
+        record_end(&mut tx, &session.by(now), "everywhere else").await?;
+    }
+    tx.commit().await?;
+    Ok(ended)
 }
 
 /// Ends all the user's sessions, within a change that calls for it.

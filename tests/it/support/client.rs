@@ -1,7 +1,10 @@
 //! A client that sends requests through the router, and what it gets back.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use keyfob::error::AppError;
 use serde_json::Value;
@@ -12,6 +15,7 @@ use tower::ServiceExt;
 pub struct Client {
     router: Router,
     headers: HeaderMap,
+    address: Option<SocketAddr>,
 }
 
 /// What came back.
@@ -24,7 +28,7 @@ pub struct Answer {
 
 impl Client {
     pub fn of(router: Router) -> Self {
-        Self { router, headers: HeaderMap::new() }
+        Self { router, headers: HeaderMap::new(), address: None }
     }
 
     /// The same client with one more header; a second one of the same name stands beside the first.
@@ -37,6 +41,12 @@ impl Client {
         let mut client = self.clone();
         client.headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value).unwrap());
         client
+    }
+
+    /// The same client on a machine with this address; without, nobody knows where it is.
+    pub fn coming_from(&self, ip: &str) -> Self {
+        let address = SocketAddr::new(ip.parse::<IpAddr>().unwrap(), 40_000);
+        Self { address: Some(address), ..self.clone() }
     }
 
     /// The same client without a header.
@@ -120,6 +130,9 @@ impl Client {
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         for (name, value) in &self.headers {
             request.headers_mut().append(name, value.clone());
+        }
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(ConnectInfo(address));
         }
         let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         let (head, body) = response.into_parts();

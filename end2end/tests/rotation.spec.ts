@@ -1,0 +1,41 @@
+import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+
+test("a key is rotated: both secrets work for a while, and the page says so", async ({ page, request }) => {
+  await signUp(page);
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create API key" });
+  await form.getByLabel("Name").fill("Nightly");
+  await form.getByRole("button", { name: "Create", exact: true }).click();
+  const shown = () => page.getByRole("dialog", { name: "Your new API key" }).getByLabel("API key").inputValue();
+  const old = await shown();
+  await page.getByRole("button", { name: "Done" }).click();
+
+  const row = page.getByRole("table", { name: "API keys" }).getByRole("row", { name: "Nightly" });
+  await row.getByRole("button", { name: "Rotate" }).click();
+  const dialog = page.getByRole("dialog", { name: "Rotate this key" });
+  await expectAccessible(page);
+  await dialog.getByLabel("The old secret works on for").selectOption("1 hour");
+  await dialog.getByRole("button", { name: "Rotate key" }).click();
+  const key = await shown();
+  expect(key).not.toBe(old);
+  expect(key.slice(0, 11)).toBe(old.slice(0, 11));
+  await page.getByRole("button", { name: "Done" }).click();
+  await expect(row).toContainText("Old secret works until");
+  await expectAccessible(page);
+  const status = async (secret: string) =>
+    (await request.get("/api/v1/verify", { headers: { "X-Api-Key": secret } })).status();
+  expect([await status(old), await status(key)]).toEqual([200, 200]);
+
+  await row.getByRole("button", { name: "Rotate" }).click();
+  await dialog.getByLabel("The old secret works on for").selectOption("Not at all");
+  await dialog.getByRole("button", { name: "Rotate key" }).click();
+  const last = await shown();
+  await page.getByRole("button", { name: "Done" }).click();
+  expect([await status(old), await status(key), await status(last)]).toEqual([401, 401, 200]);
+
+  await row.getByRole("button", { name: /allowed/ }).click();
+  await expect(page.getByRole("dialog", { name: "Requests" })).toContainText("in the last 30 days");
+  await expectAccessible(page);
+  await page.getByRole("dialog", { name: "Requests" }).getByRole("button", { name: "Close" }).click();
+  await expect(page.getByRole("table", { name: "Events" })).toContainText("Key given a new secret");
+});

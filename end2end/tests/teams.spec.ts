@@ -1,0 +1,66 @@
+import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+
+test("a team, its employees, and a key that reaches nothing else", async ({ page, browser, request, expectedErrors }) => {
+  const ada = await signUp(page);
+  const other = await (await browser.newContext()).newPage();
+  const bob = await signUp(other);
+  const slug = `red-${crypto.randomUUID().slice(0, 8)}`;
+
+  await page.getByRole("link", { name: "Teams" }).click();
+  await expect(page.getByText("You are in no team yet.")).toBeVisible();
+  await expectAccessible(page);
+  await page.getByLabel("Name", { exact: true }).fill("Red team");
+  await page.getByLabel("Address").fill(slug);
+  await page.getByRole("button", { name: "Create team" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Red team" })).toBeVisible();
+  await page.getByLabel("Email").fill(bob.email);
+  await page.getByRole("button", { name: "Add member" }).click();
+  await expect(page.getByText("They are in the team now.")).toBeVisible();
+  const members = page.getByRole("table", { name: "Members" });
+  await expect(members.getByRole("row", { name: bob.email })).toContainText("Member");
+  await expect(members.getByRole("row", { name: ada.email })).toContainText("Admin");
+  await expectAccessible(page);
+
+  await page.getByRole("link", { name: "Employees of the team" }).click();
+  await page.getByRole("button", { name: "Load sample employees" }).click();
+  await expect(page.getByRole("table", { name: "Employees" })).toContainText("Ada Lovelace");
+
+  await other.goto("/profile");
+  await other.getByRole("button", { name: "Create key" }).click();
+  const form = other.getByRole("dialog", { name: "Create API key" });
+  await form.getByLabel("Name").fill("Team export");
+  await form.getByLabel("Access").selectOption("Only these");
+  await form.getByLabel("employees:read").check();
+  await form.getByLabel("Team").selectOption("Red team");
+  await expectAccessible(other);
+  await form.getByRole("button", { name: "Create", exact: true }).click();
+  const key = await other.getByRole("dialog", { name: "Your new API key" }).getByLabel("API key").inputValue();
+  await other.getByRole("button", { name: "Done" }).click();
+  await expect(other.getByRole("table", { name: "API keys" })).toContainText("employees:read");
+
+  const headers = { Authorization: `Api-Key ${key}` };
+  const team = await request.get(`/a/${slug}/employees/api/employees/`, { headers });
+  expect(await team.json()).toMatchObject({ count: 12 });
+  const own = await request.get("/pegasus/employees/api/employees/", { headers });
+  expect(await own.json()).toMatchObject({ status: 403, code: "team_mismatch" });
+  const write = await request.post(`/a/${slug}/employees/api/employees/`, { headers, data: {} });
+  expect(await write.json()).toMatchObject({ status: 403, code: "scope_missing" });
+
+  await other.goto(`/a/${slug}`);
+  await other.getByRole("button", { name: "Leave this team" }).click();
+  await other.getByRole("alertdialog").getByRole("button", { name: "Leave team" }).click();
+  await expect(other.getByText("You have left the team.")).toBeVisible();
+  expect((await request.get(`/a/${slug}/employees/api/employees/`, { headers })).status()).toBe(403);
+  expectedErrors.push(/404/);
+  expect((await other.goto(`/a/${slug}`))?.status()).toBe(404);
+
+  await page.goto(`/a/${slug}`);
+  await page.getByRole("button", { name: "Leave this team" }).click();
+  expectedErrors.push(/400/);
+  await page.getByRole("alertdialog").getByRole("button", { name: "Leave team" }).click();
+  await expect(page.getByText("this is the last")).toBeVisible();
+  await page.getByRole("table", { name: "API keys" }).getByRole("link", { name: "Revoke" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Revoke key" }).click();
+  await expect(page.getByText("The key is revoked.")).toBeVisible();
+  expect(await (await request.get("/api/v1/key", { headers })).json()).toMatchObject({ code: "key_revoked" });
+});

@@ -1,0 +1,88 @@
+//! `/admin/audit`: what happened, to what, by whom, from where.
+
+use leptos::prelude::*;
+
+use super::{AdminNav, NextPage};
+use crate::error::AppError;
+use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery, label};
+use crate::pages::profile::Time;
+use crate::ui::field::{Choice, Field};
+use crate::ui::layout::{PageHead, Section};
+use crate::ui::notice::LoadProblem;
+use crate::ui::table::{Cell, Table};
+
+const PATH: &str = "/admin/audit";
+
+/// The events that an administrator looks for, the latest first.
+#[server(prefix = "/admin/fn", endpoint = "find_events")]
+pub async fn find_events(query: AuditQuery) -> Result<AuditPage, AppError> {
+    let (state, _) = crate::server::auth::admin().await?;
+    crate::server::audit::page(&state.db, &query).await
+}
+
+#[component]
+pub fn AdminAuditPage(page: Result<AuditPage, AppError>) -> impl IntoView {
+    let content = match page {
+        Ok(page) => view! { <EventList page/> }.into_any(),
+        Err(error) => view! { <LoadProblem what="The audit" error/> }.into_any(),
+    };
+    view! {
+        <PageHead title="Audit" lead="Who did what to which key, account or team, when, and from where. Nothing here can be changed."/>
+        <AdminNav current=PATH/>
+        <Section id="audit-heading" title="Events">{content}</Section>
+    }
+}
+
+#[component]
+fn EventList(page: AuditPage) -> impl IntoView {
+    let AuditPage { entries, next, query } = page;
+    let again = vec![("action", query.action.clone()), ("who", query.who.clone())];
+    let hidden = again.iter().filter(|(_, value)| !value.is_empty());
+    let hidden =
+        hidden.map(|(name, value)| view! { <input type="hidden" name=*name value=value.clone()/> }).collect_view();
+    let all = ("", "All");
+    let actions = [all].into_iter().chain(Action::ALL.iter().copied());
+    let actions = actions.map(|(value, label)| (value.to_owned(), label.to_owned())).collect();
+    let list = if entries.is_empty() {
+        view! { <p class="empty">"No event matches."</p> }.into_any()
+    } else {
+        view! { <EventTable entries/> }.into_any()
+    };
+    view! {
+        <form method="get" action=PATH class="form-row" role="search">
+            <Field
+                id="who"
+                name="who"
+                label="Who or what"
+                kind="search"
+                value=query.who
+                required=false
+                hint="An email address, a key's prefix, or a team's address, whole."
+            />
+            <Choice id="action" name="action" label="Event" options=actions selected=query.action/>
+            <button class="btn">"Search"</button>
+        </form>
+        {list}
+        <NextPage path=PATH asked=again name="before" next/>
+        <form method="get" action="/admin/audit.csv">{hidden}<button class="btn btn-sm">"Download as CSV"</button></form>
+    }
+}
+
+/// Events, the latest first.
+#[component]
+pub fn EventTable(entries: Vec<AuditEntry>) -> impl IntoView {
+    let row = |entry: AuditEntry| {
+        view! {
+            <tr role="row">
+                <Cell label="When"><Time at=entry.at/></Cell>
+                <Cell label="What">{label(&entry.action).to_owned()}</Cell>
+                <Cell label="To"><bdi>{entry.subject}</bdi> <span class="under">{entry.detail}</span></Cell>
+                <Cell label="By" class="person"><bdi>{entry.actor}</bdi></Cell>
+                <Cell label="From">{entry.ip}</Cell>
+            </tr>
+        }
+    };
+    view! {
+        <Table label="Events" columns=vec!["When", "What", "To", "By", "From"]>{entries.into_iter().map(row).collect_view()}</Table>
+    }
+}

@@ -1,0 +1,147 @@
+//! `/admin/users`: every account.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+
+use super::{AdminNav, NextPage, done};
+use crate::error::AppError;
+use crate::model::users::{Account, AccountPage};
+use crate::pages::Asked;
+use crate::pages::profile::Time;
+use crate::ui::browser;
+use crate::ui::dialog::{Cancel, Dialog};
+use crate::ui::field::Field;
+use crate::ui::layout::{PageHead, Section};
+use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
+use crate::ui::table::{Cell, Table};
+
+const PATH: &str = "/admin/users";
+
+/// The accounts that an administrator looks for, by email address.
+#[server(prefix = "/admin/fn", endpoint = "find_users")]
+pub async fn find_users(search: String, after: String) -> Result<AccountPage, AppError> {
+    let (state, session) = crate::server::auth::admin().await?;
+    crate::server::users::page(&state.db, &session, (search, &after)).await
+}
+
+/// Disables, enables, promotes or demotes an account.
+#[server(prefix = "/admin/fn", endpoint = "change_user")]
+pub async fn change_user(id: String, change: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::admin().await?;
+    crate::server::users::change_by_name(&state, &session, (&id, &change)).await?;
+    crate::server::go_to(&format!("/admin/users?done={change}"));
+    Ok(())
+}
+
+#[component]
+pub fn AdminUsersPage(page: Result<AccountPage, AppError>) -> impl IntoView {
+    let content = match page {
+        Ok(page) => view! { <UserList page/> }.into_any(),
+        Err(error) => view! { <LoadProblem what="The users" error/> }.into_any(),
+    };
+    view! {
+        <PageHead title="Users" lead="Every account. A disabled one is signed out everywhere, and its keys are refused."/>
+        <AdminNav current=PATH/>
+        <Done text=done()/>
+        <FormProblem problems={Problems::told::<ChangeUser>()}/>
+        <Section id="users-heading" title="All users">{content}</Section>
+    }
+}
+
+#[component]
+fn UserList(page: AccountPage) -> impl IntoView {
+    let AccountPage { accounts, next, search, me } = page;
+    let asked = Asked::here().get("disable");
+    let dialog = accounts.iter().find(|account| asked.as_deref() == Some(account.user.id.as_str())).cloned();
+    let again = vec![("search", search.clone())];
+    let row = move |account: Account| {
+        let is_me = account.user.id == me;
+        view! { <UserRow account is_me/> }
+    };
+    let table = if accounts.is_empty() {
+        view! { <p class="empty">"No account matches."</p> }.into_any()
+    } else {
+        view! {
+            <Table label="Users" columns=vec!["Email", "Name", "Role", "State", "Created", ""]>
+                {accounts.into_iter().map(row).collect_view()}
+            </Table>
+        }
+        .into_any()
+    };
+    view! {
+        <form method="get" action=PATH class="form-row" role="search">
+            <Field
+                id="search"
+                name="search"
+                label="Search"
+                kind="search"
+                value=search
+                required=false
+                hint="A part of the email address or of the name."
+            />
+            <button class="btn">"Search"</button>
+        </form>
+        {table}
+        <NextPage path=PATH asked=again name="after" next/>
+        {dialog.map(|account| view! { <DisableDialog account/> })}
+    }
+}
+
+#[component]
+fn UserRow(account: Account, is_me: bool) -> impl IntoView {
+    let (id, name_id) = (account.user.id.to_string(), format!("user-{}", account.user.id));
+    let button = |what: &'static str, label: &'static str| {
+        let (id, about) = (id.clone(), name_id.clone());
+        view! {
+            <form method="post" action=ChangeUser::url()>
+                <input type="hidden" name="id" value=id/>
+                <input type="hidden" name="change" value=what/>
+                <button class="btn btn-sm" aria-describedby=about>{label}</button>
+            </form>
+        }
+        .into_any()
+    };
+    let disabled = account.disabled_at.is_some();
+    let able = if disabled {
+        button("enable", "Enable")
+    } else {
+        let href = format!("{PATH}?search={}&disable={id}", account.user.email.replace('+', "%2B"));
+        let about = name_id.clone();
+        view! { <a class="btn btn-sm" href=href aria-describedby=about>"Disable"</a> }.into_any()
+    };
+    let role = if account.user.superuser { button("demote", "Demote") } else { button("promote", "Promote") };
+    view! {
+        <tr role="row" class=if disabled { "dim" } else { "" }>
+            <td role="cell" data-label="Email" class="wide">
+                <bdi id=name_id.clone()>{account.user.email.clone()}</bdi>
+                {is_me.then(|| view! { <span class="under">"This is you"</span> })}
+            </td>
+            <Cell label="Name"><bdi>{account.user.name.clone()}</bdi></Cell>
+            <Cell label="Role">{if account.user.superuser { "Superuser" } else { "User" }}</Cell>
+            <Cell label="State">{if disabled { "Disabled" } else { "Active" }}</Cell>
+            <Cell label="Created"><Time at=account.created_at/></Cell>
+            <Cell label="" class="actions">{able}{role}</Cell>
+        </tr>
+    }
+}
+
+#[component]
+fn DisableDialog(account: Account) -> impl IntoView {
+    let close = Callback::new(|()| browser::go(PATH));
+    view! {
+        <Dialog id="disable-user" title="Disable this account?" alert=true on_dismiss=close>
+            <p>
+                <strong><bdi>{account.user.email}</bdi></strong>
+                " is signed out everywhere, and all its keys are refused from the next request on. You can enable it again."
+            </p>
+            <div class="dialog-foot">
+                <Cancel back=PATH autofocus=true on_cancel=close/>
+                <form method="post" action=ChangeUser::url()>
+                    <input type="hidden" name="id" value=account.user.id.to_string()/>
+                    <input type="hidden" name="change" value="disable"/>
+                    <button class="btn btn-error">"Disable account"</button>
+                </form>
+            </div>
+        </Dialog>
+    }
+}

@@ -1,0 +1,127 @@
+//! A new key, shown once: in a dialog, or without JavaScript as a document of its own.
+
+use leptos::ev::beforeunload;
+use leptos::html;
+use leptos::prelude::*;
+
+use crate::error::AppError;
+use crate::model::keys::NewKey;
+use crate::ui::browser;
+use crate::ui::dialog::Dialog;
+use crate::ui::layout::PlainDocument;
+use crate::ui::notice::Done;
+
+#[component]
+pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl IntoView {
+    let copied = RwSignal::new(false);
+    let asking = RwSignal::new(false);
+    let told = RwSignal::new(None::<String>);
+    let input = NodeRef::<html::Input>::new();
+    let leave = Callback::new(move |()| if copied.get_untracked() { on_seen.run(()) } else { asking.set(true) });
+    Effect::new(move |_| {
+        let warning = window_event_listener(beforeunload, move |event| {
+            if !copied.get_untracked() {
+                event.prevent_default();
+            }
+        });
+        on_cleanup(move || warning.remove());
+    });
+    let keep = move |_| {
+        asking.set(false);
+        browser::give_focus(None, "copy-key");
+    };
+    let key = StoredValue::new(new.key.clone());
+    let copy = move |_| {
+        leptos::task::spawn_local(async move {
+            if browser::copy(&key.get_value()).await {
+                copied.set(true);
+                told.set(Some("Copied.".to_owned()));
+            } else if let Some(input) = input.get_untracked() {
+                browser::select(&input);
+                told.set(Some("The key is selected. Copy it with your keyboard.".to_owned()));
+            }
+        });
+    };
+    view! {
+        <Dialog id="new-key" title="Your new API key" return_to="open-create-key" on_dismiss=leave>
+            <p>
+                "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
+                " now and keep it in a safe place. It will not be shown again."
+            </p>
+            <div class="copy-row">
+                <div class="field">
+                    <label for="new-key-value">"API key"</label>
+                    <input
+                        class="input mono"
+                        id="new-key-value"
+                        readonly=true
+                        autocomplete="off"
+                        spellcheck="false"
+                        value=new.key.clone()
+                        node_ref=input
+                        on:copy=move |_| copied.set(true)
+                    />
+                </div>
+                <button class="btn" id="copy-key" autofocus=true on:click=copy>"Copy"</button>
+            </div>
+            <Done text=told/>
+            <p>"Try it:"</p>
+            <pre class="code" tabindex="0" role="region" aria-label="A command to try the key with"><code>{new.curl(&origin)}</code></pre>
+            <Show when=move || asking.get()>
+                <div role="alert" class="notice">
+                    <p>"You have not copied the key yet. Once this is closed, nobody can show it to you again."</p>
+                    <div class="dialog-foot">
+                        <button class="btn" on:click=keep>"Keep it open"</button>
+                        <button class="btn btn-error" on:click=move |_| on_seen.run(())>"Close without copying"</button>
+                    </div>
+                </div>
+            </Show>
+            <div class="dialog-foot">
+                <button class="btn btn-primary" on:click=move |_| on_seen.run(())>"Done"</button>
+            </div>
+        </Dialog>
+    }
+}
+
+/// The whole document that answers the form of a browser without JavaScript: the new key, this once, or what is wrong. `form`
+/// and `back` are where the form and the page below it are.
+#[must_use]
+#[expect(non_snake_case, reason = "a view")]
+pub fn NewKeyDocument(
+    made: Result<NewKey, AppError>,
+    origin: String,
+    stylesheet: String,
+    (form, back): (String, &'static str),
+) -> impl IntoView {
+    let title = match &made {
+        Ok(_) => "Your new API key",
+        Err(_) if form.contains("rotate") => "The key was not rotated",
+        Err(_) => "The key was not created",
+    };
+    let leave = if back == "/profile" { "Back to your profile" } else { "Back to the keys" };
+    let content = match made {
+        Ok(new) => view! {
+            <p>
+                "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
+                " now and keep it in a safe place. It will not be shown again, also not when you reload this page."
+            </p>
+            <div class="field">
+                <label for="new-key-value">"API key"</label>
+                <input class="input mono" id="new-key-value" readonly=true autocomplete="off" autofocus=true value=new.key.clone()/>
+            </div>
+            <p>"Try it:"</p>
+            <pre class="code" tabindex="0" role="region" aria-label="A command to try the key with"><code>{new.curl(&origin)}</code></pre>
+            <p><a class="btn btn-primary" href=back>"Done"</a></p>
+        }
+        .into_any(),
+        Err(error) => view! {
+            <div role="alert" class="notice"><p>{error.detail()}</p></div>
+            <p class="hero-actions">
+                <a class="btn btn-primary" href=form>"Back to the form"</a>
+                <a class="btn" href=back>{leave}</a>
+            </p>
+        }
+        .into_any(),
+    };
+    view! { <PlainDocument title stylesheet>{content}</PlainDocument> }
+}

@@ -1,0 +1,22 @@
+//! The check alone, for whoever stands in front of an API in any language: who calls, and with what rights.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::model::keys::{Access, Scope};
+use crate::server::auth::Known;
+
+/// `/api/v1/verify`, by any method: 200 with who calls in headers, or the refusal.
+pub async fn verify(Known(caller): Known) -> HeaderMap {
+    let access = caller.key().map_or(Access::Full, |key| key.access);
+    let scopes: Vec<_> = access.scopes().map(Scope::as_str).collect();
+    let key = caller.key().map(|key| key.id.to_string());
+    let told = [
+        ("x-auth-user", Some(caller.user().id.to_string())),
+        ("x-auth-key", key),
+        ("x-auth-scopes", Some(scopes.join(" "))),
+    ];
+    let header = |(name, value): (&'static str, Option<String>)| {
+        Some((HeaderName::from_static(name), HeaderValue::try_from(value?).ok()?))
+    };
+    told.into_iter().filter_map(header).collect()
+}

@@ -1,0 +1,160 @@
+//! What happened, to what, by whom, from where. A row is written in the transaction of the change that it tells of, and never
+//! changed afterwards.
+
+use std::net::IpAddr;
+
+use super::auth::secrets;
+use super::db::{Db, Tx, execute, fetch};
+use crate::error::AppError;
+use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery};
+use crate::model::keys::KeyId;
+use crate::model::teams::TeamId;
+use crate::model::time::Timestamp;
+use crate::model::users::{User, UserId};
+
+/// Who asks for a change, from where, and when.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// The user; `None` for the command line and for whoever reports a leaked key.
+    pub user: Option<UserId>,
+    /// What they are called: an email address, `the command line`.
+    pub name: String,
+    /// The address of their machine; empty where it is not known.
+    pub ip: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl By {
+    /// A user.
+    #[must_use]
+    pub fn user(user: &User, ip: Option<IpAddr>, at: Timestamp) -> Self {
+        Self { user: Some(user.id.clone()), name: user.email.clone(), ip: text(ip), at }
+    }
+
+    /// The operator, by the command line.
+    #[must_use]
+    pub fn operator(at: Timestamp) -> Self {
+        Self { user: None, name: "the command line".to_owned(), ip: String::new(), at }
+    }
+
+    /// Somebody who reports a leaked key.
+    #[must_use]
+    pub fn reporter(ip: Option<IpAddr>, at: Timestamp) -> Self {
+        Self { user: None, name: "a report".to_owned(), ip: text(ip), at }
+    }
+}
+
+fn text(ip: Option<IpAddr>) -> String {
+    ip.map(|ip| ip.to_string()).unwrap_or_default()
+}
+
+/// What an event is about. Nothing secret may stand in it.
+#[derive(Clone, Debug, Default)]
+pub struct About<'a> {
+    /// The user whom it concerns, and who sees it under "Recent activity".
+    pub user: Option<&'a UserId>,
+    /// The key.
+    pub key: Option<&'a KeyId>,
+    /// The team.
+    pub team: Option<&'a TeamId>,
+    /// What people know it by: a prefix, an email address, a slug.
+    pub subject: &'a str,
+    /// What changed, in a few words.
+    pub detail: String,
+}
+
+/// Adds an event.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn record(tx: &mut Tx, by: &By, action: Action, about: About<'_>) -> Result<(), AppError> {
+    let sql = "INSERT INTO audit (id, at, action, actor_id, actor, ip, user_id, key_id, team_id, subject, detail) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let (id, About { user, key, team, subject, detail }) = (secrets::make_id(by.at), about);
+    execute!(tx, sql, id, by.at, action.as_str(), &by.user, &by.name, &by.ip, user, key, team, subject, detail)?;
+    Ok(())
+}
+
+/// What a user did, and what was done to them or their keys: the latest first.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn of_user(db: &Db, user: &UserId, most: i64) -> Result<Vec<AuditEntry>, AppError> {
+    let mut conn = db.read().await?;
+    // Two ways into the table, each by its index; together they would be a scan.
+    let sql = "SELECT id, at, action, actor, ip, subject, detail FROM audit WHERE id IN (\
+               SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT 0 + $2) AS concerned \
+               UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT 0 + $2) AS done) \
+               ORDER BY id DESC LIMIT 0 + $2";
+    Ok(fetch!(conn, all AuditEntry, sql, user, most)?)
+}
+
+/// How many events the administrators' page shows at a time.
+const ON_A_PAGE: i64 = 50;
+
+/// The events that an administrator asks for, the latest first.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn page(db: &Db, query: &AuditQuery) -> Result<AuditPage, AppError> {
+    let mut entries = list(db, query, ON_A_PAGE + 1).await?;
+    let more = entries.len() > usize::try_from(ON_A_PAGE).unwrap_or(0);
+    entries.truncate(usize::try_from(ON_A_PAGE).unwrap_or(0));
+    let next = entries.last().filter(|_| more).map(|entry| entry.id.clone());
+    Ok(AuditPage { entries, next, query: query.clone() })
+}
+
+macro_rules! events {
+    ($filter:literal) => {
+        concat!(
+            "SELECT id, at, action, actor, ip, subject, detail FROM audit WHERE id < $3 ",
+            $filter,
+            " ORDER BY id DESC LIMIT 0 + $4"
+        )
+    };
+}
+
+/// The same, so many at a time.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn list(db: &Db, query: &AuditQuery, most: i64) -> Result<Vec<AuditEntry>, AppError> {
+    let who = query.who.trim();
+    // A key's prefix has capitals; an email address and a team's address have none.
+    let who = if who.contains('@') { who.to_lowercase() } else { who.to_owned() };
+    // An id is made of its time, so ids are in the order of time, and this is after all of them.
+    let before = if query.before.is_empty() { "~" } else { &query.before };
+    let mut conn = db.read().await?;
+    // A statement for each kind of filter, for each has an index of its own. All take the same parameters.
+    let sql = match (query.action.is_empty(), who.is_empty()) {
+        (true, true) => events!("AND $1 = '' AND $2 = ''"),
+        (false, true) => events!("AND action = $1 AND $2 = ''"),
+        (true, false) => events!("AND $1 = '' AND (actor = $2 OR subject = $2)"),
+        (false, false) => events!("AND action = $1 AND (actor = $2 OR subject = $2)"),
+    };
+    Ok(fetch!(conn, all AuditEntry, sql, &query.action, who, before, most)?)
+}
+
+/// How many events a download holds at most.
+pub const CSV_MOST: i64 = 10_000;
+
+/// The events that an administrator asks for as CSV (RFC 4180), the latest first, at most [`CSV_MOST`].
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn csv(db: &Db, query: &AuditQuery) -> Result<String, AppError> {
+    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut write = |fields: [&str; 6]| csv.write_record(fields.map(plain)).map_err(|_| AppError::Internal);
+    write(["when", "what", "to", "detail", "by", "from"])?;
+    for entry in list(db, query, CSV_MOST).await? {
+        write([&entry.at.rfc3339(), &entry.action, &entry.subject, &entry.detail, &entry.actor, &entry.ip])?;
+    }
+    let bytes = csv.into_inner().map_err(|_| AppError::Internal)?;
+    String::from_utf8(bytes).map_err(|_| AppError::Internal)
+}
+
+/// A text that no spreadsheet takes for a formula (OWASP, CSV injection).
+fn plain(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}

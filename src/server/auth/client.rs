@@ -1,0 +1,78 @@
+//! Where a request comes from: the address, as far as proxies that we trust tell it, and the program.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use axum::http::{Extensions, HeaderMap, header};
+use ipnet::IpNet;
+
+/// The longest user agent that is kept, in characters.
+const USER_AGENT_MAX: usize = 200;
+
+/// The address of the client of a request, where it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub Option<IpAddr>);
+
+/// The address that [`ClientAddress`] found.
+#[must_use]
+pub fn address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ClientAddress>().and_then(|found| found.0)
+}
+
+/// The program that sent a request, as it calls itself, cut to what is kept.
+#[must_use]
+pub fn user_agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect()
+}
+
+/// Finds the address of the client. `X-Forwarded-For` is read from its end, and only as far as each hop is a proxy that we
+/// trust: whatever a client writes into it itself stands before that.
+#[must_use]
+pub fn find(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
+    let Some(peer) = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical()) else {
+        return ClientAddress(None);
+    };
+    let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
+    let forwarded = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<_> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let mut client = peer;
+    for hop in hops.into_iter().rev() {
+        if !is_trusted(client) {
+            break;
+        }
+        let Ok(ip) = hop.parse::<IpAddr>() else { break };
+        client = ip.to_canonical();
+    }
+    ClientAddress(Some(client))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(peer: [u8; 4], forwarded: &[&str], trusted: &[&str]) -> String {
+        let (mut extensions, mut headers) = (Extensions::new(), HeaderMap::new());
+        extensions.insert(ConnectInfo(SocketAddr::from((peer, 1))));
+        for value in forwarded {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        let trusted: Vec<_> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        find(&extensions, &headers, &trusted).0.unwrap().to_string()
+    }
+
+    #[test]
+    fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
+        assert_eq!(found([10, 0, 0, 1], &["203.0.113.9"], &[]), "10.0.0.1");
+        assert_eq!(found([10, 0, 0, 1], &["203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(found([192, 0, 2, 1], &["203.0.113.9"], &["10.0.0.0/8"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn what_a_client_writes_itself_does_not_count() {
+        assert_eq!(found([10, 0, 0, 1], &["1.1.1.1, 203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(found([10, 0, 0, 1], &["1.1.1.1", "203.0.113.9, 10.2.3.4"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(found([10, 0, 0, 1], &["203.0.113.9, junk"], &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(found([10, 0, 0, 1], &["junk, 203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
+    }
+}

@@ -1,0 +1,41 @@
+//! Reports of leaked keys. Whoever holds a key may report it; holding it is proof. What is real is revoked, and the answer
+//! never tells which was.
+
+use crate::error::AppError;
+use crate::model::audit::Action;
+use crate::model::keys::KeyId;
+use crate::model::users::UserId;
+use crate::server::audit::{self, About, By};
+use crate::server::auth::secrets::PresentedKey;
+use crate::server::db::{Db, execute, fetch};
+
+/// Revokes those of the reported texts that are keys, by their present secret or the one before it. Gives how many.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn revoke_leaked(db: &Db, reported: &[String], by: &By) -> Result<usize, AppError> {
+    let mut revoked = 0;
+    for presented in reported.iter().filter_map(|text| PresentedKey::parse(text.trim().as_bytes())) {
+        let mut conn = db.read().await?;
+        let sql = "SELECT id, user_id, prefix FROM keys WHERE digest = $1 OR old_digest = $1";
+        let found = fetch!(conn, optional(KeyId, UserId, String), sql, presented.digest())?;
+        drop(conn);
+        if let Some((id, user, prefix)) = found {
+            revoke(db, (&id, &user, &prefix), by).await?;
+            revoked += 1;
+        }
+    }
+    Ok(revoked)
+}
+
+async fn revoke(db: &Db, (id, user, prefix): (&KeyId, &UserId, &str), by: &By) -> Result<(), AppError> {
+    let mut tx = db.begin().await?;
+    let sql = "UPDATE keys SET leaked_at = $3, revoked_at = COALESCE(revoked_at, $3) \
+               WHERE id = $1 AND user_id = $2 AND leaked_at IS NULL";
+    if execute!(tx, sql, id, user, by.at)? > 0 {
+        let about = About { user: Some(user), key: Some(id), subject: prefix, ..About::default() };
+        audit::record(&mut tx, by, Action::KeyLeak, about).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

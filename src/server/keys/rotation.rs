@@ -1,0 +1,97 @@
+//! A new secret for a key. Its id, name, access and history stay; the old secret works for a grace.
+
+use secrecy::ExposeSecret;
+
+use crate::error::AppError;
+use crate::model::audit::Action;
+use crate::model::fields::FieldErrors;
+use crate::model::keys::{GRACES, KeyFacts, KeyId, NewKey, RotateForm, Status, grace};
+use crate::model::time::Timestamp;
+use crate::model::users::UserId;
+use crate::server::audit::{self, About, By};
+use crate::server::auth::secrets::{self, PresentedKey};
+use crate::server::auth::sessions::Session;
+use crate::server::db::{execute, fetch};
+use crate::server::state::AppState;
+
+/// Gives a key of the user a new secret, from the form of the page.
+///
+/// # Errors
+/// [`AppError::NotFound`] if the user has no such key; [`AppError::Invalid`] if it is revoked or expired, or was rotated
+/// since the page was shown.
+pub async fn rotate_own(state: &AppState, session: &Session, form: &RotateForm) -> Result<NewKey, AppError> {
+    let id = KeyId::parse(&form.id).ok_or(AppError::NotFound)?;
+    let grace = grace(&form.grace).map_err(|sentence| FieldErrors::one("grace", sentence))?;
+    let seen = form.seen.parse().ok();
+    rotate(state, (&session.user.id, &id), (Since::Shown(seen), grace), &session.by(state.now())).await
+}
+
+/// Gives a key a new secret, asked for with the key itself.
+///
+/// # Errors
+/// [`AppError::Invalid`] if it was asked for with the old secret.
+pub async fn rotate_itself(
+    state: &AppState,
+    (user, key): (&UserId, &KeyFacts),
+    (presented, grace): (&PresentedKey<'_>, i64),
+    by: &By,
+) -> Result<NewKey, AppError> {
+    rotate(state, (user, &key.id), (Since::Secret(presented.digest()), grace), by).await
+}
+
+/// What must not have changed since whoever asks looked.
+enum Since {
+    /// When the key was last rotated, as the page said.
+    Shown(Option<i64>),
+    /// The present secret, by its digest.
+    Secret(String),
+}
+
+async fn rotate(
+    state: &AppState,
+    (user, id): (&UserId, &KeyId),
+    (since, grace): (Since, i64),
+    by: &By,
+) -> Result<NewKey, AppError> {
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        key: KeyFacts,
+        digest: String,
+        rotated_at: Option<Timestamp>,
+    }
+    let mut tx = state.db.begin().await?;
+    // Two at once: the second waits here, and then sees what the first did.
+    execute!(tx, "UPDATE keys SET name = name WHERE id = $1 AND user_id = $2", id, user)?;
+    let sql = "SELECT id, name, prefix, access, team_id, created_at, expires_at, revoked_at, digest, rotated_at \
+               FROM keys WHERE id = $1 AND user_id = $2";
+    let Row { key, digest, rotated_at } = fetch!(tx, optional Row, sql, id, user)?.ok_or(AppError::NotFound)?;
+    if let Some(sentence) = match key.status(by.at) {
+        Status::Revoked => Some("This key is revoked. Create another."),
+        Status::Expired => Some("This key has expired. Create another."),
+        Status::Active | Status::ExpiresSoon => None,
+    } {
+        return Err(FieldErrors::whole(sentence).into());
+    }
+    let unchanged = match since {
+        Since::Shown(seen) => seen == rotated_at.map(Timestamp::as_millis),
+        Since::Secret(presented) => presented == digest,
+    };
+    if !unchanged {
+        let sentence = "This key was given a new secret already. Its new secret was shown once; only with that, or on the \
+                        profile page, it can be given another.";
+        return Err(FieldErrors::whole(sentence).into());
+    }
+    let made = secrets::make_secret_for(&key.prefix);
+    // Never past the key's own expiry.
+    let until = key.expires_at.map_or(by.at.plus(grace), |at| at.min(by.at.plus(grace)));
+    let sql = "UPDATE keys SET digest = $3, old_digest = $4, old_expires_at = $5, old_used_at = NULL, rotated_at = $6 \
+               WHERE id = $1 AND user_id = $2";
+    execute!(tx, sql, id, user, &made.digest, digest, until, by.at)?;
+    let words = GRACES.iter().find(|(_, millis, _)| *millis == grace).map_or("", |(.., words)| words);
+    let detail = format!("the old secret works on for: {}", words.to_lowercase());
+    let about = About { user: Some(user), key: Some(id), team: key.team_id.as_ref(), subject: &key.prefix, detail };
+    audit::record(&mut tx, by, Action::KeyRotate, about).await?;
+    tx.commit().await?;
+    Ok(NewKey { key: made.key.expose_secret().to_owned(), facts: key })
+}

@@ -1,0 +1,200 @@
+//! Teams: their queries, and the rules that need data. Whoever is not in a team does not learn that it is there.
+
+use super::audit::{self, About, By};
+use super::auth::secrets;
+use super::auth::sessions::Session;
+use super::db::{Db, Tx, execute, fetch, is_taken};
+use super::state::AppState;
+use super::{keys, users};
+use crate::error::AppError;
+use crate::model::audit::Action;
+use crate::model::fields::FieldErrors;
+use crate::model::keys::KeyId;
+use crate::model::teams::{Member, Membership, Role, Team, TeamForm, TeamId, TeamPage};
+use crate::model::users::{Email, UserId};
+
+/// Makes a team, with whoever asks as its admin.
+///
+/// # Errors
+/// [`AppError::Invalid`] if a field is wrong or the slug is taken.
+pub async fn create(db: &Db, form: &TeamForm, by: &By) -> Result<Team, AppError> {
+    let user = by.user.as_ref().ok_or(AppError::Internal)?;
+    let (name, slug) = form.parse()?;
+    let id = TeamId::parse(&secrets::make_id(by.at)).ok_or(AppError::Internal)?;
+    let team = Team { id, slug, name };
+    let mut tx = db.begin().await?;
+    let sql = "INSERT INTO teams (id, slug, name, created_at) VALUES ($1, $2, $3, $4)";
+    match execute!(tx, sql, &team.id, &team.slug, &team.name, by.at) {
+        Err(error) if is_taken(&error) => {
+            return Err(FieldErrors::one("slug", "This address is taken. Choose another.").into());
+        }
+        other => other?,
+    };
+    let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
+    execute!(tx, sql, &team.id, user, Role::Admin.as_str(), by.at)?;
+    let about = About { user: Some(user), team: Some(&team.id), subject: &team.slug, ..About::default() };
+    audit::record(&mut tx, by, Action::TeamCreate, about).await?;
+    tx.commit().await?;
+    Ok(team)
+}
+
+/// The teams that a user is in, by name.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn list(db: &Db, user: &UserId) -> Result<Vec<Membership>, AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT t.id, t.slug, t.name, m.role FROM members m JOIN teams t ON t.id = m.team_id \
+               WHERE m.user_id = $1 ORDER BY t.name, t.id";
+    Ok(fetch!(conn, all Membership, sql, user)?)
+}
+
+/// A team that the user is in, by its slug.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is none, or the user is not in it.
+pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppError> {
+    let slug = crate::model::teams::slug(slug).map_err(|_| AppError::NotFound)?;
+    let mut conn = db.read().await?;
+    let sql = "SELECT t.id, t.slug, t.name, m.role FROM teams t JOIN members m ON m.team_id = t.id \
+               WHERE t.slug = $2 AND m.user_id = $1";
+    fetch!(conn, optional Membership, sql, user, slug)?.ok_or(AppError::NotFound)
+}
+
+/// A team as its page shows it. Its keys are for its admins only.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is none, or the user is not in it.
+pub async fn page(state: &AppState, session: &Session, slug: &str) -> Result<TeamPage, AppError> {
+    let now = state.now();
+    let Membership { team, role } = find(&state.db, &session.user.id, slug).await?;
+    let mut conn = state.db.read().await?;
+    let sql = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
+               WHERE m.team_id = $1 ORDER BY u.email";
+    let members = fetch!(conn, all Member, sql, &team.id)?;
+    drop(conn);
+    let keys = match role {
+        Role::Admin => keys::list_of_team(&state.db, &team.id, now).await?,
+        Role::Member => Vec::new(),
+    };
+    Ok(TeamPage { team, role, me: session.user.id.clone(), members, keys, now })
+}
+
+/// The team, if the user is an admin of it.
+async fn administered(db: &Db, session: &Session, slug: &str) -> Result<Team, AppError> {
+    match find(db, &session.user.id, slug).await? {
+        Membership { team, role: Role::Admin } => Ok(team),
+        Membership { role: Role::Member, .. } => {
+            Err(FieldErrors::whole("Only an admin of the team can do this.").into())
+        }
+    }
+}
+
+/// Adds a user to a team by the email address.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if whoever asks is no admin of it, nobody has the
+/// address, or they are in it already.
+pub async fn add(state: &AppState, session: &Session, slug: &str, (email, role): (&str, &str)) -> Result<(), AppError> {
+    let team = administered(&state.db, session, slug).await?;
+    let mut errors = FieldErrors::default();
+    let (email, role) =
+        (errors.take("email", Email::parse(email)), errors.take("role", Role::try_from(role.to_owned())));
+    let (email, role) = email.zip(role).ok_or(errors)?;
+    let Some(user) = users::find(&state.db, &email).await? else {
+        return Err(FieldErrors::one("email", "Nobody here has this address. They have to sign up first.").into());
+    };
+    let by = session.by(state.now());
+    let mut tx = state.db.begin().await?;
+    let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
+    match execute!(tx, sql, &team.id, &user.id, role.as_str(), by.at) {
+        Err(error) if is_taken(&error) => Err(FieldErrors::one("email", "They are in the team already."))?,
+        other => other?,
+    };
+    let about = about(&team, &user.id, format!("{} as {}", user.email, role.label().to_lowercase()));
+    audit::record(&mut tx, &by, Action::TeamAdd, about).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Gives a member another role.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team or member; [`AppError::Invalid`] if whoever asks is no admin of it, or
+/// no admin would stay.
+pub async fn set_role(
+    state: &AppState,
+    session: &Session,
+    slug: &str,
+    (user, role): (&str, &str),
+) -> Result<(), AppError> {
+    let team = administered(&state.db, session, slug).await?;
+    let user = UserId::parse(user).ok_or(AppError::NotFound)?;
+    let role = Role::try_from(role.to_owned()).map_err(|sentence| FieldErrors::one("role", sentence))?;
+    let by = session.by(state.now());
+    let mut tx = state.db.begin().await?;
+    lock(&mut tx, &team.id).await?;
+    let sql = "UPDATE members SET role = $3 WHERE team_id = $1 AND user_id = $2";
+    if execute!(tx, sql, &team.id, &user, role.as_str())? == 0 {
+        return Err(AppError::NotFound);
+    }
+    check_admin_stays(&mut tx, &team.id).await?;
+    let about = about(&team, &user, format!("now {}", role.label().to_lowercase()));
+    audit::record(&mut tx, &by, Action::TeamRole, about).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Removes a member; whoever asks may leave, and an admin may remove anybody. Keys that are limited to the team and are
+/// theirs reach nothing from then on.
+///
+/// # Errors
+/// As [`set_role`].
+pub async fn remove(state: &AppState, session: &Session, slug: &str, user: &str) -> Result<(), AppError> {
+    let user = UserId::parse(user).ok_or(AppError::NotFound)?;
+    let team = if user == session.user.id {
+        find(&state.db, &user, slug).await?.team
+    } else {
+        administered(&state.db, session, slug).await?
+    };
+    let by = session.by(state.now());
+    let mut tx = state.db.begin().await?;
+    lock(&mut tx, &team.id).await?;
+    if execute!(tx, "DELETE FROM members WHERE team_id = $1 AND user_id = $2", &team.id, &user)? == 0 {
+        return Err(AppError::NotFound);
+    }
+    check_admin_stays(&mut tx, &team.id).await?;
+    let detail = if user == session.user.id { "left" } else { "removed by an admin" };
+    audit::record(&mut tx, &by, Action::TeamRemove, about(&team, &user, detail.to_owned())).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Revokes a key that is limited to the team.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team or key; [`AppError::Invalid`] if whoever asks is no admin of the team.
+pub async fn revoke_key(state: &AppState, session: &Session, slug: &str, key: &str) -> Result<(), AppError> {
+    let team = administered(&state.db, session, slug).await?;
+    let key = KeyId::parse(key).ok_or(AppError::NotFound)?;
+    keys::revoke_of_team(&state.db, &team.id, &key, &session.by(state.now())).await
+}
+
+fn about<'a>(team: &'a Team, user: &'a UserId, detail: String) -> About<'a> {
+    About { user: Some(user), team: Some(&team.id), subject: &team.slug, detail, ..About::default() }
+}
+
+/// Two changes at once are made one after the other.
+async fn lock(tx: &mut Tx, team: &TeamId) -> Result<(), AppError> {
+    execute!(tx, "UPDATE teams SET name = name WHERE id = $1", team)?;
+    Ok(())
+}
+
+async fn check_admin_stays(tx: &mut Tx, team: &TeamId) -> Result<(), AppError> {
+    let sql = "SELECT COUNT(*) FROM members WHERE team_id = $1 AND role = 'admin'";
+    let (admins,) = fetch!(tx, one(i64,), sql, team)?;
+    if admins > 0 {
+        return Ok(());
+    }
+    Err(FieldErrors::whole("A team needs an admin, and this is the last. Make somebody else an admin first.").into())
+}
