@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use clap::error::ContextKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use keyfob::error::AppError;
+use keyfob::server::api::document;
 use keyfob::server::config::{Config, LogFormat};
 use keyfob::server::db::{Db, OpenError};
 use keyfob::server::serve::serve;
@@ -41,6 +42,8 @@ enum Command {
     Key(keys::KeyCommand),
     /// Make up users, keys and employees, for benchmarks and demos; prints one working key per line
     Seed(seed::Seed),
+    /// Print the description of the API, OpenAPI 3.1; a running server has its own at /api/openapi.json
+    Openapi,
 }
 
 #[derive(clap::Args)]
@@ -147,7 +150,15 @@ pub async fn run(cli: Cli) -> Result<(), Refusal> {
         Command::User(command) => users::run(command).await,
         Command::Key(command) => keys::run(command).await,
         Command::Seed(options) => seed::run(options).await,
+        Command::Openapi => openapi(),
     }
+}
+
+/// The document of a server with the default settings.
+fn openapi() -> Result<(), Refusal> {
+    let document = document("http://localhost:8000", "session").to_pretty_json();
+    println!("{}", document.map_err(|error| format!("cannot write the document: {error}."))?);
+    Ok(())
 }
 
 async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {

@@ -5,8 +5,11 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 
+use super::openapi::{Asks, Input};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
+
+const NO_SUCH_FIELD: &str = "There is no such field.";
 
 /// A JSON object from the body of a request.
 #[derive(Debug)]
@@ -34,6 +37,15 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
                 error.column()
             ))),
         }
+    }
+}
+
+impl Input for JsonObject {
+    fn describe(asks: &mut Asks) {
+        asks.refusal(AppError::MalformedJson("The body must be one JSON object.".to_owned()));
+        asks.refusal(FieldErrors::one("nmae", NO_SUCH_FIELD).into());
+        asks.refusal(AppError::ContentTooLarge);
+        asks.refusal(AppError::UnsupportedMediaType);
     }
 }
 
@@ -71,7 +83,7 @@ impl JsonObject {
     pub fn refuse_rest(self, read_only: &[&str], errors: &mut FieldErrors) {
         for field in self.0.keys().filter(|field| !read_only.contains(&field.as_str())) {
             let shown: String = field.chars().take(50).collect();
-            errors.add(&shown, "There is no such field.");
+            errors.add(&shown, NO_SUCH_FIELD);
         }
     }
 }

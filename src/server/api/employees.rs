@@ -1,13 +1,21 @@
 //! The employees API: the seed's `ViewSet` and `APIView`. Each handler is extract, call, wrap.
 
+use std::borrow::Cow;
+
 use axum::Json;
-use axum::extract::{FromRequestParts, RawPathParams, RawQuery, State};
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::body::JsonObject;
+use super::openapi::{Asks, Input, parameter, schemas};
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeId, EmployeeName, EmployeeSpec, Salary};
 use crate::model::fields::FieldErrors;
@@ -17,22 +25,34 @@ use crate::server::auth::With;
 use crate::server::employees::{self, Change, Figures, Order, Query};
 use crate::server::state::AppState;
 
+const NO_PAGE: &str = "Give a page as a whole number from 1.";
 const PAGE_SIZE: u32 = 100;
 const PAGE_SIZE_MAX: u32 = 200;
+
+/// Fields of an employee that a whole body has.
+const REQUIRED: [&str; 3] = ["name", "department", "salary"];
 
 /// Fields of an employee that only the server writes. They may stand in a body, and are not looked at.
 const READ_ONLY: [&str; 5] = ["id", "user", "team", "created_at", "updated_at"];
 
 /// An employee on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Employee)]
 pub struct EmployeeBody {
+    #[schema(schema_with = schemas::id)]
     id: EmployeeId,
+    #[schema(schema_with = schemas::name)]
     name: EmployeeName,
+    #[schema(schema_with = schemas::department)]
     department: Department,
+    /// The yearly salary in whole units of the currency.
+    #[schema(schema_with = schemas::salary)]
     salary: Salary,
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
 
@@ -48,35 +68,93 @@ fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(&at.rfc3339())
 }
 
+/// An employee as a caller describes one; [`fields`] reads it.
+pub enum EmployeeRequest {}
+
+/// The same, for some of the fields.
+pub enum PatchedEmployeeRequest {}
+
+fn request() -> ObjectBuilder {
+    let fields = ObjectBuilder::new()
+        .property("name", schemas::name())
+        .property("department", schemas::department())
+        .property("salary", schemas::salary())
+        .additional_properties(Some(schemas::NOTHING_ELSE));
+    READ_ONLY.into_iter().fold(fields, |fields, field| fields.property(field, schemas::read_only()))
+}
+
+impl PartialSchema for EmployeeRequest {
+    fn schema() -> RefOr<Schema> {
+        REQUIRED.into_iter().fold(request(), ObjectBuilder::required).into()
+    }
+}
+
+impl ToSchema for EmployeeRequest {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("EmployeeRequest")
+    }
+}
+
+impl PartialSchema for PatchedEmployeeRequest {
+    fn schema() -> RefOr<Schema> {
+        request().into()
+    }
+}
+
+impl ToSchema for PatchedEmployeeRequest {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("PatchedEmployeeRequest")
+    }
+}
+
 /// A page of a list, as Django REST framework writes it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PaginatedEmployeeList)]
 pub struct PageBody {
+    /// How many there are on all pages.
+    #[schema(minimum = 0)]
     count: i64,
+    /// The page after this one; null on the last.
+    #[schema(format = Uri, required = true)]
     next: Option<String>,
+    /// The page before this one; null on the first.
+    #[schema(format = Uri, required = true)]
     previous: Option<String>,
     results: Vec<EmployeeBody>,
 }
 
 /// The figures of each department.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = EmployeeData)]
 pub struct AggregateBody {
+    /// Department and sum of salaries.
     total_costs: Vec<(String, i64)>,
+    /// Department and average salary.
     average_salaries: Vec<(String, f64)>,
+    /// Department and number of employees.
     headcounts: Vec<(String, i64)>,
 }
 
-/// `GET employees/`
+/// List employees
+#[utoipa::path(
+    get,
+    path = "/employees",
+    operation_id = "employees_list",
+    tag = "employees",
+    responses((status = 200, description = "A page of them.", body = PageBody, example = json!({
+        "count": 1, "next": null, "previous": null, "results": [example()],
+    })))
+)]
 pub async fn list(
     State(state): State<AppState>,
     with: With<EmployeesRead>,
-    here: Uri,
-    RawQuery(raw): RawQuery,
+    OriginalUri(here): OriginalUri,
+    params: Params,
 ) -> Result<Json<PageBody>, AppError> {
-    let params = Params::parse(raw.as_deref().unwrap_or_default())?;
     let page = employees::list(&state.db, &with.owner, &params.query).await?.ok_or(AppError::NotFound)?;
     let number = params.query.page;
     let more = i64::from(number) * i64::from(params.query.page_size) < page.count;
-    let link = |page| format!("{}{}/{}", state.config.origin(), here.path(), params.at_page(page));
+    let link = |page| format!("{}{}", address(&state, here.path()), params.at_page(page));
     Ok(Json(PageBody {
         count: page.count,
         next: more.then(|| link(number + 1)),
@@ -85,19 +163,40 @@ pub async fn list(
     }))
 }
 
-/// `POST employees/`
+/// Add an employee
+#[utoipa::path(
+    post,
+    path = "/employees",
+    operation_id = "employees_create",
+    tag = "employees",
+    request_body(content = EmployeeRequest, example = json!(request_example())),
+    responses((status = 201, description = "The employee was added.", body = EmployeeBody, example = json!(example()),
+        headers(("Location" = String, description = "The address of the employee."))))
+)]
 pub async fn create(
     State(state): State<AppState>,
     with: With<EmployeesWrite>,
-    here: Uri,
+    OriginalUri(here): OriginalUri,
     body: JsonObject,
 ) -> Result<impl IntoResponse, AppError> {
     let created = employees::create(&state.db, &with.owner, spec(body)?, state.now()).await?;
-    let location = format!("{}{}/{}/", state.config.origin(), here.path(), created.id);
+    let location = format!("{}{}/", address(&state, here.path()), created.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(EmployeeBody::from(created))))
 }
 
-/// `GET employees/{id}/`
+/// The address of a list, whose path may have come with its last slash or without.
+fn address(state: &AppState, path: &str) -> String {
+    format!("{}{}/", state.config.origin(), path.trim_end_matches('/'))
+}
+
+/// Show an employee
+#[utoipa::path(
+    get,
+    path = "/employees/{id}",
+    operation_id = "employees_retrieve",
+    tag = "employees",
+    responses((status = 200, description = "The employee.", body = EmployeeBody, example = json!(example())))
+)]
 pub async fn get(
     State(state): State<AppState>,
     with: With<EmployeesRead>,
@@ -106,7 +205,15 @@ pub async fn get(
     employees::get(&state.db, &with.owner, &id).await.map(EmployeeBody::from).map(Json)
 }
 
-/// `PUT employees/{id}/`
+/// Change all fields of an employee
+#[utoipa::path(
+    put,
+    path = "/employees/{id}",
+    operation_id = "employees_update",
+    tag = "employees",
+    request_body(content = EmployeeRequest, example = json!(request_example())),
+    responses((status = 200, description = "The employee, as changed.", body = EmployeeBody, example = json!(example())))
+)]
 pub async fn replace(
     State(state): State<AppState>,
     with: With<EmployeesWrite>,
@@ -117,7 +224,15 @@ pub async fn replace(
     employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }
 
-/// `PATCH employees/{id}/`
+/// Change some fields of an employee
+#[utoipa::path(
+    patch,
+    path = "/employees/{id}",
+    operation_id = "employees_partial_update",
+    tag = "employees",
+    request_body(content = PatchedEmployeeRequest, example = json!({"salary": 120_000})),
+    responses((status = 200, description = "The employee, as changed.", body = EmployeeBody, example = json!(example())))
+)]
 pub async fn update(
     State(state): State<AppState>,
     with: With<EmployeesWrite>,
@@ -128,7 +243,14 @@ pub async fn update(
     employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }
 
-/// `DELETE employees/{id}/`
+/// Delete an employee
+#[utoipa::path(
+    delete,
+    path = "/employees/{id}",
+    operation_id = "employees_destroy",
+    tag = "employees",
+    responses((status = 204, description = "The employee is deleted."))
+)]
 pub async fn delete(
     State(state): State<AppState>,
     with: With<EmployeesWrite>,
@@ -137,7 +259,18 @@ pub async fn delete(
     employees::delete(&state.db, &with.owner, &id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// `GET employee-data/`
+/// Show costs, average salaries and headcounts by department
+#[utoipa::path(
+    get,
+    path = "/employee-data",
+    operation_id = "employees_aggregate_data",
+    tag = "employees",
+    responses((status = 200, description = "The figures of each department.", body = AggregateBody, example = json!({
+        "total_costs": [["Engineering", 230_000]],
+        "average_salaries": [["Engineering", 115_000.0]],
+        "headcounts": [["Engineering", 2]],
+    })))
+)]
 pub async fn aggregate_data(
     State(state): State<AppState>,
     with: With<EmployeesRead>,
@@ -151,6 +284,19 @@ pub async fn aggregate_data(
     Ok(Json(body))
 }
 
+/// What a caller says of an employee, for the document.
+fn request_example() -> Value {
+    json!({"name": "Grace Hopper", "department": "engineering", "salary": 115_000})
+}
+
+fn example() -> Value {
+    let mut employee = request_example();
+    employee["id"] = "0190a1b2-0000-7000-8000-000000000001".into();
+    employee["created_at"] = "2026-11-24T08:00:00Z".into();
+    employee["updated_at"] = "2026-11-24T08:00:00Z".into();
+    employee
+}
+
 impl FromRequestParts<AppState> for EmployeeId {
     type Rejection = AppError;
 
@@ -162,14 +308,18 @@ impl FromRequestParts<AppState> for EmployeeId {
     }
 }
 
+impl Input for EmployeeId {
+    fn describe(asks: &mut Asks) {
+        asks.parameter(parameter(ParameterIn::Path, "id", "The id of the employee.", schemas::id()));
+        asks.refusal(AppError::NotFound);
+    }
+}
+
 /// A body with all fields.
 fn spec(body: JsonObject) -> Result<EmployeeSpec, AppError> {
     let (change, mut errors) = fields(body);
-    for (field, missing) in [
-        ("name", change.name.is_none()),
-        ("department", change.department.is_none()),
-        ("salary", change.salary.is_none()),
-    ] {
+    let missing = [change.name.is_none(), change.department.is_none(), change.salary.is_none()];
+    for (field, missing) in REQUIRED.into_iter().zip(missing) {
         if missing && errors.first(field).is_none() {
             errors.add(field, "This field is required.");
         }
@@ -203,9 +353,36 @@ fn fields(mut body: JsonObject) -> (Change, FieldErrors) {
 }
 
 /// The query string of a list, checked; and as it was, for the links.
-struct Params {
+pub struct Params {
     query: Query,
     pairs: Vec<(String, String)>,
+}
+
+impl FromRequestParts<AppState> for Params {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, AppError> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl Input for Params {
+    fn describe(asks: &mut Asks) {
+        let mut page_size = schemas::whole(1, PAGE_SIZE_MAX.cast_signed());
+        page_size.default = Some(PAGE_SIZE.into());
+        let ordering = schemas::one_of(Order::NAMES.iter().copied());
+        for (name, about, schema) in [
+            ("page", "Which page, from 1. One after the last is not found.", schemas::whole(1, i32::MAX)),
+            ("page_size", "How many to a page.", page_size),
+            ("ordering", "By which field; with `-` descending. By `created_at` if left out.", ordering),
+            ("department", "Only those of a department.", schemas::department()),
+            ("search", "Only those whose name has this in it, in any case of letters.", schemas::any_text()),
+        ] {
+            asks.parameter(parameter(ParameterIn::Query, name, about, schema));
+        }
+        asks.refusal(FieldErrors::one("page", NO_PAGE).into());
+        asks.refusal(AppError::NotFound);
+    }
 }
 
 impl Params {
@@ -245,7 +422,7 @@ impl Params {
 
 /// A page number; 0 stands for any that is below 1.
 fn page(raw: &str) -> Result<u32, String> {
-    let number: i64 = raw.parse().map_err(|_| "Give a page as a whole number from 1.".to_owned())?;
+    let number: i64 = raw.parse().map_err(|_| NO_PAGE.to_owned())?;
     Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 

@@ -9,24 +9,52 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::AppError;
 use crate::server::RequestId;
 use crate::server::state::AppState;
 
-/// The body of a refusal.
-#[derive(Debug, Serialize)]
-struct Problem<'a> {
+/// What a refusal says that it is.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The body of a refusal: problem details of RFC 9457.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem<'a> {
     /// A page that explains how to mend it.
+    #[schema(format = Uri)]
     r#type: String,
+    /// What it means, the same each time.
     title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// A string, as clients of Django REST framework expect.
+    /// What happened this time: a string, as clients of Django REST framework expect.
     detail: String,
+    /// The name that programs match on.
     code: &'a str,
+    /// The log has the cause under it.
     request_id: &'a str,
+    /// Field → sentences; of `validation_failed` only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = BTreeMap<String, Vec<String>>, required = false)]
     errors: Option<BTreeMap<&'a str, &'a [String]>>,
+}
+
+impl<'a> Problem<'a> {
+    /// The body of a refusal by the server at `origin`.
+    pub fn new(origin: &str, request_id: &'a str, error: &'a AppError) -> Self {
+        let code = error.code();
+        Self {
+            r#type: format!("{origin}/docs/errors#{}", code.code),
+            title: code.title,
+            status: code.status,
+            detail: error.detail(),
+            code: code.code,
+            request_id,
+            errors: error.fields().map(|errors| errors.fields().collect()),
+        }
+    }
 }
 
 impl IntoResponse for AppError {
@@ -39,13 +67,17 @@ impl IntoResponse for AppError {
     }
 }
 
-/// Gives every refusal of the API its body and headers, whoever refused: a handler, an extractor or the router.
+/// Refuses a client that takes no JSON; gives every other refusal its body and headers, as [`explain`] does.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_default();
-    let method = request.method().clone();
     if let Err(error) = check_accept(request.headers()) {
-        return body(&state, &id, &error);
+        return body(&state, &id(&request), &error);
     }
+    explain(State(state), request, next).await
+}
+
+/// Gives every refusal its body and headers, whoever refused: a handler, an extractor or the router.
+pub async fn explain(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (id, method) = (id(&request), request.method().clone());
     let response = next.run(request).await;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && method == Method::OPTIONS {
         return (StatusCode::NO_CONTENT, kept(&response)).into_response();
@@ -65,26 +97,20 @@ pub async fn render(State(state): State<AppState>, request: Request, next: Next)
     (kept(&response), body(&state, &id, &error)).into_response()
 }
 
+fn id(request: &Request) -> RequestId {
+    request.extensions().get::<RequestId>().cloned().unwrap_or_default()
+}
+
 /// What of an answer without a body is worth keeping.
 fn kept(response: &Response) -> HeaderMap {
     response.headers().get(header::ALLOW).map(|allow| (header::ALLOW, allow.clone())).into_iter().collect()
 }
 
 fn body(state: &AppState, id: &RequestId, error: &AppError) -> Response {
-    let code = error.code();
-    let status = StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let problem = Problem {
-        r#type: format!("{}/docs/errors#{}", state.config.origin(), code.code),
-        title: code.title,
-        status: code.status,
-        detail: error.detail(),
-        code: code.code,
-        request_id: &id.0,
-        errors: error.fields().map(|errors| errors.fields().collect()),
-    };
-    let mut response = (status, Json(problem)).into_response();
+    let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Json(Problem::new(&state.config.origin(), &id.0, error))).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     if status == StatusCode::UNAUTHORIZED {
         // RFC 9110, 15.5.2. RFC 6750, 3.1: no error code where no key was sent.
         let mut bearer = String::from("Bearer realm=\"api\"");
@@ -133,7 +159,7 @@ fn check_accept(headers: &HeaderMap) -> Result<(), AppError> {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
         let refused = parts.any(|part| matches!(part.strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000")));
-        !refused && matches!(kind.as_str(), "*/*" | "application/*" | "application/json" | "application/problem+json")
+        !refused && matches!(kind.as_str(), "*/*" | "application/*" | "application/json" | PROBLEM_JSON)
     };
     if wanted.flat_map(|value| value.split(',')).any(takes_json) { Ok(()) } else { Err(AppError::NotAcceptable) }
 }

@@ -1,0 +1,59 @@
+//! The description of the API, and a page to try it: Swagger UI, from this program. Nothing here needs a credential, and a
+//! browser may want something other than JSON.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::{Config, serve};
+
+use crate::error::AppError;
+use crate::server::state::AppState;
+
+/// The page. Its paths are whole, for it answers with and without its last slash.
+const PAGE: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Keyfob API</title>
+<link rel="icon" href="/favicon.svg">
+<link rel="stylesheet" href="/api/docs/swagger-ui.css">
+<link rel="stylesheet" href="/api/docs/index.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<noscript>This page needs JavaScript. What it shows is in <a href="/api/openapi.json">openapi.json</a>.</noscript>
+<script src="/api/docs/swagger-ui-bundle.js"></script>
+<script src="/api/docs/swagger-ui-standalone-preset.js"></script>
+<script src="/api/docs/swagger-initializer.js"></script>
+</body>
+</html>
+"#;
+
+/// No validator: it would send the document to a server of others.
+static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    let config = Config::new(["/api/openapi.json"]).use_base_layout().validator_url("none");
+    Arc::new(config.try_it_out_enabled(true).display_request_duration(true))
+});
+
+/// `/api/openapi.json`, `/api/docs` and what that page loads.
+pub fn routes(api: OpenApi) -> Router<AppState> {
+    let api = Arc::new(api);
+    Router::new()
+        .route("/api/openapi.json", get(async move || Json(Arc::clone(&api)).into_response()))
+        .route("/api/docs", get(Html(PAGE)))
+        .route("/api/docs/{file}", get(file))
+}
+
+/// A file of Swagger UI. A browser may keep it for an hour.
+async fn file(Path(name): Path<String>) -> Result<Response, AppError> {
+    let file = serve(&name, Arc::clone(&CONFIG)).ok().flatten().ok_or(AppError::NotFound)?;
+    let kind = (header::CONTENT_TYPE, file.content_type);
+    let keep = (header::CACHE_CONTROL, "public, max-age=3600".to_owned());
+    Ok(([kind, keep], file.bytes.into_owned()).into_response())
+}

@@ -1,0 +1,60 @@
+//! Schemas that more than one body or parameter has.
+
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{KnownFormat, Schema, SchemaFormat};
+
+use crate::model::employees::Department;
+
+/// Of an object: fields that it does not list are refused.
+pub const NOTHING_ELSE: AdditionalProperties<Schema> = AdditionalProperties::FreeForm(false);
+
+/// One of some words.
+pub fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
+    text().enum_values(Some(words)).build()
+}
+
+/// A department's short name.
+pub fn department() -> Object {
+    one_of(Department::ALL.map(Department::as_str))
+}
+
+/// A name of 1 to 100 characters, of which not all are white space.
+pub fn name() -> Object {
+    text().min_length(Some(1)).max_length(Some(100)).pattern(Some(r"\S")).build()
+}
+
+/// A yearly salary.
+pub fn salary() -> Object {
+    whole(0, i32::MAX)
+}
+
+/// A whole number.
+pub fn whole(least: i32, most: i32) -> Object {
+    let whole = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(most));
+    whole.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32))).build()
+}
+
+/// An id.
+pub fn id() -> Object {
+    text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))).min_length(Some(36)).max_length(Some(36)).build()
+}
+
+/// A team's part of an address.
+pub fn slug() -> Object {
+    text().min_length(Some(2)).max_length(Some(40)).pattern(Some("^[a-z][a-z0-9-]*$")).build()
+}
+
+/// Any string.
+pub fn any_text() -> Object {
+    text().build()
+}
+
+/// A field that only the server writes, and that is not looked at in a body.
+pub fn read_only() -> Object {
+    let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).read_only(Some(true));
+    any.description(Some("Written by the server. May be sent back, and is not looked at.")).build()
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
