@@ -22,6 +22,7 @@ mod health;
 mod keys;
 mod keys_form;
 mod matrix;
+mod openapi;
 mod own_endpoint;
 mod pages;
 mod sessions;

@@ -115,10 +115,10 @@ pub struct PageBody {
     #[schema(minimum = 0)]
     count: i64,
     /// The page after this one; null on the last.
-    #[schema(format = Uri, required = true)]
+    #[schema(format = "uri", required = true)]
     next: Option<String>,
     /// The page before this one; null on the first.
-    #[schema(format = Uri, required = true)]
+    #[schema(format = "uri", required = true)]
     previous: Option<String>,
     results: Vec<EmployeeBody>,
 }
@@ -170,8 +170,8 @@ pub async fn list(
     operation_id = "employees_create",
     tag = "employees",
     request_body(content = EmployeeRequest, example = json!(request_example())),
-    responses((status = 201, description = "The employee was added.", body = EmployeeBody, example = json!(example()),
-        headers(("Location" = String, description = "The address of the employee."))))
+    responses((status = 201, description = "The employee was added.", body = EmployeeBody,
+        headers(("Location" = String, description = "The address of the employee.")), example = json!(example())))
 )]
 pub async fn create(
     State(state): State<AppState>,

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{Object, ObjectBuilder};
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -73,7 +73,7 @@ pub struct KeyBody {
     #[schema(schema_with = scopes)]
     scopes: Vec<&'static str>,
     /// The id of the team that it is limited to.
-    #[schema(value_type = Option<String>, format = Uuid, required = true)]
+    #[schema(value_type = Option<String>, format = "uuid", required = true)]
     team: Option<TeamId>,
     #[schema(format = DateTime)]
     created_at: String,
@@ -117,7 +117,7 @@ fn via() -> Object {
 }
 
 fn scopes() -> Schema {
-    schemas::one_of(Scope::ALL.iter().map(|scope| scope.as_str())).to_array_builder().build().into()
+    ArrayBuilder::new().items(schemas::one_of(Scope::ALL.iter().map(|scope| scope.as_str()))).into()
 }
 
 /// What a rotation is asked for with; [`JsonObject`] reads it.

@@ -22,7 +22,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem<'a> {
     /// A page that explains how to mend it.
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     r#type: String,
     /// What it means, the same each time.
     title: &'a str,

@@ -15,8 +15,8 @@ use crate::server::auth::Known;
     operation_id = "verify",
     tag = "key",
     responses((status = 200, description = "Who calls.", headers(
-        ("X-Auth-User" = Uuid, description = "The id of the user."),
-        ("X-Auth-Key" = Uuid, description = "The id of the key; not there for a session."),
+        ("X-Auth-User" = String, description = "The id of the user."),
+        ("X-Auth-Key" = String, description = "The id of the key; not there for a session."),
         ("X-Auth-Scopes" = String, description = "The scopes that the caller has, with a space between them."),
     )))
 )]

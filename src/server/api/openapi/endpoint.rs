@@ -1,6 +1,8 @@
 //! What one endpoint asks of a request and how it refuses, told by the types in its handler's signature: the very types
 //! that check it, so that the two cannot differ.
 
+use std::fmt::Write as _;
+
 use axum::extract::{OriginalUri, State};
 use axum::http::Extensions;
 use axum::http::request::Parts;
@@ -78,7 +80,7 @@ impl Asks {
         if let Some(scope) = scopes {
             let description = operation.description.get_or_insert_default();
             let gap = if description.is_empty() { "" } else { "\n\n" };
-            *description += &format!("{gap}A key needs the scope `{scope}`.");
+            let _ = write!(description, "{gap}A key needs the scope `{scope}`.");
         }
         let requirement = |name: &&str| SecurityRequirement::new(*name, scopes);
         operation.security = Some(self.schemes.iter().map(requirement).collect());
@@ -177,7 +179,7 @@ pub fn refuse(operation: &mut Operation, error: &AppError, origin: &str) {
     let example = ExampleBuilder::new().summary(code.title).value(value);
     if content.examples.insert(code.code.to_owned(), example.into()).is_none() {
         let gap = if response.description.is_empty() { "" } else { " " };
-        response.description += &format!("{gap}`{}`: {}", code.code, code.title);
+        let _ = write!(response.description, "{gap}`{}`: {}", code.code, code.title);
     }
     for (name, about) in headers(error) {
         let header = HeaderBuilder::new().schema(Some(any_text())).description(Some(*about));

@@ -51,7 +51,7 @@ pub fn any_text() -> Object {
 
 /// A field that only the server writes, and that is not looked at in a body.
 pub fn read_only() -> Object {
-    let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).read_only(Some(true));
+    let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).read_only(true);
     any.description(Some("Written by the server. May be sent back, and is not looked at.")).build()
 }
 
