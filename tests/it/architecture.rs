@@ -5,7 +5,7 @@ use std::path::Path;
 use regex::Regex;
 
 /// The sources: path below `src/`, and text without tests and comments.
-fn sources() -> Vec<(String, String)> {
+pub fn sources() -> Vec<(String, String)> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];

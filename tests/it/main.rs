@@ -12,7 +12,9 @@
 mod support;
 
 mod accounts;
+mod admin;
 mod architecture;
+mod audit;
 mod cli;
 mod credentials;
 mod database;
@@ -25,4 +27,7 @@ mod matrix;
 mod openapi;
 mod own_endpoint;
 mod pages;
+mod rotation;
 mod sessions;
+mod teams;
+mod usage;

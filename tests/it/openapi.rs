@@ -78,7 +78,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) {
         let other = any.iter().find(|schema| schema["type"] != "null");
         return if null {
         } else {
-            fits(document, other.unwrap(), value)
+            fits(document, other.unwrap(), value);
         };
     }
     let kind = match value {
@@ -226,11 +226,12 @@ both! {
     }
 
     async fn the_page_to_try_it_comes_from_this_program(app: &TestApp) {
+        let asset = regex::Regex::new("(?:src|href)=\"(/api/docs/[^\"]+)\"").unwrap();
         for path in ["/api/docs", "/api/docs/"] {
             let page = app.browser().open(path).await.is(200);
             assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
             assert!(!page.body.contains("https://"), "{}", page.body);
-            for asset in regex::Regex::new("(?:src|href)=\"(/api/docs/[^\"]+)\"").unwrap().captures_iter(&page.body) {
+            for asset in asset.captures_iter(&page.body) {
                 let asset = app.browser().with("accept", "*/*").get(&asset[1]).await.is(200);
                 assert!(!asset.body.is_empty());
             }

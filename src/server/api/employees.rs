@@ -414,7 +414,7 @@ impl Params {
     /// The query string of another page of the same list.
     fn at_page(&self, page: u32) -> String {
         let others = self.pairs.iter().filter(|(name, _)| name != "page");
-        let mut query = url::form_urlencoded::Serializer::new(String::from("?"));
+        let mut query = url::form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
         query.extend_pairs(others).append_pair("page", &page.to_string());
         query.finish()
     }

@@ -120,6 +120,11 @@ impl Client {
         self.with("accept", "application/json").form(&format!("/fn/{function}"), fields).await
     }
 
+    /// A server function of administrators.
+    pub async fn call_admin(&self, function: &str, fields: &[(&str, &str)]) -> Answer {
+        self.with("accept", "application/json").form(&format!("/admin/fn/{function}"), fields).await
+    }
+
     /// A server function, called by a form on a page without JavaScript.
     pub async fn submit(&self, page: &str, function: &str, fields: &[(&str, &str)]) -> Answer {
         let client = self.with("accept", "text/html,application/xhtml+xml,*/*;q=0.8").with("referer", page);

@@ -1,0 +1,139 @@
+//! How keys are used: the last use, requests per day, and limits.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Client, EMPLOYEES, ONE_DAY, TestApp};
+
+const VERIFY: &str = "/api/v1/verify";
+
+fn from(client: &Client, ip: &str) -> Client {
+    client.coming_from(ip)
+}
+
+async fn last_use(app: &TestApp) -> Vec<String> {
+    app.write_usage().await;
+    app.texts("SELECT CAST(used_at AS TEXT) || ' ' || COALESCE(used_ip, '-') || ' ' || used_agent FROM keys").await
+}
+
+async fn counted(app: &TestApp) -> Vec<String> {
+    app.write_usage().await;
+    app.texts("SELECT CAST(allowed AS TEXT) || '/' || CAST(refused AS TEXT) FROM usage ORDER BY day").await
+}
+
+both! {
+    async fn the_last_use_tells_when_from_where_and_by_what(app: &TestApp) {
+        let client = from(&app.with_key("ada").await.with("user-agent", "curl/8.14.1"), "203.0.113.9");
+        client.get(EMPLOYEES).await.is(200);
+        assert_eq!(last_use(app).await, [format!("{} 203.0.113.9 curl/8.14.1", app.state.now().as_millis())]);
+        app.advance(Duration::from_mins(5));
+        let page = app.signed_in("ada").await.open("/profile").await.is(200).body;
+        assert!(page.contains("5 minutes ago") && page.contains("203.0.113.9, curl") && page.contains("1 allowed, 0 refused"), "{page}");
+        app.sql(&format!("UPDATE keys SET used_at = {}", app.state.now().plus(60_000).as_millis())).await;
+        client.get(EMPLOYEES).await.is(200);
+        assert!(last_use(app).await[0].starts_with(&app.state.now().plus(60_000).as_millis().to_string()), "never backwards");
+    }
+
+    async fn a_request_writes_nothing_by_itself(app: &TestApp) {
+        app.with_key("ada").await.get(EMPLOYEES).await.is(200);
+        assert_eq!(app.number("SELECT COUNT(*) FROM usage").await, 0);
+        assert_eq!(app.number("SELECT COUNT(*) FROM keys WHERE used_at IS NOT NULL").await, 0);
+    }
+
+    async fn a_forwarded_address_counts_from_a_trusted_proxy_only(app: &TestApp) {
+        let key = app.make_key("ada").await.key;
+        for (trusted, expected) in [(None, "10.1.2.3"), (Some("10.0.0.0/8"), "203.0.113.9")] {
+            let app = app.configured(|config| config.trusted_proxies = trusted.iter().map(|net| net.parse().unwrap()).collect());
+            app.advance(Duration::from_secs(1));
+            let client = app.anonymous().with_key(&key).with("x-forwarded-for", "1.1.1.1, 203.0.113.9");
+            from(&client, "10.1.2.3").get(EMPLOYEES).await.is(200);
+            assert!(last_use(&app).await[0].contains(&format!(" {expected} ")), "{expected}");
+            app.sql("UPDATE keys SET used_at = NULL").await;
+        }
+    }
+
+    async fn requests_are_counted_by_day_let_through_or_refused(app: &TestApp) {
+        let reader = app.with_read_only_key("ada").await;
+        for _ in 0..3 {
+            reader.get(EMPLOYEES).await.is(200);
+        }
+        reader.post(EMPLOYEES, json!({})).await.is(403);
+        reader.get("/pegasus/employees/api/employees/01890000-0000-7000-8000-000000000000").await.is(404);
+        assert_eq!(counted(app).await, ["4/1"]);
+        app.advance(ONE_DAY);
+        reader.get(EMPLOYEES).await.is(200);
+        app.sql("UPDATE keys SET revoked_at = 1").await;
+        reader.get(EMPLOYEES).await.is(401);
+        assert_eq!(counted(app).await, ["4/1", "1/1"]);
+        app.advance(ONE_DAY * 89);
+        app.sql("UPDATE keys SET revoked_at = NULL, expires_at = NULL").await;
+        reader.get(EMPLOYEES).await.is(200);
+        assert_eq!(counted(app).await, ["1/1", "1/0"], "kept for 90 days");
+    }
+
+    async fn a_limit_is_exact_and_says_when_to_come_back(app: &TestApp) {
+        let app = app.configured(|config| config.key_rate = 3);
+        let (client, other) = (app.with_key("ada").await, app.with_key("ada").await);
+        for _ in 0..3 {
+            client.get(EMPLOYEES).await.is(200);
+        }
+        app.advance(Duration::from_secs(10));
+        let answer = client.get(EMPLOYEES).await;
+        assert_eq!((answer.header("retry-after"), answer.header("ratelimit-policy")), ("50", "\"minute\";q=3;w=60"));
+        assert_eq!(answer.header("ratelimit"), "\"minute\";r=0;t=50");
+        answer.refused(429, "rate_limited");
+        other.get(EMPLOYEES).await.is(200);
+        app.advance(Duration::from_secs(49));
+        client.get(VERIFY).await.refused(429, "rate_limited");
+        app.advance(Duration::from_secs(1));
+        client.get(VERIFY).await.is(200);
+    }
+
+    async fn what_is_refused_for_the_key_itself_spends_nothing(app: &TestApp) {
+        let app = app.configured(|config| config.key_rate = 1);
+        let client = app.with_key("ada").await;
+        app.sql("UPDATE keys SET revoked_at = 1").await;
+        for _ in 0..3 {
+            client.get(VERIFY).await.refused(401, "key_revoked");
+        }
+        app.sql("UPDATE keys SET revoked_at = NULL").await;
+        client.get(VERIFY).await.is(200);
+        client.get(VERIFY).await.refused(429, "rate_limited");
+    }
+
+    async fn an_administrator_gives_a_key_its_own_limit(app: &TestApp) {
+        let app = app.configured(|config| config.key_rate = 1);
+        let (made, admin) = (app.make_key("ada").await, app.admin().await);
+        let edit = async |rate: &str| {
+            let fields = [("form[id]", made.facts.id.as_str()), ("form[name]", "x"), ("form[expires]", "keep"), ("form[rate]", rate)];
+            admin.call_admin("edit_key", &fields).await
+        };
+        edit("2").await.is(200);
+        let client = app.anonymous().with_key(&made.key);
+        client.get(VERIFY).await.is(200);
+        client.get(VERIFY).await.is(200);
+        client.get(VERIFY).await.refused(429, "rate_limited");
+        edit("0").await.is(200);
+        client.get(VERIFY).await.is(200);
+        for junk in ["-1", "many", "1.5", "99999999999"] {
+            edit(junk).await.failed_at("rate");
+        }
+    }
+
+    async fn unknown_keys_are_throttled_by_address_before_the_database_is_asked(app: &TestApp) {
+        let known = app.make_key("ada").await.key;
+        let unknown = app.make_key("ada").await;
+        app.sql(&format!("DELETE FROM keys WHERE id = '{}'", unknown.facts.id)).await;
+        let guesser = from(&app.anonymous().with_key(&unknown.key), "203.0.113.9");
+        for _ in 0..100 {
+            guesser.get(VERIFY).await.refused(401, "key_unknown");
+        }
+        app.sql("ALTER TABLE keys RENAME TO keys_away").await;
+        guesser.get(VERIFY).await.refused(429, "rate_limited");
+        app.sql("ALTER TABLE keys_away RENAME TO keys").await;
+        from(&app.anonymous().with_key(&known), "203.0.113.10").get(VERIFY).await.is(200);
+        app.advance(Duration::from_mins(1));
+        guesser.get(VERIFY).await.refused(401, "key_unknown");
+    }
+}
