@@ -37,5 +37,6 @@ test("a key is rotated: both secrets work for a while, and the page says so", as
   await expect(page.getByRole("dialog", { name: "Requests" })).toContainText("in the last 30 days");
   await expectAccessible(page);
   await page.getByRole("dialog", { name: "Requests" }).getByRole("button", { name: "Close" }).click();
+  await page.reload();
   await expect(page.getByRole("table", { name: "Events" })).toContainText("Key given a new secret");
 });

@@ -82,7 +82,8 @@ both! {
         let pasted = admin.form("/admin/keys", &[("search", &format!(" {} ", other.key))]).await.is(200);
         assert_eq!(prefixes(&pasted), [others]);
         assert!(pasted.body.contains("Found by the key that was pasted.") && !pasted.body.contains(&other.key), "{}", pasted.body);
-        admin.form("/admin/keys", &[("search", "ada"), ("state", "active")]).await.goes_to("/admin/keys?search=ada&state=active");
+        let other = admin.form("/admin/keys", &[("search", "ada"), ("state", "active")]).await.is(303);
+        assert_eq!(other.header("location"), "/admin/keys?search=ada&state=active");
     }
 
     async fn keys_are_filtered_by_state(app: &TestApp) {

@@ -84,7 +84,8 @@ both! {
             let made = app.make_key_that("ada", |spec| spec.name = keyfob::model::keys::KeyName::parse("=HYPERLINK(\"x\"), \"y\"").unwrap()).await;
             app.sql(&format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", made.facts.id)).await;
         }
-        let rows = |page: &crate::support::Answer| page.body.matches("data-label=\"What\">Key created").count();
+        // One stands in the choice of events.
+        let rows = |page: &crate::support::Answer| page.body.matches("Key created").count() - 1;
         let page = admin.open("/admin/audit?action=key.create&who=ADA@example.com").await.is(200);
         assert_eq!(rows(&page), 50);
         let next = regex::Regex::new("name=\"before\" value=\"([^\"]+)\"").unwrap();
