@@ -55,6 +55,35 @@ impl Ran {
 }
 
 both! {
+    async fn accounts_are_promoted_and_demoted_but_for_the_last_superuser(app: &TestApp) {
+        for email in ["ada@example.com", "bob@example.com"] {
+            make_user(&app.url, email).await.done();
+            keyfob(&app.url, &format!("user promote --email {email}")).await.done();
+        }
+        keyfob(&app.url, "user demote --email ada@example.com").await.done();
+        for what in ["demote", "disable"] {
+            keyfob(&app.url, &format!("user {what} --email bob@example.com")).await.refused("last superuser");
+        }
+        keyfob(&app.url, "user promote --email nobody@example.com").await.refused("there is no account");
+        let list = keyfob(&app.url, "user list").await.done().out;
+        assert!(list.contains("ada@example.com\tuser\t") && list.contains("bob@example.com\tsuperuser\t"), "{list}");
+    }
+
+    async fn a_key_is_made_with_scopes_and_for_a_team(app: &TestApp) {
+        app.team("red", "ada", &[]).await;
+        let create = "key create --user ada@example.com --name x";
+        let made = keyfob(&app.url, &format!("{create} --scope employees:read --scope profile:read --team red")).await.done();
+        let client = app.anonymous().with_key(made.out.trim());
+        client.get("/a/red/employees/api/employees/").await.is(200);
+        client.post("/a/red/employees/api/employees/", serde_json::json!({})).await.refused(403, "scope_missing");
+        client.get(EMPLOYEES).await.refused(403, "team_mismatch");
+        keyfob(&app.url, &format!("{create} --scope employees")).await.refused("employees:write");
+        keyfob(&app.url, &format!("{create} --team blue")).await.refused("blue");
+        assert_eq!(keyfob(&app.url, &format!("{create} --scope profile:read --read-only")).await.code, 2);
+        let printed = keyfob(&app.url, "openapi").await.done().out;
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap()["info"]["title"], "Keyfob");
+    }
+
     async fn an_account_is_made_listed_disabled_and_enabled(app: &TestApp) {
         let made = make_user(&app.url, "Ada@example.com").await.done();
         assert_eq!(made.out, "");
