@@ -20,7 +20,7 @@ use crate::ui::notice::{Done, LoadProblem};
 #[server(prefix = "/fn", endpoint = "list_keys")]
 pub async fn list_keys(revoked: bool) -> Result<KeyList, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::keys::page(&state, &session.user.id, revoked).await
+    crate::server::keys::page(&state, &session, revoked).await
 }
 
 /// Makes a key, and shows it this once.

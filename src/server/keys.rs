@@ -234,8 +234,8 @@ const LEAKS_SHOWN: i64 = 30 * DAY;
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn page(state: &AppState, user: &UserId, revoked: bool) -> Result<KeyList, AppError> {
-    let now = state.now();
+pub async fn page(state: &AppState, session: &Session, revoked: bool) -> Result<KeyList, AppError> {
+    let (user, now) = (&session.user.id, state.now());
     let mut conn = state.db.read().await?;
     // With one revoked key, if there is any, to tell whether there is something to show.
     let mut keys = fetch!(
@@ -252,7 +252,7 @@ pub async fn page(state: &AppState, user: &UserId, revoked: bool) -> Result<KeyL
         now.plus(-LEAKS_SHOWN)
     )?;
     drop(conn);
-    let teams = teams::list(&state.db, user).await?;
+    let teams = if session.in_team { teams::list(&state.db, user).await? } else { Vec::new() };
     let has_revoked = keys.iter().any(|entry| entry.key.revoked_at.is_some());
     let lately = |at: Timestamp| at > now.plus(-LEAKS_SHOWN);
     let leaked =

@@ -29,6 +29,8 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub user: User,
+    /// Whether the user is in any team: most are in none, and their teams need not be asked for.
+    pub in_team: bool,
     /// Where the request that found it comes from.
     pub ip: Option<IpAddr>,
 }
@@ -45,6 +47,7 @@ impl Session {
 struct SessionRow {
     session_id: SessionId,
     seen_at: Timestamp,
+    in_team: bool,
     #[sqlx(flatten)]
     user: User,
 }
@@ -116,7 +119,8 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
     let row = fetch!(
         conn,
         optional SessionRow,
-        "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name, u.superuser FROM sessions s JOIN users u ON u.id = s.user_id \
+        "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name, u.superuser, \
+         EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
          WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL",
         &digest,
         now.plus(-IDLE),
@@ -128,7 +132,12 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
         let mut conn = db.write().await?;
         execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &row.session_id, now)?;
     }
-    Ok(Some(Session { id: row.session_id, user: row.user, ip: client::address(&parts.extensions) }))
+    Ok(Some(Session {
+        id: row.session_id,
+        user: row.user,
+        in_team: row.in_team,
+        ip: client::address(&parts.extensions),
+    }))
 }
 
 /// The user's live sessions, the newest first.
