@@ -15,8 +15,11 @@ fn own_routes() -> Router<AppState> {
 }
 // README: end
 
+use std::sync::Arc;
+
 use axum::http::Method;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::support::ONE_DAY;
 
@@ -43,6 +46,28 @@ both! {
         let late = app.with_key("ada").await;
         app.advance(ONE_DAY * 90);
         late.get("/api/hello").await.refused(401, "key_expired");
+    }
+
+    async fn a_request_that_was_begun_ends_and_the_next_one_after_a_revocation_is_refused(app: &TestApp) {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (inside, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+        let slow = async move |caller: Caller| {
+            inside.notify_one();
+            wait.notified().await;
+            caller.user().email.clone()
+        };
+        let app = app.with_own(Router::new().route("/api/slow", any(slow)));
+        let made = app.make_key("ada").await;
+        let client = app.anonymous().with_key(&made.key);
+        let revoke = async {
+            begun.notified().await;
+            client.delete("/api/v1/key").await.is(204);
+            client.get("/api/v1/key").await.refused(401, "key_revoked");
+            go_on.notify_one();
+        };
+        let (answer, ()) = tokio::join!(client.get("/api/slow"), revoke);
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ada@example.com"));
+        client.get("/api/slow").await.refused(401, "key_revoked");
     }
 
     async fn an_endpoint_that_panics_answers_500_and_the_next_request_is_served(app: &TestApp) {
