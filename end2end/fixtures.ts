@@ -47,6 +47,12 @@ export async function signUp(page: Page): Promise<Account> {
   return account;
 }
 
+/** Signs out and waits until that is done: going on earlier would cut the form's own navigation off. */
+export async function signOut(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await expect(page).toHaveURL(/:\d+\/$/);
+}
+
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /**

@@ -1,4 +1,4 @@
-import { expect, signUp, test } from "../fixtures.ts";
+import { expect, signOut, signUp, test } from "../fixtures.ts";
 
 test("without JavaScript: sign in again, save the name, change the password", async ({ page }) => {
   const { email, password } = await signUp(page);
@@ -12,7 +12,7 @@ test("without JavaScript: sign in again, save the name, change the password", as
   await page.getByLabel("Current password").fill(password);
   await page.getByLabel("New password").fill("correct horse battery staple");
   await page.getByRole("button", { name: "Change password" }).click();
-  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await signOut(page);
   await page.goto("/employees");
   await expect(page).toHaveURL(/\/sign-in\?next=\/employees$/);
   await page.getByLabel("Email").fill(email);

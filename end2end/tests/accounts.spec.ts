@@ -1,9 +1,8 @@
-import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+import { expect, expectAccessible, signOut, signUp, test } from "../fixtures.ts";
 
 test("a protected page sends to sign in and comes back", async ({ page }) => {
   const { email, password } = await signUp(page);
-  await page.getByRole("button", { name: "Sign out", exact: true }).click();
-  await expect(page).toHaveURL(/8765\/$/);
+  await signOut(page);
   await page.goto("/employees");
   await expect(page).toHaveURL(/\/sign-in\?next=\/employees$/);
   await page.getByLabel("Email").fill(email.toUpperCase());
@@ -16,7 +15,7 @@ test("a protected page sends to sign in and comes back", async ({ page }) => {
 test("a wrong password and an unknown address are one answer", async ({ page, expectedErrors }) => {
   expectedErrors.push(/400/);
   const { email } = await signUp(page);
-  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await signOut(page);
   for (const address of [email, "nobody@example.com"]) {
     await page.goto("/sign-in");
     await page.getByLabel("Email").fill(address);
