@@ -10,6 +10,7 @@ pub mod profile;
 pub mod sign_in;
 pub mod teams;
 
+use futures::future::join3;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -124,11 +125,13 @@ impl Page {
             ["sign-up"] => Self::SignUp,
             ["sign-in"] => Self::SignIn,
             ["docs", "errors"] => Self::Errors,
-            ["profile"] => Self::Profile {
-                keys: keys::list_keys(asked.get("revoked").is_some()).await,
-                sessions: profile::list_sessions().await,
-                activity: profile::list_activity().await,
-            },
+            ["profile"] => {
+                let keys = keys::list_keys(asked.get("revoked").is_some());
+                // All at once: the page takes as long as the slowest.
+                let lists = join3(keys, profile::list_sessions(), profile::list_activity());
+                let (keys, sessions, activity) = Box::pin(lists).await;
+                Self::Profile { keys, sessions, activity }
+            }
             ["employees"] => Self::Employees { list: employees::list_employees(None, number).await, team: None },
             ["a", team, "employees"] => {
                 let team = Some(team.to_owned());

@@ -65,8 +65,8 @@ async fn begin_session(state: &AppState, user: &User, next: Option<&str>) -> Res
     }
     let agent = user_agent(&parts.headers);
     let mut tx = state.db.begin().await?;
-    let secret = sessions::create(&mut tx, &user.id, &agent, by.at).await?;
-    let detail = browser_name(&agent);
+    let secret = sessions::create(&mut tx, &user.id, agent, by.at).await?;
+    let detail = browser_name(agent);
     let about = About { user: Some(&user.id), subject: &user.email, detail, ..About::default() };
     audit::record(&mut tx, &by, Action::SessionBegin, about).await?;
     tx.commit().await?;

@@ -73,7 +73,21 @@ pub async fn record(tx: &mut Tx, by: &By, action: Action, about: About<'_>) -> R
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let (id, About { user, key, team, subject, detail }) = (secrets::make_id(by.at), about);
     execute!(tx, sql, id, by.at, action.as_str(), &by.user, &by.name, &by.ip, user, key, team, subject, detail)?;
-    Ok(())
+    match key.map(KeyId::as_str).or(user.map(UserId::as_str)) {
+        Some(id) if changes_keys(action.as_str()) => Ok(tx.changed(id).await?),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an event changes what keys may do, or what is told of their users: of the key that it names, or else of all
+/// keys of the user.
+#[must_use]
+pub fn changes_keys(action: &str) -> bool {
+    match action.split_once('.') {
+        Some(("key" | "team", what)) => what != "create",
+        Some(("account", what)) => !matches!(what, "create" | "password"),
+        _ => false,
+    }
 }
 
 /// What a user did, and what was done to them or their keys: the latest first.

@@ -37,24 +37,25 @@ pub enum Caller {
     /// With a key of this user.
     Key {
         /// Whose key it is.
-        user: User,
+        user: Arc<User>,
         /// The key.
-        key: KeyFacts,
+        key: Arc<KeyFacts>,
     },
 }
 
 impl Caller {
     /// The user that the request acts as.
     #[must_use]
-    pub const fn user(&self) -> &User {
+    pub fn user(&self) -> &User {
         match self {
-            Self::Session(user) | Self::Key { user, .. } => user,
+            Self::Session(user) => user,
+            Self::Key { user, .. } => user,
         }
     }
 
     /// The key, if it came with one.
     #[must_use]
-    pub const fn key(&self) -> Option<&KeyFacts> {
+    pub fn key(&self) -> Option<&KeyFacts> {
         match self {
             Self::Session(_) => None,
             Self::Key { key, .. } => Some(key),
@@ -107,7 +108,7 @@ pub struct With<S> {
 impl<S> With<S> {
     /// The user that the request acts as.
     #[must_use]
-    pub const fn user(&self) -> &User {
+    pub fn user(&self) -> &User {
         self.caller.user()
     }
 }
@@ -195,27 +196,23 @@ async fn identify<T>(
         return check(caller.clone(), parts).await.map(|checked| (caller, checked));
     };
     let (now, from) = (state.now(), address(&parts.extensions));
-    state.usage.check_failures(from, now)?;
-    let found = keys::authenticate(&state.db, &presented).await?;
-    let Some(Found { user, key, standing, rate }) = found else {
+    let Some(found) = keys::authenticate(state, &presented, (from, now)).await? else {
         state.usage.note_failure(from, now);
         return Err(AppError::KeyUnknown);
     };
-    let used = Use { at: now, ip: from, agent: user_agent(&parts.headers), old: standing.old_secret_until.is_some() };
-    let caller = Caller::Key { user, key };
+    let Found { user, key, standing, rate } = found;
+    let caller = Caller::Key { user, key: Arc::clone(&key) };
     let limit = rate.unwrap_or(state.config.key_rate);
     let allowed = async {
-        let key = caller.key().ok_or(AppError::Internal)?;
         key.validate(standing, now)?;
         state.usage.admit(&key.id, limit, now)?;
         check(caller.clone(), parts).await
     };
     let allowed = allowed.await;
-    if let Some(key) = caller.key() {
-        // What is refused for its path or for a fault of ours does not count against the key.
-        let refused = matches!(&allowed, Err(error) if matches!(error.code().status, 401 | 403 | 429));
-        state.usage.count(&key.id, used, !refused);
-    }
+    // What is refused for its path or for a fault of ours does not count against the key.
+    let refused = matches!(&allowed, Err(error) if matches!(error.code().status, 401 | 403 | 429));
+    let used = Use { at: now, ip: from, agent: user_agent(&parts.headers), old: standing.old_secret_until.is_some() };
+    state.usage.count(&key.id, used, !refused);
     allowed.map(|checked| (caller, checked))
 }
 

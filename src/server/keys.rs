@@ -1,13 +1,18 @@
 //! API keys: their queries, and the rules that need data.
 
 pub mod admin;
+pub mod cache;
 pub mod leak;
 pub mod rotation;
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use secrecy::ExposeSecret;
 
+use self::cache::Remembered;
 use super::audit::{self, About, By};
-use super::auth::secrets::{self, PresentedKey};
+use super::auth::secrets::{self, Digest, PresentedKey};
 use super::auth::sessions::Session;
 use super::config::KeyConfig;
 use super::db::{Db, Tx, execute, fetch, is_taken};
@@ -23,13 +28,13 @@ use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::{User, UserId};
 
-/// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked.
-#[derive(Debug)]
+/// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Found {
     /// Its user.
-    pub user: User,
+    pub user: Arc<User>,
     /// The key.
-    pub key: KeyFacts,
+    pub key: Arc<KeyFacts>,
     /// What its validity depends on beside itself.
     pub standing: Standing,
     /// Requests a minute that an administrator allows it.
@@ -63,12 +68,34 @@ macro_rules! find_by {
     };
 }
 
-/// The key behind a presented one, by one look-up of its digest; by a second for what is no key's present secret.
+/// The key behind a presented one: as it is remembered, or by a query. Whoever presents too many unknown keys from an
+/// address is not let through to the database.
 ///
 /// # Errors
-/// If the database does not answer.
-pub async fn authenticate(db: &Db, presented: &PresentedKey<'_>) -> Result<Option<Found>, AppError> {
-    let digest = presented.digest();
+/// [`AppError::RateLimited`]; and if the database does not answer and nothing is remembered.
+pub async fn authenticate(
+    state: &AppState,
+    presented: &PresentedKey<'_>,
+    (from, now): (Option<IpAddr>, Timestamp),
+) -> Result<Option<Found>, AppError> {
+    let (digest, changes) = (presented.digest(), state.db.changes());
+    match state.key_cache.get(&digest, changes, now) {
+        Some(Remembered::Known(found)) => return Ok(Some(found)),
+        Some(Remembered::Unknown) => {
+            state.usage.check_failures(from, now)?;
+            return Ok(None);
+        }
+        None => state.usage.check_failures(from, now)?,
+    }
+    let epoch = changes.epoch();
+    let found = look_up(&state.db, digest).await?;
+    state.key_cache.put(digest, found.clone(), (epoch, changes), now);
+    Ok(found)
+}
+
+/// By one query; by a second for what is no key's present secret.
+async fn look_up(db: &Db, digest: Digest) -> Result<Option<Found>, AppError> {
+    let digest = digest.hex();
     let mut conn = db.read().await?;
     if let Some(row) = fetch!(conn, optional FoundRow, find_by!("digest"), &digest)? {
         return Ok(Some(found(row, false)));
@@ -85,8 +112,13 @@ fn found(row: FoundRow, by_old_secret: bool) -> Found {
             old_secret_until: row.old_expires_at.filter(|_| by_old_secret),
         },
         rate: row.rate.and_then(|rate| u32::try_from(rate).ok()),
-        user: User { id: row.owner_id, email: row.owner_email, name: row.owner_name, superuser: row.owner_superuser },
-        key: row.key,
+        user: Arc::new(User {
+            id: row.owner_id,
+            email: row.owner_email,
+            name: row.owner_name,
+            superuser: row.owner_superuser,
+        }),
+        key: Arc::new(row.key),
     }
 }
 

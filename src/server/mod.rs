@@ -7,6 +7,7 @@ pub mod auth;
 pub mod config;
 pub mod db;
 pub mod employees;
+pub mod feed;
 pub mod keys;
 pub mod seed;
 pub mod serve;

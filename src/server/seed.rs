@@ -3,9 +3,10 @@
 use secrecy::SecretString;
 
 use super::auth::secrets::{self, MadeKey};
-use super::db::{Backend, Db, Tx};
+use super::db::rows::{Value, write_rows};
+use super::db::{Db, Tx};
 use crate::error::AppError;
-use crate::model::employees::{Department, EmployeeSpec};
+use crate::model::employees::EmployeeSpec;
 use crate::model::time::Timestamp;
 
 /// How much to make up.
@@ -21,9 +22,6 @@ pub struct Amount {
 
 /// Users that are written in one transaction: enough to make its cost small, few enough to let others write between.
 const BATCH: u32 = 500;
-/// Rows in one INSERT. PostgreSQL takes 65,535 parameters in a statement, SQLite 32,766.
-const ROWS: usize = 500;
-
 /// Makes users up, each with keys and employees. `made` is told each batch: how many users, and their keys. The accounts
 /// have no password: nobody can sign in to them.
 ///
@@ -61,91 +59,49 @@ struct Rows {
     secrets: Vec<SecretString>,
 }
 
-enum Value {
-    Text(String),
-    Number(i64),
-    Flag(bool),
-}
-
 impl Rows {
     fn add_user(&mut self, amount: Amount, brand: &str, samples: &[EmployeeSpec], now: Timestamp) {
-        use Value::{Flag, Number, Text};
-        let at = || Number(now.as_millis());
         let user = secrets::make_id(now);
         let email = format!("{user}@example.com");
-        self.users.push([
-            Text(user.clone()),
-            Text(email),
-            Text(String::new()),
-            Text("none".into()),
-            Flag(false),
-            at(),
-            at(),
-        ]);
+        let (id, at) = (user.as_str(), now);
+        self.users.push([id.into(), email.into(), "".into(), "none".into(), false.into(), at.into(), at.into()]);
         for n in 1..=amount.keys_per_user {
             let MadeKey { key, prefix, digest } = secrets::make_key(brand);
-            let (id, name, access) = (secrets::make_id(now), format!("Key {n}"), "full".to_owned());
-            let folded = name.to_lowercase();
+            let name = format!("Key {n}");
             self.keys.push([
-                Text(id),
-                Text(user.clone()),
-                Text(name),
-                Text(folded),
-                Text(prefix),
-                Text(digest),
-                Text(access),
-                at(),
+                secrets::make_id(now).into(),
+                id.into(),
+                name.to_lowercase().into(),
+                name.into(),
+                prefix.into(),
+                digest.into(),
+                "full".into(),
+                at.into(),
             ]);
             self.secrets.push(key);
         }
         let people = samples.iter().cycle().zip(1_i64..).take(usize::try_from(amount.employees_per_user).unwrap_or(0));
         for (EmployeeSpec { name, department, salary }, n) in people {
-            let (folded, department) = (name.folded(), Department::as_str(*department).to_owned());
             self.employees.push([
-                Text(secrets::make_id(now)),
-                Text(user.clone()),
-                Text(name.as_str().to_owned()),
-                Text(folded),
-                Text(department),
-                Number(salary.amount() + 10 * n),
-                at(),
-                at(),
+                secrets::make_id(now).into(),
+                id.into(),
+                name.as_str().into(),
+                name.folded().into(),
+                department.as_str().into(),
+                (salary.amount() + 10 * n).into(),
+                at.into(),
+                at.into(),
             ]);
         }
     }
 
     async fn insert(&mut self, tx: &mut Tx) -> Result<(), AppError> {
         let users = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) ";
-        let keys = "INSERT INTO keys (id, user_id, name, name_folded, prefix, digest, access, created_at) ";
+        let keys = "INSERT INTO keys (id, user_id, name_folded, name, prefix, digest, access, created_at) ";
         let employees = "INSERT INTO employees (id, owner_id, name, name_folded, department, salary, created_at, \
                          updated_at) ";
-        insert(tx, users, &self.users).await?;
-        insert(tx, keys, &self.keys).await?;
-        insert(tx, employees, &self.employees).await
+        write_rows(tx, (users, ""), &self.users).await?;
+        write_rows(tx, (keys, ""), &self.keys).await?;
+        Ok(write_rows(tx, (employees, ""), &self.employees).await?)
     }
-}
-
-async fn insert<const N: usize>(tx: &mut Tx, start: &'static str, rows: &[[Value; N]]) -> Result<(), AppError> {
-    macro_rules! run {
-        ($driver:ty, $conn:expr, $rows:expr) => {{
-            let mut query = sqlx::QueryBuilder::<$driver>::new(start);
-            query.push_values($rows, |mut row, values| {
-                for value in values {
-                    match value {
-                        Value::Text(text) => row.push_bind(text),
-                        Value::Number(number) => row.push_bind(number),
-                        Value::Flag(flag) => row.push_bind(flag),
-                    };
-                }
-            });
-            query.build().execute($conn).await?;
-        }};
-    }
-    for rows in rows.chunks(ROWS) {
-        match tx.backend() {
-            Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn, rows),
-            Backend::Postgres(conn) => run!(sqlx::Postgres, conn, rows),
-        }
-    }
-    Ok(())
 }

@@ -34,9 +34,11 @@ pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>
     let db = state.db.clone();
     let (stop, stopped) = oneshot::channel();
     let writer = tokio::spawn(write_usage(state.clone(), stopped));
+    let feed = tokio::spawn(super::feed::follow(db.clone()));
     server.serve(super::router(state, own).into_make_service_with_connect_info::<SocketAddr>()).await?;
     drop(stop);
     let _ = writer.await;
+    feed.abort();
     db.close().await;
     Ok(())
 }

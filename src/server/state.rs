@@ -10,6 +10,7 @@ use leptos::prelude::LeptosOptions;
 use super::auth::password::Passwords;
 use super::config::Config;
 use super::db::Db;
+use super::keys::cache::{self, KeyCache};
 use super::site::Site;
 use super::usage::Usage;
 use crate::model::time::Timestamp;
@@ -23,6 +24,8 @@ pub struct AppState {
     pub config: Arc<Config>,
     /// The clock: time comes from here and nowhere else.
     pub clock: Clock,
+    /// What keys may do, as looked up lately.
+    pub key_cache: KeyCache,
     /// How keys are used, and what limits have been spent.
     pub usage: Usage,
     /// The hasher of passwords, with its queue.
@@ -36,7 +39,15 @@ impl AppState {
     #[must_use]
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
         let site = Site::at(&config.site_root);
-        Self { db, config: Arc::new(config), clock, usage: Usage::default(), passwords: Passwords::new(), site }
+        Self {
+            db,
+            config: Arc::new(config),
+            clock,
+            key_cache: KeyCache::new(cache::BYTES),
+            usage: Usage::default(),
+            passwords: Passwords::new(),
+            site,
+        }
     }
 
     /// The time.

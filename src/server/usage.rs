@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
-use super::db::{Db, execute};
+use super::db::rows::write_rows;
+use super::db::{Db, execute, fetch};
 use crate::error::AppError;
-use crate::model::keys::KeyId;
+use crate::model::keys::{DayUsage, KeyId};
 use crate::model::time::{DAY, Timestamp};
 
 /// How often what was counted is written: well within the minute to which the last use is right.
@@ -24,30 +25,61 @@ const FAILURES: u32 = 100;
 const REPORTS: u32 = 30;
 
 /// A use of a key.
-#[derive(Clone, Debug)]
-pub struct Use {
+#[derive(Clone, Copy, Debug)]
+pub struct Use<'a> {
     /// When.
     pub at: Timestamp,
     /// From where, if that is known.
     pub ip: Option<IpAddr>,
     /// The program, as it calls itself.
-    pub agent: String,
+    pub agent: &'a str,
     /// Whether with the secret before the last rotation.
     pub old: bool,
 }
 
 #[derive(Debug, Default)]
 struct Tally {
-    allowed: i64,
-    refused: i64,
-    last: Option<Use>,
+    /// One of today; at midnight, or after a clock was set, for a while another.
+    days: Vec<DayUsage>,
+    last: Option<Last>,
     old_used_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Last {
+    at: Timestamp,
+    ip: Option<IpAddr>,
+    agent: String,
+}
+
+impl Tally {
+    fn add(&mut self, day: i64, (allowed, refused): (i64, i64)) {
+        match self.days.iter_mut().find(|known| known.day == day) {
+            Some(known) => {
+                known.allowed += allowed;
+                known.refused += refused;
+            }
+            None => self.days.push(DayUsage { day, allowed, refused }),
+        }
+    }
+
+    fn add_use(&mut self, used: Use<'_>) {
+        if used.old {
+            self.old_used_at = self.old_used_at.max(Some(used.at));
+        }
+        match &mut self.last {
+            Some(last) if last.at > used.at => {}
+            // As a rule only the time is another.
+            Some(last) if last.ip == used.ip && last.agent == used.agent => last.at = used.at,
+            last => *last = Some(Last { at: used.at, ip: used.ip, agent: used.agent.to_owned() }),
+        }
+    }
 }
 
 /// What was counted and is not yet written, and what limits have been spent. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Usage {
-    tallies: Arc<DashMap<(KeyId, i64), Tally>>,
+    tallies: Arc<DashMap<KeyId, Tally>>,
     keys: Windows<KeyId>,
     failures: Windows<IpAddr>,
     reports: Windows<IpAddr>,
@@ -55,18 +87,14 @@ pub struct Usage {
 
 impl Usage {
     /// Counts a request of a key.
-    pub fn count(&self, key: &KeyId, used: Use, allowed: bool) {
-        let mut tally = self.tallies.entry((key.clone(), used.at.as_millis() / DAY)).or_default();
-        if !allowed {
-            tally.refused += 1;
-            return;
-        }
-        tally.allowed += 1;
-        if used.old {
-            tally.old_used_at = tally.old_used_at.max(Some(used.at));
-        }
-        if tally.last.as_ref().is_none_or(|last| last.at <= used.at) {
-            tally.last = Some(used);
+    pub fn count(&self, key: &KeyId, used: Use<'_>, allowed: bool) {
+        let mut tally = match self.tallies.get_mut(key) {
+            Some(tally) => tally,
+            None => self.tallies.entry(key.clone()).or_default(),
+        };
+        tally.add(used.at.as_millis() / DAY, if allowed { (1, 0) } else { (0, 1) });
+        if allowed {
+            tally.add_use(used);
         }
     }
 
@@ -110,26 +138,28 @@ impl Usage {
             windows.forget(now);
         }
         self.keys.forget(now);
-        let mut counted: Vec<_> = self.tallies.iter().map(|entry| entry.key().clone()).collect();
-        if counted.is_empty() {
-            return Ok(());
-        }
+        let mut keys: Vec<_> = self.tallies.iter().map(|entry| entry.key().clone()).collect();
         // In one order, for two servers that write the same rows would otherwise wait for each other.
-        counted.sort();
-        let taken: Vec<_> = counted.into_iter().filter_map(|id| self.tallies.remove(&id)).collect();
-        let written = write_all(db, &taken, now).await;
-        if written.is_err() {
-            for (id, tally) in taken {
-                self.put_back(id, tally);
+        keys.sort_unstable();
+        let mut done = Ok(());
+        for keys in keys.chunks(BATCH) {
+            let taken: Vec<_> = keys.iter().filter_map(|key| self.tallies.remove(key)).collect();
+            done = write_batch(db, &taken).await;
+            if done.is_err() {
+                for (key, tally) in taken {
+                    self.put_back(key, tally);
+                }
+                break;
             }
         }
-        written
+        forget_old(db, now).await.and(done)
     }
 
-    fn put_back(&self, id: (KeyId, i64), old: Tally) {
-        let mut tally = self.tallies.entry(id).or_default();
-        tally.allowed += old.allowed;
-        tally.refused += old.refused;
+    fn put_back(&self, key: KeyId, old: Tally) {
+        let mut tally = self.tallies.entry(key).or_default();
+        for DayUsage { day, allowed, refused } in old.days {
+            tally.add(day, (allowed, refused));
+        }
         tally.old_used_at = tally.old_used_at.max(old.old_used_at);
         if tally.last.is_none() {
             tally.last = old.last;
@@ -137,26 +167,52 @@ impl Usage {
     }
 }
 
-async fn write_all(db: &Db, counted: &[((KeyId, i64), Tally)], now: Timestamp) -> Result<(), AppError> {
+/// How many keys are written in one transaction: few enough to let others write between.
+const BATCH: usize = 500;
+
+async fn write_batch(db: &Db, tallies: &[(KeyId, Tally)]) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
-    for ((key, day), tally) in counted {
-        let sql = "INSERT INTO usage (key_id, day, allowed, refused) VALUES ($1, $2, $3, $4) ON CONFLICT (key_id, day) \
-                   DO UPDATE SET allowed = usage.allowed + excluded.allowed, refused = usage.refused + excluded.refused";
-        execute!(tx, sql, key, day, tally.allowed, tally.refused)?;
-        if let Some(last) = &tally.last {
-            let ip = last.ip.map(|ip| ip.to_string());
-            // Never backwards: another server may have written a later use.
-            let sql = "UPDATE keys SET used_at = $2, used_ip = $3, used_agent = $4 \
-                       WHERE id = $1 AND (used_at IS NULL OR used_at < $2)";
-            execute!(tx, sql, key, last.at, ip, &last.agent)?;
-        }
-        if let Some(at) = tally.old_used_at {
-            let sql = "UPDATE keys SET old_used_at = $2 WHERE id = $1 AND (old_used_at IS NULL OR old_used_at < $2)";
-            execute!(tx, sql, key, at)?;
-        }
-    }
-    execute!(tx, "DELETE FROM usage WHERE day <= $1", now.as_millis() / DAY - KEPT_DAYS)?;
+    let days = tallies.iter().flat_map(|(key, tally)| {
+        let row = move |day: &DayUsage| [key.as_str().into(), day.day.into(), day.allowed.into(), day.refused.into()];
+        tally.days.iter().map(row)
+    });
+    let sql = (
+        "INSERT INTO usage (key_id, day, allowed, refused) ",
+        " ON CONFLICT (key_id, day) DO UPDATE SET allowed = usage.allowed + excluded.allowed, \
+         refused = usage.refused + excluded.refused",
+    );
+    write_rows(&mut tx, sql, &days.collect::<Vec<_>>()).await?;
+    let uses = tallies.iter().filter_map(|(key, tally)| {
+        let last = tally.last.as_ref()?;
+        let ip = last.ip.map(|ip| ip.to_string());
+        Some([key.as_str().into(), last.at.into(), ip.into(), last.agent.as_str().into()])
+    });
+    // Never backwards: another server may have written a later use. Both databases call the columns of VALUES so.
+    let sql = (
+        "UPDATE keys SET used_at = used.column2, used_ip = used.column3, used_agent = used.column4 FROM (",
+        ") AS used WHERE keys.id = used.column1 AND (keys.used_at IS NULL OR keys.used_at < used.column2)",
+    );
+    write_rows(&mut tx, sql, &uses.collect::<Vec<_>>()).await?;
+    let old = tallies.iter().filter_map(|(key, tally)| Some([key.as_str().into(), tally.old_used_at?.into()]));
+    let sql = (
+        "UPDATE keys SET old_used_at = used.column2 FROM (",
+        ") AS used WHERE keys.id = used.column1 AND (keys.old_used_at IS NULL OR keys.old_used_at < used.column2)",
+    );
+    write_rows(&mut tx, sql, &old.collect::<Vec<_>>()).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Takes out the days that are kept no longer, if there are any.
+async fn forget_old(db: &Db, now: Timestamp) -> Result<(), AppError> {
+    let last = now.as_millis() / DAY - KEPT_DAYS;
+    let mut conn = db.read().await?;
+    let some = fetch!(conn, optional(i64,), "SELECT day FROM usage WHERE day <= $1 LIMIT 1", last)?;
+    drop(conn);
+    if some.is_some() {
+        let mut conn = db.write().await?;
+        execute!(conn, "DELETE FROM usage WHERE day <= $1", last)?;
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use crate::support::{EMPLOYEES, PASSWORD};
 
@@ -146,6 +147,8 @@ both! {
             // Once by its prefix, once by its id.
             let name = if read_only { fields[4] } else { fields[0] };
             keyfob(&app.url, &format!("key revoke {name}")).await.done();
+            // Another process did it, and this server hears of nothing: what it remembers ends after a second.
+            app.advance(Duration::from_secs(1));
             client.get(EMPLOYEES).await.refused(401, "key_revoked");
             keyfob(&app.url, &format!("key revoke {name}")).await.refused("revoked already");
             revoked.push(key);

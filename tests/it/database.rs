@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use keyfob::server::db::Db;
+use keyfob::server::db::pool::acquire;
 use regex::Regex;
 
 use crate::support::{Kind, NOW, open_scratch};
@@ -33,8 +34,8 @@ fn statements() -> Vec<(String, String)> {
         let source = std::fs::read_to_string(path).unwrap();
         for literal in literal.captures_iter(&source) {
             let text = escaped.replace_all(&continued.replace_all(&literal[1], ""), "$1").into_owned();
-            // What ends in a space is a piece: `lists` puts it together.
-            if !text.ends_with(' ')
+            // What ends so is a piece: `lists` puts it together, or rows stand in its middle.
+            if !text.ends_with([' ', '('])
                 && !text.ends_with("FROM users ORDER BY created_at, id")
                 && !text.ends_with("FROM users LIMIT 1")
             {
@@ -216,17 +217,19 @@ mod sqlite_only {
     #[tokio::test]
     async fn commits_last_and_readers_cannot_write() {
         let (database, db) = open_scratch(Kind::Sqlite).await;
-        let Db::Sqlite { read, write } = &db else { unreachable!() };
-        for (pool, query_only) in [(read, true), (write, false)] {
-            let setting = async |name: &str| {
+        let Db::Sqlite { read, write, .. } = &db else { unreachable!() };
+        let (mut reader, mut writer) = (acquire(read).await.unwrap(), write.acquire().await.unwrap());
+        for (conn, query_only) in [(&mut reader.conn, true), (&mut *writer, false)] {
+            let mut setting = async |name: &str| {
                 let text = sqlx::AssertSqlSafe(format!("PRAGMA {name}"));
-                sqlx::query_scalar::<_, i64>(text).fetch_one(pool).await.unwrap()
+                sqlx::query_scalar::<_, i64>(text).fetch_one(&mut *conn).await.unwrap()
             };
             assert_eq!((setting("synchronous").await, setting("foreign_keys").await), (2, 1));
             assert!(setting("busy_timeout").await >= 1000);
-            let written = sqlx::query("CREATE TABLE t (a)").execute(pool).await;
+            let written = sqlx::query("CREATE TABLE t (a)").execute(&mut *conn).await;
             assert_eq!(written.is_err(), query_only);
         }
+        drop((reader, writer));
         assert_eq!(crate::support::texts(&db, "PRAGMA journal_mode").await, ["wal"]);
         db.close().await;
         database.throw_away().await;

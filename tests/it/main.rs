@@ -27,6 +27,7 @@ mod matrix;
 mod openapi;
 mod own_endpoint;
 mod pages;
+mod queries;
 mod rotation;
 mod sessions;
 mod teams;

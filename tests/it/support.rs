@@ -255,6 +255,8 @@ impl TestApp {
     /// Runs a statement behind the server's back.
     pub async fn sql(&self, statement: &str) {
         databases::execute(&self.state.db, statement).await;
+        // Nobody told the server.
+        self.state.db.changes().note_all();
     }
 
     /// All values of the first column of a query, as text.

@@ -6,7 +6,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, header};
 use ipnet::IpNet;
 
-/// The longest user agent that is kept, in characters.
+/// The longest user agent that is kept, in bytes; of what is not ASCII nothing is.
 const USER_AGENT_MAX: usize = 200;
 
 /// The address of the client of a request, where it is known.
@@ -21,9 +21,9 @@ pub fn address(extensions: &Extensions) -> Option<IpAddr> {
 
 /// The program that sent a request, as it calls itself, cut to what is kept.
 #[must_use]
-pub fn user_agent(headers: &HeaderMap) -> String {
+pub fn user_agent(headers: &HeaderMap) -> &str {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect()
+    agent.get(..USER_AGENT_MAX).unwrap_or(agent)
 }
 
 /// Finds the address of the client. `X-Forwarded-For` is read from its end, and only as far as each hop is a proxy that we

@@ -4,7 +4,7 @@
 use rand::TryRng;
 use rand::rngs::SysRng;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::model::time::Timestamp;
@@ -40,10 +40,28 @@ impl<'a> PresentedKey<'a> {
         (checksum(body) == sum.as_bytes()).then_some(Self(key))
     }
 
-    /// The digest that the database knows the key by.
+    /// The digest that the key is known by.
     #[must_use]
-    pub fn digest(&self) -> String {
-        digest(self.0)
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.0)
+    }
+}
+
+/// SHA-256 of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of a text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
+    /// As the database has it.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex(&self.0)
     }
 }
 
@@ -99,7 +117,7 @@ pub fn make_request_id() -> String {
 }
 
 fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text))
+    Digest::of(text).hex()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -154,7 +172,7 @@ mod tests {
             let key = made.key.expose_secret();
             assert!(form.is_match(key));
             assert!(key.starts_with(&made.prefix));
-            assert_eq!(PresentedKey::parse(key.as_bytes()).unwrap().digest(), made.digest);
+            assert_eq!(PresentedKey::parse(key.as_bytes()).unwrap().digest().hex(), made.digest);
         }
     }
 

@@ -25,7 +25,7 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
     let now = state.now();
     let mut conn = state.db.read().await?;
     let text = query.search.trim();
-    let pasted = PresentedKey::parse(text.as_bytes()).map(|key| key.digest());
+    let pasted = PresentedKey::parse(text.as_bytes()).map(|key| key.digest().hex());
     let mut keys = match &pasted {
         Some(digest) => by_digest(&mut conn, digest, now).await?,
         None => listed(&mut conn, &query, now).await?,

@@ -18,7 +18,7 @@ pub async fn revoke_leaked(db: &Db, reported: &[String], by: &By) -> Result<usiz
     for presented in reported.iter().filter_map(|text| PresentedKey::parse(text.trim().as_bytes())) {
         let mut conn = db.read().await?;
         let sql = "SELECT id, user_id, prefix FROM keys WHERE digest = $1 OR old_digest = $1";
-        let found = fetch!(conn, optional(KeyId, UserId, String), sql, presented.digest())?;
+        let found = fetch!(conn, optional(KeyId, UserId, String), sql, presented.digest().hex())?;
         drop(conn);
         if let Some((id, user, prefix)) = found {
             revoke(db, (&id, &user, &prefix), by).await?;

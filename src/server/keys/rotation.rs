@@ -36,7 +36,7 @@ pub async fn rotate_itself(
     (presented, grace): (&PresentedKey<'_>, i64),
     by: &By,
 ) -> Result<NewKey, AppError> {
-    rotate(state, (user, &key.id), (Since::Secret(presented.digest()), grace), by).await
+    rotate(state, (user, &key.id), (Since::Secret(presented.digest().hex()), grace), by).await
 }
 
 /// What must not have changed since whoever asks looked.

@@ -128,22 +128,24 @@ pub async fn execute(db: &Db, statement: &str) {
     let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
     match db {
         Db::Sqlite { write, .. } => statement.execute(write).await.map(|_| ()).unwrap(),
-        Db::Postgres(pool) => statement.execute(pool).await.map(|_| ()).unwrap(),
+        Db::Postgres { transactions: pool, .. } => statement.execute(pool).await.map(|_| ()).unwrap(),
     }
 }
 
 pub async fn texts(db: &Db, query: &str) -> Vec<String> {
     let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
     match db {
-        Db::Sqlite { read, .. } => query.fetch_all(read).await.unwrap().iter().map(|row| row.get(0)).collect(),
-        Db::Postgres(pool) => query.fetch_all(pool).await.unwrap().iter().map(|row| row.get(0)).collect(),
+        Db::Sqlite { write, .. } => query.fetch_all(write).await.unwrap().iter().map(|row| row.get(0)).collect(),
+        Db::Postgres { transactions: pool, .. } => {
+            query.fetch_all(pool).await.unwrap().iter().map(|row| row.get(0)).collect()
+        }
     }
 }
 
 pub async fn number(db: &Db, query: &str) -> i64 {
     let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
     match db {
-        Db::Sqlite { read, .. } => query.fetch_one(read).await.unwrap().get(0),
-        Db::Postgres(pool) => query.fetch_one(pool).await.unwrap().get(0),
+        Db::Sqlite { write, .. } => query.fetch_one(write).await.unwrap().get(0),
+        Db::Postgres { transactions: pool, .. } => query.fetch_one(pool).await.unwrap().get(0),
     }
 }

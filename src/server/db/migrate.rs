@@ -1,0 +1,89 @@
+//! Migrations: under a lock of our own, so that any number of processes may start at once.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, PgPool, SqlitePool};
+
+use super::open::{OpenError, lock};
+use super::{Db, fetch};
+use crate::error::AppError;
+
+static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_locking(false); // The lock is ours: sqlx's does nothing on SQLite, and outlives a failure on PostgreSQL.
+    migrator
+});
+
+/// Names the advisory lock that migrations on PostgreSQL are taken under; any number that nobody else uses.
+const MIGRATION_LOCK: i64 = 0x006b_6579_666f_6200;
+
+impl Db {
+    /// Applies the migrations that are missing, under a lock, so that any number of processes may start at once.
+    ///
+    /// # Errors
+    /// One line; for a database that is newer than this program, too.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        match self {
+            Self::Sqlite { write, .. } => migrate_sqlite(write).await,
+            Self::Postgres { transactions, .. } => migrate_postgres(transactions).await,
+        }
+    }
+
+    /// Whether the database answers and holds all migrations of this program.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if it does not answer.
+    pub async fn ready(&self) -> Result<bool, AppError> {
+        let mut conn = self.read().await?;
+        let (applied,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM _sqlx_migrations WHERE success")?;
+        // More than all: a newer program has migrated it, and migrations only expand.
+        Ok(usize::try_from(applied).is_ok_and(|applied| applied >= MIGRATOR.iter().count()))
+    }
+}
+
+async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), OpenError> {
+    let _lock = lock(pool.connect_options().get_filename())
+        .await
+        .map_err(|error| OpenError(format!("cannot lock the database for its migrations: {error}.")))?;
+    MIGRATOR.run(pool).await.map_err(|error| migration_failed(&error))
+}
+
+async fn migrate_postgres(pool: &PgPool) -> Result<(), OpenError> {
+    // A connection of its own: the lock belongs to the session, and ends with it whatever happens.
+    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+    let failed = |error: sqlx::Error| OpenError(format!("cannot lock the database for its migrations: {error}."));
+    let mut conn = PgConnection::connect_with(&options).await.map_err(failed)?;
+    for attempt in 0.. {
+        // Trying again and again, not waiting: a waiting lock holds up CREATE INDEX CONCURRENTLY.
+        let locked = sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)").bind(MIGRATION_LOCK);
+        if locked.fetch_one(&mut conn).await.map_err(failed)? {
+            break;
+        }
+        if attempt == 600 {
+            return Err(OpenError("another process has held the migration lock for a minute. Is it stuck?".to_owned()));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let done = MIGRATOR.run(&mut conn).await;
+    let closed = conn.close().await;
+    done.map_err(|error| migration_failed(&error))?;
+    closed.map_err(failed)
+}
+
+fn migration_failed(error: &sqlx::migrate::MigrateError) -> OpenError {
+    use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing};
+    OpenError(match error {
+        VersionMissing(version) => format!(
+            "the database is newer than this program: it holds migration {version}. Start a newer keyfob, or restore a backup."
+        ),
+        VersionMismatch(version) => {
+            format!(
+                "migration {version} of the database is not the one of this program. Start the keyfob that made it."
+            )
+        }
+        other => format!("a migration failed: {other}. Nothing of it was kept."),
+    })
+}

@@ -1,0 +1,114 @@
+//! Opens the database, and says in one line why it cannot.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::changes::Changes;
+use super::{Db, pool};
+
+/// Why the database could not be opened, in one line for the operator.
+#[derive(Debug)]
+pub struct OpenError(pub String);
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// How many connections read from SQLite. Each is a thread; more than there are cores, so that a query can be handed over
+/// while others run.
+const SQLITE_READERS: usize = 8;
+/// How many connections of PostgreSQL run single statements.
+const STATEMENTS: usize = 16;
+/// How many run transactions.
+const TRANSACTIONS: u32 = 4;
+
+impl Db {
+    /// Opens `sqlite://path` (made if missing, readable by its owner only) or `postgres://…`. Applies no migration.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and what to do.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let failed = |error: sqlx::Error| OpenError(format!("cannot open the database: {error}. Check DATABASE_URL."));
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return open_postgres(url).await.map_err(failed);
+        }
+        if !url.starts_with("sqlite:") {
+            return Err(OpenError("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned()));
+        }
+        let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
+        let file = options.get_filename().to_owned();
+        create_private(&file).map_err(|error| {
+            OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
+        })?;
+        open_sqlite(options).await.map_err(|error| {
+            OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
+        })
+    }
+}
+
+/// Makes the file with mode 0600 in a folder with mode 0700, where they are missing.
+fn create_private(file: &Path) -> std::io::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    let mut open = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        folder.mode(0o700);
+        open.mode(0o600);
+    }
+    if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        folder.recursive(true).create(parent)?;
+    }
+    open.append(true).create(true).open(file).map(|_| ())
+}
+
+async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
+    let options = options
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: in WAL mode anything less can lose the last commits when the power fails.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5));
+    // Two that make a new file WAL at once would meet a lock that nobody waits for.
+    let _lock = lock(options.get_filename()).await.map_err(sqlx::Error::Io)?;
+    let write = SqlitePoolOptions::new().acquire_timeout(pool::ACQUIRE).test_before_acquire(false).max_connections(1);
+    let write = write.connect_with(options.clone()).await?;
+    let read = pool::open(options.read_only(true), SQLITE_READERS).await?;
+    Ok(Db::Sqlite { read, write, changes: Changes::default() })
+}
+
+async fn open_postgres(url: &str) -> Result<Db, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?.application_name("keyfob").options([
+        ("client_min_messages", "warning"),
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+    ]);
+    let transactions = PgPoolOptions::new().max_connections(TRANSACTIONS).acquire_timeout(pool::ACQUIRE);
+    let transactions = transactions.connect_with(options.clone()).await?;
+    let notifies = "SELECT COUNT(*) > 0 FROM pg_catalog.pg_proc WHERE proname = 'pg_notify'";
+    let notifies = sqlx::query_scalar(notifies).fetch_one(&transactions).await?;
+    let statements = pool::open(options, STATEMENTS).await?;
+    Ok(Db::Postgres { statements, transactions, changes: Changes::default(), notifies })
+}
+
+/// Locks the file beside the database, until it is dropped, against other processes that open or migrate.
+pub(super) async fn lock(database: &Path) -> std::io::Result<std::fs::File> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".migrate-lock");
+    let path = PathBuf::from(name);
+    let locked = tokio::task::spawn_blocking(move || {
+        create_private(&path)?;
+        let file = std::fs::OpenOptions::new().write(true).open(&path)?;
+        file.lock().map(|()| file)
+    });
+    locked.await.map_err(std::io::Error::other)?
+}

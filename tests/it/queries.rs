@@ -1,0 +1,95 @@
+//! How many queries a page and an endpoint cost: a query more is a choice, not an accident.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Instrument, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::support::{Client, EMPLOYEES, FIGURES};
+
+/// Counts the statements that sqlx runs within each span `counted`; it takes the span along to the database's thread.
+struct Counter;
+
+/// Whether an event is of a statement; not of the settings of a connection that was opened just then.
+struct Statement(bool);
+
+impl Visit for Statement {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "summary" {
+            self.0 = !format!("{value:?}").trim_start_matches('"').starts_with("PRAGMA");
+        }
+    }
+}
+
+/// The statements of each span, by its id.
+static COUNTS: LazyLock<Mutex<HashMap<u64, usize>>> = LazyLock::new(Mutex::default);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut statement = Statement(false);
+        event.record(&mut statement);
+        if event.metadata().target() != "sqlx::query" || !statement.0 {
+            return;
+        }
+        for span in context.event_scope(event).into_iter().flatten().filter(|span| span.name() == "counted") {
+            *COUNTS.lock().unwrap().entry(span.id().into_u64()).or_default() += 1;
+        }
+    }
+}
+
+/// The number of queries of a request.
+async fn queries(client: &Client, path: &str) -> usize {
+    static SUBSCRIBER: LazyLock<()> = LazyLock::new(|| {
+        tracing::subscriber::set_global_default(Registry::default().with(Counter)).unwrap();
+    });
+    LazyLock::force(&SUBSCRIBER);
+    let span = tracing::info_span!("counted");
+    client.get(path).instrument(span.clone()).await.is(200);
+    COUNTS.lock().unwrap().remove(&span.id().unwrap().into_u64()).unwrap_or_default()
+}
+
+both! {
+    async fn a_key_in_use_costs_an_endpoint_no_query_of_its_own(app: &TestApp) {
+        app.team("acme", "ada", &[]).await;
+        for (path, its_own) in [
+            (EMPLOYEES, 1),
+            (FIGURES, 1),
+            ("/api/v1/me", 0),
+            ("/api/v1/key", 0),
+            ("/api/v1/verify", 0),
+            // The team of the path and the caller's membership are looked up each time.
+            ("/a/acme/employees/api/employees/", 2),
+            ("/a/acme/employees/api/employee-data/", 2),
+        ] {
+            let client = app.with_key("ada").await;
+            assert_eq!(queries(&client, path).await, its_own + 1, "{path}, first use of the key");
+            assert_eq!(queries(&client, path).await, its_own, "{path}, the key in use");
+        }
+    }
+
+    async fn a_page_costs_one_query_for_its_session_and_one_for_each_of_its_lists(app: &TestApp) {
+        let ada = app.signed_in("ada").await;
+        // The keys, the sessions, what happened.
+        assert_eq!(queries(&ada, "/profile").await, 1 + 3);
+        assert_eq!(queries(&ada, "/employees").await, 1 + 1);
+        assert_eq!(queries(&ada, "/teams").await, 1 + 1);
+        assert_eq!(queries(&ada, "/docs/errors").await, 1);
+        assert_eq!(queries(&app.anonymous(), "/").await, 0);
+        for _ in 0..20 {
+            app.make_key("ada").await;
+        }
+        assert_eq!(queries(&ada, "/profile").await, 1 + 3, "with many keys");
+        app.team("acme", "ada", &["bob", "cy"]).await;
+        assert_eq!(queries(&ada, "/profile").await, 1 + 4, "in a team: its teams, too");
+        assert_eq!(queries(&ada, "/a/acme").await, 1 + 3, "the team, its members, its keys");
+        assert_eq!(queries(&ada, "/a/acme/employees").await, 1 + 2);
+        let root = app.admin().await;
+        assert_eq!(queries(&root, "/admin/keys").await, 1 + 1);
+        assert_eq!(queries(&root, "/admin/users").await, 1 + 1);
+        assert_eq!(queries(&root, "/admin/audit").await, 1 + 1);
+    }
+}
