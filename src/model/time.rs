@@ -47,10 +47,29 @@ impl Timestamp {
     /// RFC 3339 in UTC, to the millisecond: `2027-02-21T14:05:00.000Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
+        self.rfc3339_ascii().map(char::from).iter().collect()
+    }
+
+    /// The same, for where a million of them are written in a second.
+    #[must_use]
+    pub fn rfc3339_ascii(self) -> [u8; 24] {
         let at = self.utc();
         let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
-        let (month, milli) = (u8::from(month), at.millisecond());
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut write = |end: usize, len: usize, mut number: u32| {
+            for digit in text[end - len..end].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+                number /= 10;
+            }
+        };
+        write(4, 4, year.unsigned_abs());
+        write(7, 2, u8::from(month).into());
+        write(10, 2, day.into());
+        write(13, 2, hour.into());
+        write(16, 2, minute.into());
+        write(19, 2, second.into());
+        write(23, 3, at.millisecond().into());
+        text
     }
 
     /// The day, as a date field takes it: `2027-02-21`.
@@ -108,7 +127,9 @@ impl Timestamp {
     }
 
     fn utc(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        let second = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let milli = u16::try_from(self.0.rem_euclid(1000)).unwrap_or(0);
+        second.replace_millisecond(milli).unwrap_or(second)
     }
 }
 

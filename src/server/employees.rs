@@ -29,8 +29,44 @@ pub struct Query {
 pub struct Page {
     /// How many there are on all pages.
     pub count: i64,
-    /// Those of this page.
-    pub employees: Vec<Employee>,
+    /// Those of this page, as the database gives them.
+    text: String,
+}
+
+/// An employee of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// The department.
+    pub department: Department,
+    /// The yearly salary.
+    pub salary: Salary,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// When the record was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Page {
+    /// Its employees, in their order.
+    ///
+    /// # Errors
+    /// [`AppError::Internal`] if the database holds what is none.
+    pub fn rows(&self) -> Result<Vec<Row<'_>>, AppError> {
+        self.text.split_terminator(ROW).map(Row::read).collect::<Option<_>>().ok_or(AppError::Internal)
+    }
+
+    fn employees(&self) -> Result<Vec<Employee>, AppError> {
+        let employee = |row: Row<'_>| {
+            let Row { department, salary, created_at, updated_at, .. } = row;
+            let (id, name) = (EmployeeId::parse(row.id)?, EmployeeName::parse(row.name).ok()?);
+            Some(Employee { id, name, department, salary, created_at, updated_at })
+        };
+        self.rows()?.into_iter().map(employee).collect::<Option<_>>().ok_or(AppError::Internal)
+    }
 }
 
 macro_rules! orders {
@@ -54,9 +90,8 @@ macro_rules! orders {
                     // All rows as one text: each row that crosses from the database's thread costs as much as a query.
                     // `0 +`: SQLite prepares a statement anew for each LIMIT that is a bare parameter.
                     $(Self::$name => concat!(
-                        "SELECT string_agg(line, $6) FROM (SELECT id || $7 || name || $7 || department || $7 || ",
-                        "CAST(salary AS TEXT) || $7 || CAST(created_at AS TEXT) || $7 || CAST(updated_at AS TEXT) AS line ",
-                        "FROM employees WHERE owner_id = $1 ",
+                        "SELECT string_agg(line, $6) FROM (SELECT concat_ws($7, id, name, department, salary, created_at, ",
+                        "updated_at) AS line FROM employees WHERE owner_id = $1 ",
                         "AND ($2 = '' OR department = $2) AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\') ORDER BY ",
                         $sql, " LIMIT 0 + $4 OFFSET 0 + $5) AS page"
                     ),)*
@@ -98,12 +133,11 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
         search.as_str(),
         limit,
         offset,
-        ROW,
-        FIELD
+        ROW.to_string(),
+        FIELD.to_string()
     )?;
-    let lines = text.as_deref().unwrap_or_default().split_terminator(ROW);
-    let employees: Vec<_> = lines.map(read).collect::<Option<_>>().ok_or(AppError::Internal)?;
-    let found = i64::try_from(employees.len()).unwrap_or(i64::MAX);
+    let text = text.unwrap_or_default();
+    let found = i64::try_from(text.split_terminator(ROW).count()).unwrap_or(i64::MAX);
     // A page that is neither full nor empty is the last: then the count is known without counting.
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
         offset + found
@@ -112,25 +146,27 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
                    AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
         fetch!(conn, one(i64,), sql, owner, department, search.as_str())?.0
     };
-    Ok((offset == 0 || found > 0).then_some(Page { count, employees }))
+    Ok((offset == 0 || found > 0).then_some(Page { count, text }))
 }
 
 /// What stands between rows and between fields: control characters, which no name may have.
-const ROW: &str = "\u{1e}";
-const FIELD: &str = "\u{1f}";
+const ROW: char = '\u{1e}';
+const FIELD: char = '\u{1f}';
 
-/// Reads one row of [`Order::sql`].
-fn read(line: &str) -> Option<Employee> {
-    let mut fields = line.split(FIELD);
-    let mut next = || fields.next();
-    Some(Employee {
-        id: EmployeeId::parse(next()?)?,
-        name: EmployeeName::parse(next()?).ok()?,
-        department: Department::parse(next()?).ok()?,
-        salary: Salary::parse(next()?).ok()?,
-        created_at: Timestamp::from_millis(next()?.parse().ok()?),
-        updated_at: Timestamp::from_millis(next()?.parse().ok()?),
-    })
+impl<'a> Row<'a> {
+    /// Reads one row of [`Order::sql`].
+    fn read(line: &'a str) -> Option<Self> {
+        let mut fields = line.split(FIELD);
+        let mut next = || fields.next();
+        Some(Self {
+            id: next()?,
+            name: next()?,
+            department: Department::parse(next()?).ok()?,
+            salary: Salary::parse(next()?).ok()?,
+            created_at: Timestamp::from_millis(next()?.parse().ok()?),
+            updated_at: Timestamp::from_millis(next()?.parse().ok()?),
+        })
+    }
 }
 
 /// How many employees the page shows at a time.
@@ -145,18 +181,18 @@ pub async fn page(db: &Db, owner: &OwnerId, page: u32) -> Result<EmployeeList, A
         |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: ON_A_PAGE };
     let page = page.max(1);
     if let Some(found) = list(db, owner, &query(page)).await? {
-        return Ok(on_page(page, found));
+        return on_page(page, &found);
     }
     let mut conn = db.read().await?;
     let (count,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM employees WHERE owner_id = $1", owner)?;
     drop(conn);
     let last = pages(count);
-    let found = list(db, owner, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
-    Ok(on_page(last, found))
+    let found = list(db, owner, &query(last)).await?.unwrap_or(Page { count: 0, text: String::new() });
+    on_page(last, &found)
 }
 
-fn on_page(page: u32, found: Page) -> EmployeeList {
-    EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees }
+fn on_page(page: u32, found: &Page) -> Result<EmployeeList, AppError> {
+    Ok(EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees()? })
 }
 
 fn pages(count: i64) -> u32 {

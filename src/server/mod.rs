@@ -78,9 +78,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
         .merge(api::routes(&state, own))
         .merge(state.site.routes())
         .merge(pages)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(name_request))
-        .layer(from_fn_with_state(state.clone(), find_client))
+        .layer((from_fn_with_state(state.clone(), receive), DefaultBodyLimit::max(MAX_BODY)))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .with_state(state);
@@ -275,7 +273,10 @@ fn csrf(state: &AppState) -> CsrfLayer<fn(ProtectionError) -> Response> {
 #[derive(Clone, Debug, Default)]
 pub struct RequestId(pub String);
 
-async fn name_request(mut request: Request, next: Next) -> Response {
+/// Gives a request its id, and finds out where it comes from.
+async fn receive(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let address = auth::client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
+    request.extensions_mut().insert(address);
     let id = auth::secrets::make_request_id();
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
@@ -284,12 +285,6 @@ async fn name_request(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     response
-}
-
-async fn find_client(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let address = auth::client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
-    request.extensions_mut().insert(address);
-    next.run(request).await
 }
 
 async fn remember_session(mut request: Request, next: Next) -> Response {

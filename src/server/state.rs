@@ -1,5 +1,6 @@
 //! What every request can reach.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,13 +16,25 @@ use super::site::Site;
 use super::usage::Usage;
 use crate::model::time::Timestamp;
 
-/// The state of the server. Cheap to clone.
+/// The state of the server. Cheap to clone: every layer of every request does.
 #[derive(Clone, Debug)]
-pub struct AppState {
+pub struct AppState(Arc<Parts>);
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What an [`AppState`] is made of.
+#[derive(Debug)]
+pub struct Parts {
     /// The database.
     pub db: Db,
     /// The settings.
-    pub config: Arc<Config>,
+    pub config: Config,
     /// The clock: time comes from here and nowhere else.
     pub clock: Clock,
     /// What keys may do, as looked up lately.
@@ -38,16 +51,14 @@ impl AppState {
     /// Puts the state together. Reads the names of the browser's files.
     #[must_use]
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
+        Self::with_cache(db, config, clock, KeyCache::new(cache::BYTES))
+    }
+
+    /// The same with another memory for keys.
+    #[must_use]
+    pub fn with_cache(db: Db, config: Config, clock: Clock, key_cache: KeyCache) -> Self {
         let site = Site::at(&config.site_root);
-        Self {
-            db,
-            config: Arc::new(config),
-            clock,
-            key_cache: KeyCache::new(cache::BYTES),
-            usage: Usage::default(),
-            passwords: Passwords::new(),
-            site,
-        }
+        Self(Arc::new(Parts { db, config, clock, key_cache, usage: Usage::default(), passwords: Passwords::new(), site }))
     }
 
     /// The time.

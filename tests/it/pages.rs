@@ -193,7 +193,7 @@ both! {
         }
         std::fs::write(folder.path().join("pkg/keyfob.css.br"), "packed").unwrap();
         let site = || app.configured(|config| folder.path().clone_into(&mut config.site_root));
-        let (first, old) = (site(), site().state.site.version);
+        let (first, old) = (site(), site().state.site.version.clone());
         let style = format!("{old}/pkg/keyfob.css");
         assert!(first.browser().open("/").await.body.contains(&format!("href=\"{style}\"")));
         let plain = first.browser().get(&style).await.is(200);

@@ -105,7 +105,7 @@ impl TestApp {
 
     /// The same database behind other settings.
     pub fn configured(&self, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = (*self.state.config).clone();
+        let mut config = self.state.config.clone();
         change(&mut config);
         let app = Self::over(self.state.db.clone(), config, self.own.clone());
         app.state.clock.advance(self.elapsed());
@@ -114,7 +114,7 @@ impl TestApp {
 
     /// The same database behind a router with endpoints of one's own.
     pub fn with_own(&self, own: Router<AppState>) -> Self {
-        Self::over(self.state.db.clone(), (*self.state.config).clone(), own).at(&self.url)
+        Self::over(self.state.db.clone(), self.state.config.clone(), own).at(&self.url)
     }
 
     fn elapsed(&self) -> Duration {

@@ -73,7 +73,7 @@ pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
     let origin = state.config.origin();
     let (router, api) = endpoints(&origin).split_for_parts();
     let api = openapi::finish(api, &origin, sessions::cookie_name(&state.config));
-    let explain = from_fn_with_state(state.clone(), problem::explain);
+    let docs = docs::routes(api).layer((from_fn_with_state(state.clone(), problem::explain), CatchPanicLayer::new()));
     router
         .route("/pegasus", any(nothing))
         .route("/pegasus/{*rest}", any(nothing))
@@ -81,10 +81,13 @@ pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
         .route("/api", any(nothing))
         .route("/api/{*rest}", any(nothing))
         .merge(own)
-        .layer(CatchPanicLayer::new())
-        .layer(from_fn_with_state(state.clone(), check_origin))
-        .layer(from_fn_with_state(state.clone(), problem::render))
-        .merge(docs::routes(api).layer(CatchPanicLayer::new()).layer(explain))
+        // As one: each layer on its own would be boxed for each route, and cloned for each request.
+        .layer((
+            from_fn_with_state(state.clone(), problem::render),
+            from_fn_with_state(state.clone(), check_origin),
+            CatchPanicLayer::new(),
+        ))
+        .merge(docs)
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
