@@ -18,6 +18,14 @@ super::id! {
 #[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct OwnerId(String);
 
+impl OwnerId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<&UserId> for OwnerId {
     fn from(id: &UserId) -> Self {
         Self(id.as_str().to_owned())

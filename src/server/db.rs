@@ -2,6 +2,7 @@
 
 pub mod changes;
 mod migrate;
+mod near;
 mod open;
 pub mod pool;
 pub mod rows;
@@ -12,6 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use self::changes::Changes;
+use self::near::Near;
 use self::pool::{Lent, Pool};
 use crate::error::AppError;
 
@@ -27,6 +29,8 @@ pub enum Db {
         read: Pool<SqliteConnection>,
         /// The one writer.
         write: SqlitePool,
+        /// For [`Db::text`].
+        near: Near,
         /// What changed lately.
         changes: Changes,
     },
@@ -41,6 +45,15 @@ pub enum Db {
         /// Whether this server can tell other processes what changed. `CockroachDB` cannot.
         notifies: bool,
     },
+}
+
+/// A value for a query of [`Db::text`].
+#[derive(Clone, Copy, Debug)]
+pub enum Arg<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A whole number.
+    Number(i64),
 }
 
 /// A connection taken from a pool, for single statements.
@@ -95,13 +108,16 @@ impl Conn {
 
     /// Notes how a statement ended: an answer, be it a refusal, shows that the connection is sound.
     pub fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
-        let sound = matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound));
         match self {
-            Self::Sqlite(line) => line.sound = sound,
+            Self::Sqlite(line) => line.sound = is_sound(done),
             Self::SqliteWriter(_) => {}
-            Self::Postgres(line) => line.sound = sound,
+            Self::Postgres(line) => line.sound = is_sound(done),
         }
     }
+}
+
+fn is_sound<T>(done: &Result<T, sqlx::Error>) -> bool {
+    matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound))
 }
 
 impl Tx {
@@ -220,6 +236,27 @@ impl Db {
         })
     }
 
+    /// The one text that a query gives, read without leaving the thread where that can be; `None` for no row, or NULL. For
+    /// queries that an index answers and whose result is small.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if the database does not answer.
+    pub async fn text(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<String>, AppError> {
+        let statements = match self {
+            Self::Sqlite { near, .. } => return Ok(near.text(sql, args)?),
+            Self::Postgres { statements, .. } => statements,
+        };
+        let mut line = pool::acquire(statements).await?;
+        line.sound = false;
+        let query = args.iter().fold(sqlx::query_scalar(sql), |query, arg| match *arg {
+            Arg::Text(text) => query.bind(text),
+            Arg::Number(number) => query.bind(number),
+        });
+        let found = query.fetch_optional(&mut line.conn).await;
+        line.sound = is_sound(&found);
+        Ok(found?.flatten())
+    }
+
     /// A connection for one statement that writes.
     ///
     /// # Errors
@@ -272,6 +309,25 @@ impl From<sqlx::Error> for AppError {
     }
 }
 
+impl From<rusqlite::Error> for AppError {
+    /// As for sqlx's.
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|error| error.extended_code.cast_unsigned());
+        if code.is_some_and(is_outage_of_sqlite) {
+            tracing::warn!(%error, "the database did not answer");
+            Self::Unavailable
+        } else {
+            tracing::error!(%error, "a query failed");
+            Self::Internal
+        }
+    }
+}
+
+/// SQLite's codes, the low byte of an extended one: 5 busy, 6 locked, 8 read-only, 10 I/O, 13 full, 14 open.
+const fn is_outage_of_sqlite(code: u32) -> bool {
+    matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)
+}
+
 /// Whether the database is away, locked, full or read-only, rather than the query wrong.
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
@@ -283,8 +339,7 @@ fn is_outage(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // PostgreSQL's classes: 08 connection, 53 resources, 55P03 lock, 57 shut down or timed out.
             let postgres = code.len() == 5 && ["08", "53", "55P03", "57"].iter().any(|class| code.starts_with(class));
-            // SQLite's codes, the low byte of an extended one: 5 busy, 6 locked, 8 read-only, 10 I/O, 13 full, 14 open.
-            let sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
+            let sqlite = code.parse().is_ok_and(is_outage_of_sqlite);
             if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() { postgres } else { sqlite }
         }),
         _ => false,

@@ -1,7 +1,7 @@
 //! Employees: their queries. Each is read and written with its owner in the WHERE.
 
 use super::auth::secrets;
-use super::db::{Db, execute, fetch, like};
+use super::db::{Arg, Db, execute, fetch, like};
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::employees::{
@@ -56,7 +56,7 @@ impl Page {
     /// # Errors
     /// [`AppError::Internal`] if the database holds what is none.
     pub fn rows(&self) -> Result<Vec<Row<'_>>, AppError> {
-        self.text.split_terminator(ROW).map(Row::read).collect::<Option<_>>().ok_or(AppError::Internal)
+        self.text.split_terminator('\u{1e}').map(Row::read).collect::<Option<_>>().ok_or(AppError::Internal)
     }
 
     fn employees(&self) -> Result<Vec<Employee>, AppError> {
@@ -112,9 +112,6 @@ orders! {
     SalaryDown "-salary" "salary DESC, id DESC"
 }
 
-/// The rows of a page as one text; `None` for no row.
-type AllRows = (Option<String>,);
-
 /// A page of the user's employees; `None` if the page is past the end. An empty first page is no error.
 ///
 /// # Errors
@@ -123,40 +120,37 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
     let department = query.department.map_or("", Department::as_str);
     let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
-    let mut conn = db.read().await?;
-    let (text,) = fetch!(
-        conn,
-        one AllRows,
-        query.order.sql(),
-        owner,
-        department,
-        search.as_str(),
-        limit,
-        offset,
-        ROW.to_string(),
-        FIELD.to_string()
-    )?;
-    let text = text.unwrap_or_default();
-    let found = i64::try_from(text.split_terminator(ROW).count()).unwrap_or(i64::MAX);
+    let args = [
+        Arg::Text(owner.as_str()),
+        Arg::Text(department),
+        Arg::Text(&search),
+        Arg::Number(limit),
+        Arg::Number(offset),
+        Arg::Text(ROW),
+        Arg::Text(FIELD),
+    ];
+    let text = db.text(query.order.sql(), &args).await?.unwrap_or_default();
+    let found = i64::try_from(text.split_terminator('\u{1e}').count()).unwrap_or(i64::MAX);
     // A page that is neither full nor empty is the last: then the count is known without counting.
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
         offset + found
     } else {
         let sql = "SELECT COUNT(*) FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
                    AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
+        let mut conn = db.read().await?;
         fetch!(conn, one(i64,), sql, owner, department, search.as_str())?.0
     };
     Ok((offset == 0 || found > 0).then_some(Page { count, text }))
 }
 
 /// What stands between rows and between fields: control characters, which no name may have.
-const ROW: char = '\u{1e}';
-const FIELD: char = '\u{1f}';
+const ROW: &str = "\u{1e}";
+const FIELD: &str = "\u{1f}";
 
 impl<'a> Row<'a> {
     /// Reads one row of [`Order::sql`].
     fn read(line: &'a str) -> Option<Self> {
-        let mut fields = line.split(FIELD);
+        let mut fields = line.split('\u{1f}');
         let mut next = || fields.next();
         Some(Self {
             id: next()?,

@@ -58,7 +58,15 @@ impl AppState {
     #[must_use]
     pub fn with_cache(db: Db, config: Config, clock: Clock, key_cache: KeyCache) -> Self {
         let site = Site::at(&config.site_root);
-        Self(Arc::new(Parts { db, config, clock, key_cache, usage: Usage::default(), passwords: Passwords::new(), site }))
+        Self(Arc::new(Parts {
+            db,
+            config,
+            clock,
+            key_cache,
+            usage: Usage::default(),
+            passwords: Passwords::new(),
+            site,
+        }))
     }
 
     /// The time.

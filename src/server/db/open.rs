@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::changes::Changes;
+use super::near::Near;
 use super::{Db, pool};
 
 /// Why the database could not be opened, in one line for the operator.
@@ -81,8 +82,9 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     let _lock = lock(options.get_filename()).await.map_err(sqlx::Error::Io)?;
     let write = SqlitePoolOptions::new().acquire_timeout(pool::ACQUIRE).test_before_acquire(false).max_connections(1);
     let write = write.connect_with(options.clone()).await?;
+    let near = Near::new(options.get_filename());
     let read = pool::open(options.read_only(true), SQLITE_READERS).await?;
-    Ok(Db::Sqlite { read, write, changes: Changes::default() })
+    Ok(Db::Sqlite { read, write, near, changes: Changes::default() })
 }
 
 async fn open_postgres(url: &str) -> Result<Db, sqlx::Error> {
