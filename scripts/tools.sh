@@ -3,7 +3,7 @@
 #     scripts/tools.sh build    to build and run
 #     scripts/tools.sh test     and to test
 # Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
-# the packages chromium and postgresql.
+# the packages chromium, nginx and postgresql.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -89,6 +89,18 @@ browser() {
     echo "$path" >.tools/chromium
 }
 
+# The tests of many machines stand behind it. Debian keeps it off an ordinary user's PATH.
+has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
+proxy() {
+    if has_nginx; then return; fi
+    if [ "$(id -u)" = 0 ] && has apt-get; then
+        say "Installing nginx for the tests"
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx; } ||
+            true
+    fi
+    has_nginx || fail "The tests need nginx: install it (Debian: apt-get install nginx), then run make test again."
+}
+
 build() {
     toolchain
     node_packages style
@@ -102,6 +114,7 @@ build) build ;;
 test)
     # First what fails soonest: the two below build for minutes.
     scripts/with-postgres.sh
+    proxy
     node_packages end2end
     browser
     build

@@ -1,0 +1,32 @@
+//! Many machines: processes of the built program on one database, behind nginx, and what becomes of them when
+//! connections and processes go. Each test prints its figures:
+//! `scripts/with-postgres.sh cargo test --test cluster -- --nocapture --test-threads=1`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::unchecked_time_subtraction,
+    missing_docs,
+    reason = "tests: a panic is how they fail"
+)]
+
+mod client;
+#[allow(dead_code, reason = "what `make bench` asks by")]
+#[path = "../../benches/http/connection.rs"]
+mod connection;
+mod database;
+mod machines;
+mod nginx;
+mod proxy;
+mod traffic;
+
+mod outages;
+mod processes;
+mod revocations;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One test at a time, whatever the number of threads: they measure, and the database has 200 connections.
+pub async fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    ONE.lock().await
+}
