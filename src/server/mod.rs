@@ -8,6 +8,7 @@ pub mod config;
 pub mod db;
 pub mod employees;
 pub mod keys;
+pub mod rows;
 pub mod seed;
 pub mod serve;
 pub mod site;

@@ -3,7 +3,8 @@
 use secrecy::SecretString;
 
 use super::auth::secrets::{self, MadeKey};
-use super::db::{Backend, Db, Tx};
+use super::db::{Db, Tx};
+use super::rows::{Value, insert};
 use crate::error::AppError;
 use crate::model::employees::{Department, EmployeeSpec};
 use crate::model::time::Timestamp;
@@ -21,8 +22,6 @@ pub struct Amount {
 
 /// Users that are written in one transaction: enough to make its cost small, few enough to let others write between.
 const BATCH: u32 = 500;
-/// Rows in one INSERT. PostgreSQL takes 65,535 parameters in a statement, SQLite 32,766.
-const ROWS: usize = 500;
 
 /// Makes users up, each with keys and employees. `made` is told each batch: how many users, and their keys. The accounts
 /// have no password: nobody can sign in to them.
@@ -59,12 +58,6 @@ struct Rows {
     keys: Vec<[Value; 8]>,
     employees: Vec<[Value; 8]>,
     secrets: Vec<SecretString>,
-}
-
-enum Value {
-    Text(String),
-    Number(i64),
-    Flag(bool),
 }
 
 impl Rows {
@@ -121,31 +114,7 @@ impl Rows {
                          updated_at) ";
         insert(tx, users, &self.users).await?;
         insert(tx, keys, &self.keys).await?;
-        insert(tx, employees, &self.employees).await
+        insert(tx, employees, &self.employees).await?;
+        Ok(())
     }
-}
-
-async fn insert<const N: usize>(tx: &mut Tx, start: &'static str, rows: &[[Value; N]]) -> Result<(), AppError> {
-    macro_rules! run {
-        ($driver:ty, $conn:expr, $rows:expr) => {{
-            let mut query = sqlx::QueryBuilder::<$driver>::new(start);
-            query.push_values($rows, |mut row, values| {
-                for value in values {
-                    match value {
-                        Value::Text(text) => row.push_bind(text),
-                        Value::Number(number) => row.push_bind(number),
-                        Value::Flag(flag) => row.push_bind(flag),
-                    };
-                }
-            });
-            query.build().execute($conn).await?;
-        }};
-    }
-    for rows in rows.chunks(ROWS) {
-        match tx.backend() {
-            Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn, rows),
-            Backend::Postgres(conn) => run!(sqlx::Postgres, conn, rows),
-        }
-    }
-    Ok(())
 }

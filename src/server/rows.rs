@@ -1,0 +1,107 @@
+//! Rows of any table, for the work that goes over many: what a column holds is data here, not a type.
+
+use futures_util::TryStreamExt;
+use sqlx::Row;
+
+use super::db::{Backend, Tx};
+
+/// Rows in one INSERT. PostgreSQL takes 65,535 parameters in a statement, SQLite 32,766.
+const ROWS: usize = 500;
+
+/// What a column can hold. The migrations use no other types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TEXT.
+    Text,
+    /// BIGINT.
+    Number,
+    /// BOOLEAN; SQLite keeps an integer.
+    Flag,
+}
+
+/// What stands in a column of one row.
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(i64),
+    /// True or false.
+    Flag(bool),
+    /// Nothing, in a column of this kind: PostgreSQL asks for a type here, too.
+    Null(Kind),
+}
+
+/// Writes rows. `start` is the INSERT up to its VALUES.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn insert(tx: &mut Tx, start: &'static str, rows: &[impl AsRef<[Value]>]) -> Result<(), sqlx::Error> {
+    macro_rules! run {
+        ($driver:ty, $conn:expr, $rows:expr) => {{
+            let mut query = sqlx::QueryBuilder::<$driver>::new(start);
+            query.push_values($rows, |mut row, values| {
+                for value in values.as_ref() {
+                    match value {
+                        Value::Text(text) => row.push_bind(text),
+                        Value::Number(number) => row.push_bind(number),
+                        Value::Flag(flag) => row.push_bind(flag),
+                        Value::Null(Kind::Text) => row.push_bind(None::<String>),
+                        Value::Null(Kind::Number) => row.push_bind(None::<i64>),
+                        Value::Null(Kind::Flag) => row.push_bind(None::<bool>),
+                    };
+                }
+            });
+            query.build().execute($conn).await?;
+        }};
+    }
+    for rows in rows.chunks(ROWS) {
+        match tx.backend() {
+            Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn, rows),
+            Backend::Postgres(conn) => run!(sqlx::Postgres, conn, rows),
+        }
+    }
+    Ok(())
+}
+
+/// One value of a row of either driver.
+macro_rules! value {
+    ($row:expr, $n:expr, $kind:expr) => {
+        match $kind {
+            Kind::Text => $row.try_get::<Option<String>, _>($n).map(|text| text.map(Value::Text)),
+            Kind::Number => $row.try_get::<Option<i64>, _>($n).map(|number| number.map(Value::Number)),
+            Kind::Flag => $row.try_get::<Option<bool>, _>($n).map(|flag| flag.map(Value::Flag)),
+        }
+        .map(|value| value.unwrap_or(Value::Null($kind)))
+    };
+}
+
+/// Reads the rows that a statement selects and hands them over as they come, some hundreds at a time, so that a table
+/// need not fit into memory. `kinds` are those of its columns.
+///
+/// # Errors
+/// Whatever the database says, or `take`.
+pub async fn read<E: From<sqlx::Error>>(
+    tx: &mut Tx,
+    select: &'static str,
+    kinds: impl Iterator<Item = Kind> + Clone,
+    mut take: impl AsyncFnMut(Vec<Vec<Value>>) -> Result<(), E>,
+) -> Result<(), E> {
+    macro_rules! run {
+        ($driver:ty, $conn:expr) => {{
+            let mut found = sqlx::query::<$driver>(select).fetch($conn);
+            let mut rows = Vec::with_capacity(ROWS);
+            while let Some(row) = found.try_next().await? {
+                let value = |(n, kind)| value!(row, n, kind);
+                rows.push(kinds.clone().enumerate().map(value).collect::<Result<Vec<_>, sqlx::Error>>()?);
+                if rows.len() == ROWS {
+                    take(std::mem::replace(&mut rows, Vec::with_capacity(ROWS))).await?;
+                }
+            }
+            take(rows).await
+        }};
+    }
+    match tx.backend() {
+        Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn),
+        Backend::Postgres(conn) => run!(sqlx::Postgres, conn),
+    }
+}
