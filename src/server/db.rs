@@ -44,11 +44,11 @@ pub enum Conn {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
+/// A transaction. Dropped without [`Tx::commit`], it changes nothing.
 pub enum Tx {
-    /// Of SQLite, begun IMMEDIATE.
+    /// Of SQLite, begun IMMEDIATE if it may write.
     Sqlite(Transaction<'static, Sqlite>),
-    /// Of PostgreSQL, READ COMMITTED.
+    /// Of PostgreSQL, READ COMMITTED if it may write.
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -217,6 +217,20 @@ impl Db {
         })
     }
 
+    /// A transaction that reads the database as it stands at its first query, whatever others write meanwhile. On SQLite it
+    /// has this process's one writer to itself: it is for commands, not for requests.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if none could be had in time.
+    pub async fn snapshot(&self) -> Result<Tx, AppError> {
+        Ok(match self {
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN").await?),
+            Self::Postgres(pool) => {
+                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
     /// Whether the database answers and holds all migrations of this program.
     ///
     /// # Errors
@@ -238,6 +252,11 @@ impl Db {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// The migrations of this program, in order: version and checksum, as a database keeps them.
+pub fn migrations() -> impl Iterator<Item = (i64, Vec<u8>)> {
+    MIGRATOR.iter().map(|migration| (migration.version, migration.checksum.to_vec()))
 }
 
 /// Makes the file with mode 0600 in a folder with mode 0700, where they are missing.
