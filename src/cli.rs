@@ -147,7 +147,8 @@ fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
 pub async fn run(cli: Cli) -> Result<(), Refusal> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     if !matches!(command, Command::Serve(_)) {
-        log("warn", LogFormat::Text)?;
+        // A statement that takes long is worth a line on a server; a command has the time that it needs.
+        log("warn,sqlx=error", LogFormat::Text)?;
     }
     match command {
         Command::Serve(options) => start(options).await,

@@ -45,6 +45,7 @@ pub async fn run(Databases { from, to }: Databases) -> Result<(), Refusal> {
     bar.finish_and_clear();
     source.close().await;
     target.close().await;
+    eprintln!("{:<10} {:>12}  digest", "table", "rows");
     for (table, contents) in copied {
         eprintln!("{:<10} {:>12}  {}", table.name, contents.rows, contents.short());
     }
