@@ -1,5 +1,6 @@
 //! The commands. Results go to stdout, all else to stderr; a refusal is one line that says why and what to do.
 
+mod copy;
 mod keys;
 mod seed;
 mod users;
@@ -42,6 +43,14 @@ enum Command {
     Key(keys::KeyCommand),
     /// Make up users, keys and employees, for benchmarks and demos; prints one working key per line
     Seed(seed::Seed),
+    /// Copy everything into another database that is empty, of either kind; stop the server on the first one before
+    ///
+    /// All accounts, sessions, keys, teams, employees, usage and the audit go over, and every key keeps working. What is
+    /// written while this runs stays behind: stop the server, copy, then start it with the new `DATABASE_URL`. The copy is
+    /// read back and compared before it is kept; whatever fails leaves the new database empty and the old one as it was.
+    ///
+    /// Others on this machine may see a password that stands on the command line: leave it out of the URL and set `PGPASSWORD`.
+    Copy(copy::Databases),
     /// Print the description of the API, OpenAPI 3.1; a running server has its own at /api/openapi.json
     Openapi,
 }
@@ -138,7 +147,8 @@ fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
 pub async fn run(cli: Cli) -> Result<(), Refusal> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     if !matches!(command, Command::Serve(_)) {
-        log("warn", LogFormat::Text)?;
+        // A statement that takes long is worth a line on a server; a command has the time that it needs.
+        log("warn,sqlx=error", LogFormat::Text)?;
     }
     match command {
         Command::Serve(options) => start(options).await,
@@ -150,6 +160,7 @@ pub async fn run(cli: Cli) -> Result<(), Refusal> {
         Command::User(command) => users::run(command).await,
         Command::Key(command) => keys::run(command).await,
         Command::Seed(options) => seed::run(options).await,
+        Command::Copy(databases) => copy::run(databases).await,
         Command::Openapi => openapi(),
     }
 }

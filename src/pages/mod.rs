@@ -10,7 +10,7 @@ pub mod profile;
 pub mod sign_in;
 pub mod teams;
 
-use futures::future::join3;
+use futures_util::future::join3;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 

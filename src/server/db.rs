@@ -7,6 +7,8 @@ mod open;
 pub mod pool;
 pub mod rows;
 
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
@@ -69,6 +71,8 @@ pub enum Conn {
 /// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
 pub struct Tx {
     on: Running,
+    /// How long a statement may take.
+    limit: Duration,
     changes: Changes,
     /// The keys and users of which something changed that keys depend on.
     changed: Vec<String>,
@@ -79,6 +83,21 @@ enum Running {
     Sqlite(Transaction<'static, Sqlite>),
     /// READ COMMITTED; and whether it can tell other processes what changed.
     Postgres(Transaction<'static, Postgres>, bool),
+}
+
+/// How long a statement of a request may take. A server that is cut off says nothing, and nobody else ends the wait.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Does work that must end in time.
+///
+/// # Errors
+/// As the work, and if it does not.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time"));
+    tokio::time::timeout(limit, work).await.map_err(late)?
 }
 
 /// What a query runs on.
@@ -106,6 +125,12 @@ impl Conn {
         }
     }
 
+    /// How long a statement may take.
+    #[must_use]
+    pub const fn limit(&self) -> Duration {
+        LIMIT
+    }
+
     /// Notes how a statement ended: an answer, be it a refusal, shows that the connection is sound.
     pub fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
         match self {
@@ -129,6 +154,25 @@ impl Tx {
         }
     }
 
+    /// Lets statements take as long as they need, for the work that goes over whole tables.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn take_time(&mut self) -> Result<(), sqlx::Error> {
+        self.limit = Duration::from_hours(24);
+        if let Running::Postgres(tx, _) = &mut self.on {
+            let limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+            sqlx::raw_sql(limits).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
+    /// How long a statement may take.
+    #[must_use]
+    pub const fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// For the query macros: a transaction's connection is looked after by its pool.
     pub const fn note<T>(&mut self, _: &Result<T, sqlx::Error>) {}
 
@@ -140,7 +184,7 @@ impl Tx {
     pub async fn changed(&mut self, id: &str) -> Result<(), sqlx::Error> {
         if let Running::Postgres(tx, true) = &mut self.on {
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(id);
-            notify.execute(&mut **tx).await?;
+            within(self.limit, notify.execute(&mut **tx)).await?;
         }
         self.changed.push(id.to_owned());
         Ok(())
@@ -151,11 +195,14 @@ impl Tx {
     /// # Errors
     /// Whatever the database says; then nothing was changed.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
-        let Self { on, changes, changed } = self;
-        let done = match on {
-            Running::Sqlite(tx) => tx.commit().await,
-            Running::Postgres(tx, _) => tx.commit().await,
-        };
+        let Self { on, limit, changes, changed } = self;
+        let done = within(limit, async {
+            match on {
+                Running::Sqlite(tx) => tx.commit().await,
+                Running::Postgres(tx, _) => tx.commit().await,
+            }
+        });
+        let done = done.await;
         // Also after a failure: it may have come after the commit.
         for id in &changed {
             changes.note(id);
@@ -167,11 +214,16 @@ impl Tx {
 /// Runs a statement and gives the number of rows that it changed: `execute!(conn, "UPDATE …", a, b)`.
 macro_rules! execute {
     ($on:expr, $sql:expr $(, $arg:expr)* $(,)?) => {{
+        let limit = $on.limit();
         let done = match $on.backend() {
-            $crate::server::db::Backend::Sqlite(conn) => sqlx::query::<sqlx::Sqlite>($sql)
-                $(.bind($arg))*.execute(conn).await.map(|done| done.rows_affected()),
-            $crate::server::db::Backend::Postgres(conn) => sqlx::query::<sqlx::Postgres>($sql)
-                $(.bind($arg))*.execute(conn).await.map(|done| done.rows_affected()),
+            $crate::server::db::Backend::Sqlite(conn) => {
+                let done = sqlx::query::<sqlx::Sqlite>($sql)$(.bind($arg))*.execute(conn);
+                $crate::server::db::within(limit, done).await.map(|done| done.rows_affected())
+            }
+            $crate::server::db::Backend::Postgres(conn) => {
+                let done = sqlx::query::<sqlx::Postgres>($sql)$(.bind($arg))*.execute(conn);
+                $crate::server::db::within(limit, done).await.map(|done| done.rows_affected())
+            }
         };
         $on.note(&done);
         done
@@ -185,11 +237,16 @@ macro_rules! fetch {
     ($on:expr, optional $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_optional, $row, $($rest)*) };
     ($on:expr, all $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_all, $row, $($rest)*) };
     (@ $on:expr, $method:ident, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {{
+        let limit = $on.limit();
         let found = match $on.backend() {
-            $crate::server::db::Backend::Sqlite(conn) => sqlx::query_as::<sqlx::Sqlite, $row>($sql)
-                $(.bind($arg))*.$method(conn).await,
-            $crate::server::db::Backend::Postgres(conn) => sqlx::query_as::<sqlx::Postgres, $row>($sql)
-                $(.bind($arg))*.$method(conn).await,
+            $crate::server::db::Backend::Sqlite(conn) => {
+                let found = sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($arg))*.$method(conn);
+                $crate::server::db::within(limit, found).await
+            }
+            $crate::server::db::Backend::Postgres(conn) => {
+                let found = sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($arg))*.$method(conn);
+                $crate::server::db::within(limit, found).await
+            }
         };
         $on.note(&found);
         found
@@ -197,6 +254,7 @@ macro_rules! fetch {
 }
 pub(crate) use fetch;
 
+pub use self::migrate::migrations;
 pub use self::open::OpenError;
 
 /// The pattern of LIKE for texts in lower case that contain this one; empty for an empty one.
@@ -252,7 +310,7 @@ impl Db {
             Arg::Text(text) => query.bind(text),
             Arg::Number(number) => query.bind(number),
         });
-        let found = query.fetch_optional(&mut line.conn).await;
+        let found = within(LIMIT, query.fetch_optional(&mut line.conn)).await;
         line.sound = is_sound(&found);
         Ok(found?.flatten())
     }
@@ -273,12 +331,36 @@ impl Db {
     /// # Errors
     /// [`AppError::Unavailable`] if none could be had in time.
     pub async fn begin(&self) -> Result<Tx, AppError> {
+        let on = within(LIMIT, async {
+            Ok(match self {
+                // A transaction that reads first and writes later fails at once where another writer was between.
+                Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+                Self::Postgres { transactions, notifies, .. } => {
+                    Running::Postgres(transactions.begin().await?, *notifies)
+                }
+            })
+        });
+        Ok(self.transaction(on.await?))
+    }
+
+    /// A transaction that reads the database as it stands at its first query, whatever others write meanwhile. On SQLite it
+    /// has this process's one writer to itself: it is for commands, not for requests.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if none could be had in time.
+    pub async fn snapshot(&self) -> Result<Tx, AppError> {
         let on = match self {
-            // A transaction that reads first and writes later fails at once where another writer was between.
-            Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres { transactions, notifies, .. } => Running::Postgres(transactions.begin().await?, *notifies),
+            Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN").await?),
+            Self::Postgres { transactions, .. } => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Running::Postgres(transactions.begin_with(begin).await?, false)
+            }
         };
-        Ok(Tx { on, changes: self.changes().clone(), changed: Vec::new() })
+        Ok(self.transaction(on))
+    }
+
+    fn transaction(&self, on: Running) -> Tx {
+        Tx { on, limit: LIMIT, changes: self.changes().clone(), changed: Vec::new() }
     }
 
     /// Closes all connections, after what they are doing.

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::auth::secrets::{self, MadeKey};
-use super::db::rows::{Value, write_rows};
+use super::db::rows::{self, Value};
 use super::db::{Db, Tx};
 use crate::error::AppError;
 use crate::model::employees::EmployeeSpec;
@@ -100,8 +100,8 @@ impl Rows {
         let keys = "INSERT INTO keys (id, user_id, name_folded, name, prefix, digest, access, created_at) ";
         let employees = "INSERT INTO employees (id, owner_id, name, name_folded, department, salary, created_at, \
                          updated_at) ";
-        write_rows(tx, (users, ""), &self.users).await?;
-        write_rows(tx, (keys, ""), &self.keys).await?;
-        Ok(write_rows(tx, (employees, ""), &self.employees).await?)
+        rows::write(tx, (users, ""), &self.users).await?;
+        rows::write(tx, (keys, ""), &self.keys).await?;
+        Ok(rows::write(tx, (employees, ""), &self.employees).await?)
     }
 }

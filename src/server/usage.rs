@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
-use super::db::rows::write_rows;
+use super::db::rows;
 use super::db::{Db, execute, fetch};
 use crate::error::AppError;
 use crate::model::keys::{DayUsage, KeyId};
@@ -181,7 +181,7 @@ async fn write_batch(db: &Db, tallies: &[(KeyId, Tally)]) -> Result<(), AppError
         " ON CONFLICT (key_id, day) DO UPDATE SET allowed = usage.allowed + excluded.allowed, \
          refused = usage.refused + excluded.refused",
     );
-    write_rows(&mut tx, sql, &days.collect::<Vec<_>>()).await?;
+    rows::write(&mut tx, sql, &days.collect::<Vec<_>>()).await?;
     let uses = tallies.iter().filter_map(|(key, tally)| {
         let last = tally.last.as_ref()?;
         let ip = last.ip.map(|ip| ip.to_string());
@@ -192,13 +192,13 @@ async fn write_batch(db: &Db, tallies: &[(KeyId, Tally)]) -> Result<(), AppError
         "UPDATE keys SET used_at = used.column2, used_ip = used.column3, used_agent = used.column4 FROM (",
         ") AS used WHERE keys.id = used.column1 AND (keys.used_at IS NULL OR keys.used_at < used.column2)",
     );
-    write_rows(&mut tx, sql, &uses.collect::<Vec<_>>()).await?;
+    rows::write(&mut tx, sql, &uses.collect::<Vec<_>>()).await?;
     let old = tallies.iter().filter_map(|(key, tally)| Some([key.as_str().into(), tally.old_used_at?.into()]));
     let sql = (
         "UPDATE keys SET old_used_at = used.column2 FROM (",
         ") AS used WHERE keys.id = used.column1 AND (keys.old_used_at IS NULL OR keys.old_used_at < used.column2)",
     );
-    write_rows(&mut tx, sql, &old.collect::<Vec<_>>()).await?;
+    rows::write(&mut tx, sql, &old.collect::<Vec<_>>()).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -8,14 +8,14 @@ use crate::support::{EMPLOYEES, PASSWORD};
 
 /// What the program did.
 #[derive(Debug)]
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 /// Runs the program on a database, with nothing else in its environment but what is given.
-async fn run(url: &str, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
+pub async fn run(url: &str, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
     command.args(arguments).env_clear().env("DATABASE_URL", url).envs(environment.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -41,14 +41,14 @@ async fn make_user(url: &str, email: &str) -> Ran {
 
 impl Ran {
     #[track_caller]
-    fn done(self) -> Self {
+    pub fn done(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
     }
 
     /// Fails unless the program refused, with one line that says this.
     #[track_caller]
-    fn refused(&self, says: &str) {
+    pub fn refused(&self, says: &str) {
         assert_eq!((self.code, self.out.as_str()), (1, ""), "{self:?}");
         assert_eq!(self.err.lines().count(), 1, "{self:?}");
         assert!(self.err.starts_with("keyfob: ") && self.err.contains(says), "{self:?}");
@@ -276,6 +276,7 @@ async fn wrong_usage_ends_with_2() {
         "key revoke",
         "serve --no-such-flag",
         "seed",
+        "copy --from sqlite://a",
         "user create --email a@b",
         "key create --user a@b --name x --expires-in soon",
         "key create --user a@b --name x --expires-in 1d --no-expiry",

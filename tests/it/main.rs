@@ -16,6 +16,7 @@ mod admin;
 mod architecture;
 mod audit;
 mod cli;
+mod copy;
 mod credentials;
 mod database;
 mod employees;

@@ -117,6 +117,13 @@ impl TestApp {
         Self::over(self.state.db.clone(), self.state.config.clone(), own).at(&self.url)
     }
 
+    /// The same settings and time over another database.
+    pub async fn over_another(&self, url: &str) -> Self {
+        let app = Self::over(Db::open(url).await.unwrap(), self.state.config.clone(), self.own.clone());
+        app.state.clock.advance(self.elapsed());
+        app.at(url)
+    }
+
     fn elapsed(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.state.now().as_millis() - NOW.as_millis()).unwrap())
     }

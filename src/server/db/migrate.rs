@@ -20,6 +20,11 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
 /// Names the advisory lock that migrations on PostgreSQL are taken under; any number that nobody else uses.
 const MIGRATION_LOCK: i64 = 0x006b_6579_666f_6200;
 
+/// The migrations of this program, in order: version and checksum, as a database keeps them.
+pub fn migrations() -> impl Iterator<Item = (i64, Vec<u8>)> {
+    MIGRATOR.iter().map(|migration| (migration.version, migration.checksum.to_vec()))
+}
+
 impl Db {
     /// Applies the migrations that are missing, under a lock, so that any number of processes may start at once.
     ///

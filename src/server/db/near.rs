@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, Error, OpenFlags, OptionalExtension, ToSql};
+use rusqlite::{Connection, Error, OpenFlags, ToSql};
 use thread_local::ThreadLocal;
 
 use super::Arg;
 
 /// How long a read waits for a lock. In WAL mode it meets one only while a crash is mended.
 const BUSY: Duration = Duration::from_millis(250);
+
+/// What parameters are called.
+const NAMES: [&str; 9] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9"];
 
 /// A connection for each thread that reads. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -30,10 +33,17 @@ impl Near {
 
     /// The one text that a query gives; `None` for no row, or NULL.
     pub fn text(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<String>, Error> {
+        tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
         let connection = self.connections.get_or_try(|| open(&self.file).map(RefCell::new))?.borrow();
         let mut statement = connection.prepare_cached(sql)?;
-        let found = statement.query_row(rusqlite::params_from_iter(args), |row| row.get(0));
-        Ok(found.optional()?.flatten())
+        for (name, arg) in NAMES.iter().zip(args) {
+            // To SQLite, `$1` is a name: its place is where the statement first has it.
+            if let Some(place) = statement.parameter_index(name)? {
+                statement.raw_bind_parameter(place, arg)?;
+            }
+        }
+        let mut rows = statement.raw_query();
+        rows.next()?.map_or(Ok(None), |row| row.get(0))
     }
 }
 

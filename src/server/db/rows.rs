@@ -1,37 +1,53 @@
-//! Many rows in one statement: a statement for each costs more than the row itself.
+//! Rows of any table, for the work that goes over many: what a column holds is data here, not a type, and many rows are one
+//! statement, for a statement each costs more than the row.
+
+use futures_util::TryStreamExt;
+use sqlx::Row;
 
 use super::{Backend, Tx};
 use crate::model::time::Timestamp;
 
-/// Rows in one statement. PostgreSQL takes 65,535 parameters in one, SQLite 32,766.
+/// Rows in one statement. PostgreSQL takes 65,535 parameters in a statement, SQLite 32,766.
 const ROWS: usize = 500;
 
-/// A value of a row.
-#[derive(Clone, Debug)]
+/// What a column can hold. The migrations use no other types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TEXT.
+    Text,
+    /// BIGINT.
+    Number,
+    /// BOOLEAN; SQLite keeps an integer.
+    Flag,
+}
+
+/// What stands in a column of one row.
 pub enum Value {
-    /// A text, or NULL.
-    Text(Option<String>),
-    /// A whole number.
+    /// A text.
+    Text(String),
+    /// A number.
     Number(i64),
     /// True or false.
     Flag(bool),
+    /// Nothing, in a column of this kind: PostgreSQL asks for a type here, too.
+    Null(Kind),
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(Some(text.to_owned()))
+        Self::Text(text.to_owned())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(Some(text))
+        Self::Text(text)
     }
 }
 
 impl From<Option<String>> for Value {
     fn from(text: Option<String>) -> Self {
-        Self::Text(text)
+        text.map_or(Self::Null(Kind::Text), Self::Text)
     }
 }
 
@@ -57,20 +73,23 @@ impl From<bool> for Value {
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn write_rows<const N: usize>(
+pub async fn write(
     tx: &mut Tx,
     (before, after): (&'static str, &'static str),
-    rows: &[[Value; N]],
+    rows: &[impl AsRef<[Value]>],
 ) -> Result<(), sqlx::Error> {
     macro_rules! run {
         ($driver:ty, $conn:expr, $rows:expr) => {{
             let mut query = sqlx::QueryBuilder::<$driver>::new(before);
             query.push_values($rows, |mut row, values| {
-                for value in values.clone() {
+                for value in values.as_ref() {
                     match value {
                         Value::Text(text) => row.push_bind(text),
                         Value::Number(number) => row.push_bind(number),
                         Value::Flag(flag) => row.push_bind(flag),
+                        Value::Null(Kind::Text) => row.push_bind(None::<String>),
+                        Value::Null(Kind::Number) => row.push_bind(None::<i64>),
+                        Value::Null(Kind::Flag) => row.push_bind(None::<bool>),
                     };
                 }
             });
@@ -85,4 +104,47 @@ pub async fn write_rows<const N: usize>(
         }
     }
     Ok(())
+}
+
+/// One value of a row of either driver.
+macro_rules! value {
+    ($row:expr, $n:expr, $kind:expr) => {
+        match $kind {
+            Kind::Text => $row.try_get::<Option<String>, _>($n).map(|text| text.map(Value::Text)),
+            Kind::Number => $row.try_get::<Option<i64>, _>($n).map(|number| number.map(Value::Number)),
+            Kind::Flag => $row.try_get::<Option<bool>, _>($n).map(|flag| flag.map(Value::Flag)),
+        }
+        .map(|value| value.unwrap_or(Value::Null($kind)))
+    };
+}
+
+/// Reads the rows that a statement selects and hands them over as they come, some hundreds at a time, so that a table
+/// need not fit into memory. `kinds` are those of its columns.
+///
+/// # Errors
+/// Whatever the database says, or `take`.
+pub async fn read<E: From<sqlx::Error>>(
+    tx: &mut Tx,
+    select: &'static str,
+    kinds: impl Iterator<Item = Kind> + Clone,
+    mut take: impl AsyncFnMut(Vec<Vec<Value>>) -> Result<(), E>,
+) -> Result<(), E> {
+    macro_rules! run {
+        ($driver:ty, $conn:expr) => {{
+            let mut found = sqlx::query::<$driver>(select).fetch($conn);
+            let mut rows = Vec::with_capacity(ROWS);
+            while let Some(row) = found.try_next().await? {
+                let value = |(n, kind)| value!(row, n, kind);
+                rows.push(kinds.clone().enumerate().map(value).collect::<Result<Vec<_>, sqlx::Error>>()?);
+                if rows.len() == ROWS {
+                    take(std::mem::replace(&mut rows, Vec::with_capacity(ROWS))).await?;
+                }
+            }
+            take(rows).await
+        }};
+    }
+    match tx.backend() {
+        Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn),
+        Backend::Postgres(conn) => run!(sqlx::Postgres, conn),
+    }
 }

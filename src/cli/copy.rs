@@ -1,0 +1,54 @@
+//! `keyfob copy`
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use keyfob::server::copy::{Refused, copy, open_source};
+use keyfob::server::db::{Db, OpenError};
+
+use super::Refusal;
+
+#[derive(Args)]
+pub struct Databases {
+    /// The database to read: `sqlite://path` or `postgres://...`
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// The database to fill, of either kind; an SQLite file is made if it is missing
+    #[arg(long, value_name = "URL")]
+    to: String,
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Failed(error) => error.into(),
+            other => Self(other.to_string()),
+        }
+    }
+}
+
+/// # Errors
+/// If the command was refused.
+pub async fn run(Databases { from, to }: Databases) -> Result<(), Refusal> {
+    let named = |flag| move |OpenError(error)| Refusal(error.replace("DATABASE_URL", flag));
+    let source = open_source(&from).await.map_err(named("--from"))?;
+    let target = Db::open(&to).await.map_err(named("--to"))?;
+    // Draws on stderr, and nothing where that is no terminal.
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}%, {eta} to go") {
+        bar.set_style(style);
+    }
+    let copied = copy(&source, &target, |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    let copied = copied.await?;
+    bar.finish_and_clear();
+    source.close().await;
+    target.close().await;
+    eprintln!("{:<10} {:>12}  digest", "table", "rows");
+    for (table, contents) in copied {
+        eprintln!("{:<10} {:>12}  {}", table.name, contents.rows, contents.short());
+    }
+    eprintln!("Copied all of it and read it back: each table has the rows and the digest of its source.");
+    Ok(())
+}

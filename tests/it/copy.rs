@@ -1,0 +1,286 @@
+//! `keyfob copy`: everything goes from one database to another, each way, or nothing does.
+
+mod tables;
+
+use keyfob::model::keys::KeyName;
+use keyfob::server::copy::{TABLES, copy};
+use keyfob::server::db::Db;
+use keyfob::server::db::rows::Kind as Holds;
+use serde_json::json;
+use url::Url;
+
+use crate::cli::{Ran, run};
+use crate::support::{Answer, Database, EMPLOYEES, Kind, PASSWORD, TestApp};
+
+/// Makes a test of each function for each way; the half named after SQLite needs no server.
+macro_rules! each_way {
+    ($(async fn $name:ident($app:ident: &TestApp, $to:ident: Kind) $body:block)*) => {
+        $(async fn $name($app: &TestApp, $to: Kind) $body)*
+        each_way! { @sqlite_alone Sqlite Sqlite $($name)* }
+        each_way! { @to_postgres Sqlite Postgres $($name)* }
+        each_way! { @from_postgres Postgres Sqlite $($name)* }
+        each_way! { @postgres_alone Postgres Postgres $($name)* }
+    };
+    (@$way:ident $from:ident $to:ident $($name:ident)*) => {
+        mod $way {
+            use crate::support::Kind;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                Box::pin(crate::support::run(Kind::$from, async |app| super::$name(app, Kind::$to).await)).await;
+            })*
+        }
+    };
+}
+
+/// Copies by the program itself; whatever comes of it, no password is printed.
+async fn copy_by_command(from: &str, to: &str) -> Ran {
+    let ran = run("", &["copy", "--from", from, "--to", to], &[], "").await;
+    for url in [from, to].into_iter().filter_map(|url| Url::parse(url).ok()) {
+        let password = url.password().filter(|password| !password.is_empty());
+        assert!(password.is_none_or(|password| !ran.err.contains(password) && !ran.out.contains(password)), "{ran:?}");
+    }
+    ran
+}
+
+/// A migrated database that is empty otherwise, and a server on it.
+async fn destination(app: &TestApp, kind: Kind) -> (Database, TestApp) {
+    let database = Database::empty(kind).await;
+    let other = app.over_another(&database.url).await;
+    other.state.db.migrate().await.unwrap();
+    (database, other)
+}
+
+async fn throw_away((database, app): (Database, TestApp)) {
+    app.state.db.close().await;
+    database.throw_away().await;
+}
+
+fn is_postgres(app: &TestApp) -> bool {
+    app.url.starts_with("postgres")
+}
+
+/// All rows of all tables, as text.
+async fn dump(app: &TestApp) -> Vec<(&'static str, Vec<String>)> {
+    let mut tables = Vec::new();
+    for table in TABLES {
+        let text = |column: &keyfob::server::copy::Column| match column.kind {
+            Holds::Flag => format!("CASE WHEN {0} IS NULL THEN 'NULL' WHEN {0} THEN 'yes' ELSE 'no' END", column.name),
+            _ => format!("COALESCE(CAST({} AS TEXT), 'NULL')", column.name),
+        };
+        let columns = table.columns.iter().map(text).collect::<Vec<_>>().join(" || '|' || ");
+        let mut rows = app.texts(&format!("SELECT {columns} FROM {}", table.name)).await;
+        rows.sort();
+        tables.push((table.name, rows));
+    }
+    tables
+}
+
+async fn holds_nothing(app: &TestApp) {
+    for (table, rows) in dump(app).await {
+        assert!(table == "locks" || rows.is_empty(), "{table}: {rows:?}");
+        assert!(table != "locks" || rows == ["superusers"], "{rows:?}");
+    }
+}
+
+/// The credentials of somebody who has used everything.
+struct Filled {
+    key: String,
+    before_rotation: String,
+    revoked: String,
+    of_team: String,
+    session: Answer,
+}
+
+/// Puts something into every table.
+async fn fill(app: &TestApp) -> Filled {
+    app.admin().await;
+    app.disable("gone").await;
+    let team = app.team("red", "ada", &["bob"]).await;
+    app.employee("ada", ("Zoë \"Z\" O'Neil; 名前 🔑 \\", keyfob::model::employees::Department::Hr, 1)).await;
+    let name = KeyName::parse("naïve % _ 🔑").unwrap();
+    let before_rotation = app.make_key_that("ada", |spec| spec.name = name).await.key;
+    let client = |key: &str| app.anonymous().with_key(key).coming_from("203.0.113.9");
+    let rotated = client(&before_rotation).post("/api/v1/key/rotate", json!({"grace": "24h"})).await.is(200).json();
+    let key = rotated["key"].as_str().unwrap().to_owned();
+    client(&key).get(EMPLOYEES).await.is(200);
+    let revoked = app.make_key("bob").await.key;
+    client(&revoked).delete("/api/v1/key").await.is(204);
+    let of_team = app.make_key_that("bob", |spec| spec.team = Some(team.id)).await.key;
+    let form = [("email", "ada@example.com"), ("password", PASSWORD)];
+    let session = app.browser().call("sign_in", &form).await.is(200);
+    app.write_usage().await;
+    for (table, rows) in dump(app).await {
+        assert!(!rows.is_empty(), "nothing in {table}: fill it here");
+    }
+    Filled { key, before_rotation, revoked, of_team, session }
+}
+
+impl Filled {
+    async fn works_on(&self, app: &TestApp) {
+        let client = |key: &str| app.anonymous().with_key(key);
+        for key in [&self.key, &self.before_rotation] {
+            assert_eq!(client(key).get(EMPLOYEES).await.is(200).json()["count"], 1);
+        }
+        client(&self.revoked).get(EMPLOYEES).await.refused(401, "key_revoked");
+        client(&self.of_team).get(EMPLOYEES).await.refused(403, "team_mismatch");
+        client(&self.of_team).get("/a/red/employees/api/employees/").await.is(200);
+        app.browser().after(&self.session).get(EMPLOYEES).await.is(200);
+        app.browser().call("sign_in", &[("email", "gone@example.com"), ("password", PASSWORD)]).await.is(400);
+    }
+}
+
+each_way! {
+    async fn a_source_that_lacks_migrations_or_is_newer_is_refused(app: &TestApp, to: Kind) {
+        let (empty, to) = (Database::empty(if is_postgres(app) { Kind::Postgres } else { Kind::Sqlite }).await, destination(app, to).await);
+        Db::open(&empty.url).await.unwrap().close().await;
+        copy_by_command(&empty.url, &to.0.url).await.refused("keyfob migrate");
+        app.sql("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 6").await;
+        copy_by_command(&app.url, &to.0.url).await.refused("keyfob migrate");
+        app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+                 SELECT 6, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 9999").await;
+        copy_by_command(&app.url, &to.0.url).await.refused("the source is newer");
+        app.sql("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+        app.sql("UPDATE _sqlx_migrations SET checksum = '' WHERE version = 6").await;
+        copy_by_command(&app.url, &to.0.url).await.refused("keyfob migrate");
+        empty.throw_away().await;
+        throw_away(to).await;
+    }
+
+    async fn a_destination_that_holds_anything_or_is_newer_is_refused_and_left_as_it_was(app: &TestApp, to: Kind) {
+        fill(app).await;
+        let to = destination(app, to).await;
+        to.1.user("eve").await;
+        let before = dump(&to.1).await;
+        copy_by_command(&app.url, &to.0.url).await.refused("table users has rows");
+        assert_eq!(dump(&to.1).await, before);
+        to.1.sql("DELETE FROM users; INSERT INTO teams (id, slug, name, created_at) VALUES ('a', 'a', 'a', 1)").await;
+        let before = dump(&to.1).await;
+        copy_by_command(&app.url, &to.0.url).await.refused("table teams has rows");
+        assert_eq!(dump(&to.1).await, before);
+        to.1.sql("DELETE FROM teams; UPDATE _sqlx_migrations SET version = 9999 WHERE version = 6").await;
+        copy_by_command(&app.url, &to.0.url).await.refused("9999");
+        throw_away(to).await;
+    }
+
+    async fn a_destination_that_changes_or_loses_rows_is_refused_and_stays_empty(app: &TestApp, to: Kind) {
+        fill(app).await;
+        let to = destination(app, to).await;
+        for (table, sqlite, postgres) in [
+            ("users", "UPDATE users SET name = ' ' WHERE id = NEW.id;", "NEW.name := ' '; RETURN NEW;"),
+            ("users", "UPDATE users SET disabled_at = 0 WHERE id = NEW.id;", "NEW.disabled_at := 0; RETURN NEW;"),
+            ("audit", "DELETE FROM audit WHERE id = NEW.id;", "RETURN NULL;"),
+        ] {
+            to.1.sql(&if is_postgres(&to.1) {
+                format!("CREATE OR REPLACE FUNCTION spoil() RETURNS trigger AS $$ BEGIN {postgres} END $$ LANGUAGE plpgsql; \
+                         CREATE TRIGGER spoil BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION spoil()")
+            } else {
+                format!("CREATE TRIGGER spoil AFTER INSERT ON {table} BEGIN {sqlite} END")
+            }).await;
+            copy_by_command(&app.url, &to.0.url).await.refused(&format!("table {table} came out different"));
+            holds_nothing(&to.1).await;
+            to.1.sql(&if is_postgres(&to.1) { format!("DROP TRIGGER spoil ON {table}") } else { "DROP TRIGGER spoil".into() }).await;
+        }
+        copy_by_command(&app.url, &to.0.url).await.done();
+        throw_away(to).await;
+    }
+
+    async fn a_text_with_a_nul_character_is_refused_by_postgres_alone(app: &TestApp, to: Kind) {
+        if is_postgres(app) {
+            return;
+        }
+        fill(app).await;
+        app.sql("UPDATE keys SET name = name || char(0) || 'x'").await;
+        let to = destination(app, to).await;
+        let ran = copy_by_command(&app.url, &to.0.url).await;
+        if is_postgres(&to.1) {
+            ran.refused("table keys holds a NUL character");
+            holds_nothing(&to.1).await;
+        } else {
+            ran.done();
+            let nuls = "SELECT COUNT(*) FROM keys WHERE hex(name) LIKE '%0078'";
+            assert_eq!(to.1.number(nuls).await, app.number("SELECT COUNT(*) FROM keys").await);
+        }
+        throw_away(to).await;
+    }
+
+    async fn what_is_written_to_the_source_meanwhile_stays_behind(app: &TestApp, to: Kind) {
+        app.user("ada").await;
+        let (to, beside) = (destination(app, to).await, app.over_another(&app.url).await);
+        let mut calls = 0;
+        let copied = copy(&app.state.db, &to.1.state.db, |_, _| {
+            calls += 1;
+            let team = format!("INSERT INTO teams (id, slug, name, created_at) VALUES ('{calls}', '{calls}', '', 1)");
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(beside.sql(&team)));
+        });
+        copied.await.unwrap();
+        assert_eq!(to.1.number("SELECT COUNT(*) FROM users").await, 1);
+        assert_eq!(to.1.number("SELECT COUNT(*) FROM teams").await, 0);
+        assert!(app.number("SELECT COUNT(*) FROM teams").await >= 9);
+        beside.state.db.close().await;
+        throw_away(to).await;
+    }
+
+    async fn every_key_and_session_is_as_it_was_there_and_back_again(app: &TestApp, to: Kind) {
+        let filled = fill(app).await;
+        let before = dump(app).await;
+        let there = Database::empty(to).await;
+        let back = Database::empty(if is_postgres(app) { Kind::Postgres } else { Kind::Sqlite }).await;
+        let printed = [copy_by_command(&app.url, &there.url).await.done(), copy_by_command(&there.url, &back.url).await.done()];
+        assert_eq!(printed[0].err, printed[1].err);
+        assert_eq!(printed[0].out, "");
+        for (table, rows) in &before {
+            let line = regex::Regex::new(&format!("(?m)^{table} +{} +[0-9a-f]{{12}}$", rows.len())).unwrap();
+            assert!(line.is_match(&printed[0].err), "{table}: {printed:?}");
+        }
+        for database in [there, back] {
+            let copy = app.over_another(&database.url).await;
+            assert_eq!(dump(&copy).await, before);
+            filled.works_on(&copy).await;
+            throw_away((database, copy)).await;
+        }
+        assert_eq!(dump(app).await, before, "the source is only read");
+    }
+
+    async fn tables_of_many_rows_come_over_whole(app: &TestApp, to: Kind) {
+        let seed = ["seed", "--users", "1001", "--keys-per-user", "1", "--employees-per-user", "2"];
+        run(&app.url, &seed, &[], "").await.done();
+        let to = destination(app, to).await;
+        copy_by_command(&app.url, &to.0.url).await.done();
+        assert_eq!(dump(&to.1).await, dump(app).await);
+        assert_eq!(to.1.number("SELECT COUNT(*) FROM employees").await, 2002);
+        throw_away(to).await;
+    }
+}
+
+mod sqlite_only {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_source_that_is_not_there_is_refused_and_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+        copy_by_command(&url("missing.db"), &url("new.db")).await.refused("missing.db. Check --from");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_opened_is_refused_by_its_flag() {
+        let database = Database::empty(Kind::Sqlite).await;
+        let db = Db::open(&database.url).await.unwrap();
+        db.migrate().await.unwrap();
+        db.close().await;
+        for url in
+            ["", "mysql://a:hunter2@localhost/a", "sqlite:///dev/null/x.db", "postgres://nobody:hunter2@127.0.0.1:1/x"]
+        {
+            copy_by_command(url, &database.url).await.refused("--from");
+            copy_by_command(&database.url, url).await.refused("--to");
+        }
+        database.throw_away().await;
+    }
+
+    #[tokio::test]
+    async fn its_help_says_to_stop_the_server() {
+        let help = run("", &["copy", "--help"], &[], "").await.done().out;
+        assert!(help.contains("stop the server") && help.contains("--from <URL>"), "{help}");
+    }
+}
