@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::auth::secrets;
+use super::db::row::Row;
 use super::db::{Db, Tx, execute, fetch};
 use crate::error::AppError;
 use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery};
@@ -95,13 +96,23 @@ pub fn changes_keys(action: &str) -> bool {
 /// # Errors
 /// If the database does not answer.
 pub async fn of_user(db: &Db, user: &UserId, most: i64) -> Result<Vec<AuditEntry>, AppError> {
-    let mut conn = db.read().await?;
     // Two ways into the table, each by its index; together they would be a scan.
     let sql = "SELECT id, at, action, actor, ip, subject, detail FROM audit WHERE id IN (\
                SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT 0 + $2) AS concerned \
                UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT 0 + $2) AS done) \
                ORDER BY id DESC LIMIT 0 + $2";
-    Ok(fetch!(conn, all AuditEntry, sql, user, most)?)
+    let read = |row: Row<'_>| {
+        Ok(AuditEntry {
+            id: row.get("id")?,
+            at: row.time("at")?,
+            action: row.get("action")?,
+            actor: row.get("actor")?,
+            ip: row.get("ip")?,
+            subject: row.get("subject")?,
+            detail: row.get("detail")?,
+        })
+    };
+    db.rows(sql, &[user.as_str().into(), most.into()], read).await
 }
 
 /// How many events the administrators' page shows at a time.

@@ -5,6 +5,7 @@ mod migrate;
 mod near;
 mod open;
 pub mod pool;
+pub mod row;
 pub mod rows;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use self::changes::Changes;
 use self::near::Near;
 use self::pool::{Lent, Pool};
+use self::row::{Arg, Row};
 use crate::error::AppError;
 
 /// The channel on which PostgreSQL tells other processes what changed.
@@ -31,7 +33,7 @@ pub enum Db {
         read: Pool<SqliteConnection>,
         /// The one writer.
         write: SqlitePool,
-        /// For [`Db::text`].
+        /// For [`Db::rows`].
         near: Near,
         /// What changed lately.
         changes: Changes,
@@ -47,15 +49,6 @@ pub enum Db {
         /// Whether this server can tell other processes what changed. `CockroachDB` cannot.
         notifies: bool,
     },
-}
-
-/// A value for a query of [`Db::text`].
-#[derive(Clone, Copy, Debug)]
-pub enum Arg<'a> {
-    /// A text.
-    Text(&'a str),
-    /// A whole number.
-    Number(i64),
 }
 
 /// A connection taken from a pool, for single statements.
@@ -294,25 +287,45 @@ impl Db {
         })
     }
 
-    /// The one text that a query gives, read without leaving the thread where that can be; `None` for no row, or NULL. For
-    /// queries that an index answers and whose result is small.
+    /// The rows that a query gives, read on SQLite without leaving the thread. For queries that an index answers and whose
+    /// result is small: what reads much would hold up others, and goes by [`fetch!`].
     ///
     /// # Errors
-    /// [`AppError::Unavailable`] if the database does not answer.
-    pub async fn text(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<String>, AppError> {
+    /// [`AppError::Unavailable`] if the database does not answer; and what `read` says.
+    pub async fn rows<T>(
+        &self,
+        sql: &'static str,
+        args: &[Arg<'_>],
+        read: impl Fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Vec<T>, AppError> {
         let statements = match self {
-            Self::Sqlite { near, .. } => return Ok(near.text(sql, args)?),
+            Self::Sqlite { read: pool, .. } if pool.is_closed() => return Err(sqlx::Error::PoolClosed.into()),
+            Self::Sqlite { near, .. } => return near.rows((sql, args), read),
             Self::Postgres { statements, .. } => statements,
         };
         let mut line = pool::acquire(statements).await?;
         line.sound = false;
-        let query = args.iter().fold(sqlx::query_scalar(sql), |query, arg| match *arg {
+        let query = args.iter().fold(sqlx::query(sql), |query, arg| match *arg {
             Arg::Text(text) => query.bind(text),
             Arg::Number(number) => query.bind(number),
+            Arg::Flag(flag) => query.bind(flag),
         });
-        let found = within(LIMIT, query.fetch_optional(&mut line.conn)).await;
+        let found = within(LIMIT, query.fetch_all(&mut line.conn)).await;
         line.sound = is_sound(&found);
-        Ok(found?.flatten())
+        found?.iter().map(|row| read(Row::Postgres(row))).collect()
+    }
+
+    /// The same for a query that gives one row at most.
+    ///
+    /// # Errors
+    /// As [`Db::rows`].
+    pub async fn row<T>(
+        &self,
+        sql: &'static str,
+        args: &[Arg<'_>],
+        read: impl Fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Option<T>, AppError> {
+        Ok(self.rows(sql, args, read).await?.pop())
     }
 
     /// A connection for one statement that writes.
@@ -368,6 +381,8 @@ impl Db {
         match self {
             Self::Sqlite { read, write, .. } => {
                 pool::close(read).await;
+                // The connections of `near` outlive this, so that closing the others does not empty the log into the file.
+                let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await;
                 write.close().await;
             }
             Self::Postgres { statements, transactions, .. } => {

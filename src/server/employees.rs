@@ -1,7 +1,7 @@
 //! Employees: their queries. Each is read and written with its owner in the WHERE.
 
 use super::auth::secrets;
-use super::db::{Arg, Db, execute, fetch, like};
+use super::db::{Db, execute, fetch, like};
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::employees::{
@@ -90,7 +90,7 @@ macro_rules! orders {
                     // All rows as one text: each row that crosses from the database's thread costs as much as a query.
                     // `0 +`: SQLite prepares a statement anew for each LIMIT that is a bare parameter.
                     $(Self::$name => concat!(
-                        "SELECT string_agg(line, $6) FROM (SELECT concat_ws($7, id, name, department, salary, created_at, ",
+                        "SELECT string_agg(line, $6) AS lines FROM (SELECT concat_ws($7, id, name, department, salary, created_at, ",
                         "updated_at) AS line FROM employees WHERE owner_id = $1 ",
                         "AND ($2 = '' OR department = $2) AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\') ORDER BY ",
                         $sql, " LIMIT 0 + $4 OFFSET 0 + $5) AS page"
@@ -120,16 +120,11 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
     let department = query.department.map_or("", Department::as_str);
     let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
-    let args = [
-        Arg::Text(owner.as_str()),
-        Arg::Text(department),
-        Arg::Text(&search),
-        Arg::Number(limit),
-        Arg::Number(offset),
-        Arg::Text(ROW),
-        Arg::Text(FIELD),
-    ];
-    let text = db.text(query.order.sql(), &args).await?.unwrap_or_default();
+    let (owner_id, search) = (owner.as_str(), search.as_str());
+    let args =
+        [owner_id.into(), department.into(), search.into(), limit.into(), offset.into(), ROW.into(), FIELD.into()];
+    let text = db.row(query.order.sql(), &args, |row| row.get::<Option<String>>("lines")).await?;
+    let text = text.flatten().unwrap_or_default();
     let found = i64::try_from(text.split_terminator('\u{1e}').count()).unwrap_or(i64::MAX);
     // A page that is neither full nor empty is the last: then the count is known without counting.
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
@@ -138,7 +133,7 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
         let sql = "SELECT COUNT(*) FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
                    AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
         let mut conn = db.read().await?;
-        fetch!(conn, one(i64,), sql, owner, department, search.as_str())?.0
+        fetch!(conn, one(i64,), sql, owner, department, search)?.0
     };
     Ok((offset == 0 || found > 0).then_some(Page { count, text }))
 }

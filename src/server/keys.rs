@@ -15,6 +15,7 @@ use super::audit::{self, About, By};
 use super::auth::secrets::{self, Digest, PresentedKey};
 use super::auth::sessions::Session;
 use super::config::KeyConfig;
+use super::db::row::Row;
 use super::db::{Db, Tx, execute, fetch, is_taken};
 use super::state::AppState;
 use super::teams;
@@ -22,7 +23,7 @@ use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{
-    FormId, KeyEntry, KeyFacts, KeyForm, KeyId, KeyList, KeySpec, NewKey, Standing, Status, USAGE_DAYS,
+    Access, FormId, KeyEntry, KeyFacts, KeyForm, KeyId, KeyList, KeyName, KeySpec, NewKey, Standing, Status, USAGE_DAYS,
 };
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
@@ -39,20 +40,6 @@ pub struct Found {
     pub standing: Standing,
     /// Requests a minute that an administrator allows it.
     pub rate: Option<u32>,
-}
-
-#[derive(sqlx::FromRow)]
-struct FoundRow {
-    #[sqlx(flatten)]
-    key: KeyFacts,
-    owner_id: UserId,
-    owner_email: String,
-    owner_name: String,
-    owner_superuser: bool,
-    disabled_at: Option<Timestamp>,
-    role: Option<String>,
-    rate: Option<i64>,
-    old_expires_at: Option<Timestamp>,
 }
 
 macro_rules! find_by {
@@ -96,30 +83,59 @@ pub async fn authenticate(
 /// By one query; by a second for what is no key's present secret.
 async fn look_up(db: &Db, digest: Digest) -> Result<Option<Found>, AppError> {
     let digest = digest.hex();
-    let mut conn = db.read().await?;
-    if let Some(row) = fetch!(conn, optional FoundRow, find_by!("digest"), &digest)? {
-        return Ok(Some(found(row, false)));
+    let args = [digest.as_str().into()];
+    match db.row(find_by!("digest"), &args, |row| found(row, false)).await? {
+        None => db.row(find_by!("old_digest"), &args, |row| found(row, true)).await,
+        found => Ok(found),
     }
-    let row = fetch!(conn, optional FoundRow, find_by!("old_digest"), &digest)?;
-    Ok(row.map(|row| found(row, true)))
 }
 
-fn found(row: FoundRow, by_old_secret: bool) -> Found {
-    Found {
-        standing: Standing {
-            user_active: row.disabled_at.is_none(),
-            in_team: row.role.is_some(),
-            old_secret_until: row.old_expires_at.filter(|_| by_old_secret),
-        },
-        rate: row.rate.and_then(|rate| u32::try_from(rate).ok()),
-        user: Arc::new(User {
-            id: row.owner_id,
-            email: row.owner_email,
-            name: row.owner_name,
-            superuser: row.owner_superuser,
-        }),
-        key: Arc::new(row.key),
-    }
+fn found(row: Row<'_>, by_old_secret: bool) -> Result<Found, AppError> {
+    let standing = Standing {
+        user_active: row.time_if_any("disabled_at")?.is_none(),
+        in_team: row.get::<Option<String>>("role")?.is_some(),
+        old_secret_until: row.time_if_any("old_expires_at")?.filter(|_| by_old_secret),
+    };
+    let user = User {
+        id: row.parse("owner_id", UserId::parse)?,
+        email: row.get("owner_email")?,
+        name: row.get("owner_name")?,
+        superuser: row.get("owner_superuser")?,
+    };
+    let rate: Option<i64> = row.get("rate")?;
+    let rate = rate.and_then(|rate| u32::try_from(rate).ok());
+    Ok(Found { user: Arc::new(user), key: Arc::new(facts(row)?), standing, rate })
+}
+
+fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
+    Ok(KeyFacts {
+        id: row.parse("id", KeyId::parse)?,
+        name: row.parse("name", |name| KeyName::parse(name).ok())?,
+        prefix: row.get("prefix")?,
+        access: Access::try_from(row.get::<String>("access")?).map_err(|_| AppError::Internal)?,
+        team_id: row.parse_some("team_id", TeamId::parse)?,
+        created_at: row.time("created_at")?,
+        expires_at: row.time_if_any("expires_at")?,
+        revoked_at: row.time_if_any("revoked_at")?,
+    })
+}
+
+/// A key as lists show it; the columns of [`entries`].
+fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
+    Ok(KeyEntry {
+        key: facts(row)?,
+        owner: row.get("owner")?,
+        team: row.get("team")?,
+        used_at: row.time_if_any("used_at")?,
+        used_ip: row.get("used_ip")?,
+        used_agent: row.get("used_agent")?,
+        rotated_at: row.time_if_any("rotated_at")?,
+        old_expires_at: row.time_if_any("old_expires_at")?,
+        old_used_at: row.time_if_any("old_used_at")?,
+        leaked_at: row.time_if_any("leaked_at")?,
+        rate: row.get("rate")?,
+        days: row.get("days")?,
+    })
 }
 
 /// A key that is asked for.
@@ -268,22 +284,14 @@ const LEAKS_SHOWN: i64 = 30 * DAY;
 /// If the database does not answer.
 pub async fn page(state: &AppState, session: &Session, revoked: bool) -> Result<KeyList, AppError> {
     let (user, now) = (&session.user.id, state.now());
-    let mut conn = state.db.read().await?;
     // With one revoked key, if there is any, to tell whether there is something to show.
-    let mut keys = fetch!(
-        conn,
-        all KeyEntry,
-        entries!(
-            "WHERE k.user_id = $2 AND ($3 OR k.revoked_at IS NULL OR k.leaked_at > $4 OR k.id = ",
-            "(SELECT MAX(id) FROM keys WHERE user_id = $2 AND revoked_at IS NOT NULL)) ",
-            "ORDER BY k.created_at DESC, k.id DESC"
-        ),
-        usage_after(now),
-        user,
-        revoked,
-        now.plus(-LEAKS_SHOWN)
-    )?;
-    drop(conn);
+    let sql = entries!(
+        "WHERE k.user_id = $2 AND ($3 OR k.revoked_at IS NULL OR k.leaked_at > $4 OR k.id = ",
+        "(SELECT MAX(id) FROM keys WHERE user_id = $2 AND revoked_at IS NOT NULL)) ",
+        "ORDER BY k.created_at DESC, k.id DESC"
+    );
+    let args = [usage_after(now).into(), user.as_str().into(), revoked.into(), now.plus(-LEAKS_SHOWN).into()];
+    let mut keys = state.db.rows(sql, &args, entry).await?;
     let teams = if session.in_team { teams::list(&state.db, user).await? } else { Vec::new() };
     let has_revoked = keys.iter().any(|entry| entry.key.revoked_at.is_some());
     let lately = |at: Timestamp| at > now.plus(-LEAKS_SHOWN);
@@ -300,9 +308,8 @@ pub async fn page(state: &AppState, session: &Session, revoked: bool) -> Result<
 /// # Errors
 /// If the database does not answer.
 pub async fn list(db: &Db, user: &UserId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
-    let mut conn = db.read().await?;
     let sql = entries!("WHERE k.user_id = $2 ORDER BY k.created_at DESC, k.id DESC");
-    let mut keys = fetch!(conn, all KeyEntry, sql, usage_after(now), user)?;
+    let mut keys = db.rows(sql, &[usage_after(now).into(), user.as_str().into()], entry).await?;
     sort(&mut keys, now);
     Ok(keys)
 }
@@ -312,9 +319,8 @@ pub async fn list(db: &Db, user: &UserId, now: Timestamp) -> Result<Vec<KeyEntry
 /// # Errors
 /// If the database does not answer.
 pub async fn list_of_team(db: &Db, team: &TeamId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
-    let mut conn = db.read().await?;
     let sql = entries!("WHERE k.team_id = $2 ORDER BY k.created_at DESC, k.id DESC");
-    let mut keys = fetch!(conn, all KeyEntry, sql, usage_after(now), team)?;
+    let mut keys = db.rows(sql, &[usage_after(now).into(), team.as_str().into()], entry).await?;
     sort(&mut keys, now);
     Ok(keys)
 }

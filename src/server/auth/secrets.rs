@@ -1,11 +1,10 @@
 //! Makes, hashes and parses keys; makes ids and the secrets of sessions. All randomness of the program is here, and it
 //! is the operating system's (ASVS 5.0, 11.5.1).
 
-use rand::TryRng;
 use rand::rngs::SysRng;
+use rand::{Rng, TryRng};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use crate::model::time::Timestamp;
 
@@ -110,10 +109,14 @@ pub fn make_id(now: Timestamp) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &random::<10>()).into_uuid().to_string()
 }
 
-/// Makes an id that tells nothing, not even when: a UUID version 4.
+/// Makes an id that tells nothing, not even when: a UUID version 4. For each request, so not each from the operating
+/// system: from a generator that it seeded.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place of all randomness; this is no secret")]
 pub fn make_request_id() -> String {
-    Uuid::from_bytes(random::<16>()).simple().to_string()
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().simple().to_string()
 }
 
 fn digest(text: &str) -> String {

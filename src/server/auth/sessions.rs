@@ -13,7 +13,8 @@ use crate::model::time::{DAY, Timestamp};
 use crate::model::users::{SessionFacts, SessionId, User, UserId, browser_name};
 use crate::server::audit::{self, About, By};
 use crate::server::config::Config;
-use crate::server::db::{Db, Tx, execute, fetch};
+use crate::server::db::row::Row;
+use crate::server::db::{Db, Tx, execute};
 
 /// After so long without a request a session ends, in milliseconds.
 pub const IDLE: i64 = 7 * DAY;
@@ -41,15 +42,6 @@ impl Session {
     pub fn by(&self, now: Timestamp) -> By {
         By::user(&self.user, self.ip, now)
     }
-}
-
-#[derive(sqlx::FromRow)]
-struct SessionRow {
-    session_id: SessionId,
-    seen_at: Timestamp,
-    in_team: bool,
-    #[sqlx(flatten)]
-    user: User,
 }
 
 /// The name of the cookie. With https no other host can set it (`__Host-`); without, browsers would drop it so.
@@ -115,29 +107,26 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
         return Ok(None);
     };
     let digest = secrets::digest_of(&SecretString::from(cookie.value()));
-    let mut conn = db.read().await?;
-    let row = fetch!(
-        conn,
-        optional SessionRow,
-        "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name, u.superuser, \
-         EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
-         WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL",
-        &digest,
-        now.plus(-IDLE),
-        now.plus(-ABSOLUTE)
-    )?;
-    drop(conn);
-    let Some(row) = row else { return Ok(None) };
-    if row.seen_at <= now.plus(-SEEN_EVERY) {
+    let sql = "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name, u.superuser, \
+               EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
+               WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL";
+    let args = [digest.as_str().into(), now.plus(-IDLE).into(), now.plus(-ABSOLUTE).into()];
+    let read = |row: Row<'_>| {
+        let user = User {
+            id: row.parse("id", UserId::parse)?,
+            email: row.get("email")?,
+            name: row.get("name")?,
+            superuser: row.get("superuser")?,
+        };
+        let (id, in_team) = (row.parse("session_id", SessionId::parse)?, row.get("in_team")?);
+        Ok((Session { id, user, in_team, ip: client::address(&parts.extensions) }, row.time("seen_at")?))
+    };
+    let Some((session, seen_at)) = db.row(sql, &args, read).await? else { return Ok(None) };
+    if seen_at <= now.plus(-SEEN_EVERY) {
         let mut conn = db.write().await?;
-        execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &row.session_id, now)?;
+        execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &session.id, now)?;
     }
-    Ok(Some(Session {
-        id: row.session_id,
-        user: row.user,
-        in_team: row.in_team,
-        ip: client::address(&parts.extensions),
-    }))
+    Ok(Some(session))
 }
 
 /// The user's live sessions, the newest first.
@@ -145,25 +134,20 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
 /// # Errors
 /// If the database does not answer.
 pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<SessionFacts>, AppError> {
-    type Row = (SessionId, Timestamp, Timestamp, String);
-    let mut conn = db.read().await?;
-    let rows = fetch!(
-        conn,
-        all Row,
-        "SELECT id, created_at, seen_at, user_agent FROM sessions \
-         WHERE user_id = $1 AND seen_at > $2 AND created_at > $3 ORDER BY created_at DESC, id DESC",
-        &session.user.id,
-        now.plus(-IDLE),
-        now.plus(-ABSOLUTE)
-    )?;
-    let facts = rows.into_iter().map(|(id, created_at, seen_at, user_agent)| SessionFacts {
-        current: id == session.id,
-        id,
-        created_at,
-        seen_at,
-        browser: browser_name(&user_agent),
-    });
-    Ok(facts.collect())
+    let sql = "SELECT id, created_at, seen_at, user_agent FROM sessions \
+               WHERE user_id = $1 AND seen_at > $2 AND created_at > $3 ORDER BY created_at DESC, id DESC";
+    let args = [session.user.id.as_str().into(), now.plus(-IDLE).into(), now.plus(-ABSOLUTE).into()];
+    let read = |row: Row<'_>| {
+        let id = row.parse("id", SessionId::parse)?;
+        Ok(SessionFacts {
+            current: id == session.id,
+            id,
+            created_at: row.time("created_at")?,
+            seen_at: row.time("seen_at")?,
+            browser: browser_name(&row.get::<String>("user_agent")?),
+        })
+    };
+    db.rows(sql, &args, read).await
 }
 
 /// Ends one session of the user. False if there was none.

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, Error, OpenFlags, ToSql};
+use rusqlite::{Connection, Error, OpenFlags};
 use thread_local::ThreadLocal;
 
-use super::Arg;
+use super::row::{Arg, Row};
+use crate::error::AppError;
 
 /// How long a read waits for a lock. In WAL mode it meets one only while a crash is mended.
 const BUSY: Duration = Duration::from_millis(250);
@@ -31,8 +31,12 @@ impl Near {
         Self { file: file.into(), connections: Arc::default() }
     }
 
-    /// The one text that a query gives; `None` for no row, or NULL.
-    pub fn text(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Option<String>, Error> {
+    /// The rows that a query gives.
+    pub fn rows<T>(
+        &self,
+        (sql, args): (&'static str, &[Arg<'_>]),
+        read: impl Fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Vec<T>, AppError> {
         tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
         let connection = self.connections.get_or_try(|| open(&self.file).map(RefCell::new))?.borrow();
         let mut statement = connection.prepare_cached(sql)?;
@@ -43,7 +47,11 @@ impl Near {
             }
         }
         let mut rows = statement.raw_query();
-        rows.next()?.map_or(Ok(None), |row| row.get(0))
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(Row::Sqlite(row))?);
+        }
+        Ok(found)
     }
 }
 
@@ -52,13 +60,4 @@ fn open(file: &Path) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
-}
-
-impl ToSql for Arg<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Arg::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Arg::Number(number) => ToSqlOutput::Owned(Value::Integer(*number)),
-        })
-    }
 }
