@@ -1,7 +1,6 @@
 //! Employees: their queries. Each is read and written with its owner in the WHERE.
 
 use super::auth::secrets;
-use super::db::row::Row;
 use super::db::{Db, execute, fetch, like};
 use super::state::AppState;
 use crate::error::AppError;
@@ -30,8 +29,44 @@ pub struct Query {
 pub struct Page {
     /// How many there are on all pages.
     pub count: i64,
-    /// Those of this page.
-    pub employees: Vec<Employee>,
+    /// Those of this page, as the database gives them.
+    text: String,
+}
+
+/// An employee of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// The department.
+    pub department: Department,
+    /// The yearly salary.
+    pub salary: Salary,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// When the record was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Page {
+    /// Its employees, in their order.
+    ///
+    /// # Errors
+    /// [`AppError::Internal`] if the database holds what is none.
+    pub fn rows(&self) -> Result<Vec<Row<'_>>, AppError> {
+        self.text.split_terminator('\u{1e}').map(Row::read).collect::<Option<_>>().ok_or(AppError::Internal)
+    }
+
+    fn employees(&self) -> Result<Vec<Employee>, AppError> {
+        let employee = |row: Row<'_>| {
+            let Row { department, salary, created_at, updated_at, .. } = row;
+            let (id, name) = (EmployeeId::parse(row.id)?, EmployeeName::parse(row.name).ok()?);
+            Some(Employee { id, name, department, salary, created_at, updated_at })
+        };
+        self.rows()?.into_iter().map(employee).collect::<Option<_>>().ok_or(AppError::Internal)
+    }
 }
 
 macro_rules! orders {
@@ -52,11 +87,13 @@ macro_rules! orders {
 
             const fn sql(self) -> &'static str {
                 match self {
+                    // All rows as one text: each row that crosses from the database's thread costs as much as a query.
                     // `0 +`: SQLite prepares a statement anew for each LIMIT that is a bare parameter.
                     $(Self::$name => concat!(
-                        "SELECT id, name, department, salary, created_at, updated_at FROM employees WHERE owner_id = $1 ",
-                        "AND (department = $2 OR $2 IS NULL) AND (name_folded LIKE $3 ESCAPE '\\' OR $3 IS NULL) ORDER BY ",
-                        $sql, " LIMIT 0 + $4 OFFSET 0 + $5"
+                        "SELECT string_agg(line, $6) AS lines FROM (SELECT concat_ws($7, id, name, department, salary, created_at, ",
+                        "updated_at) AS line FROM employees WHERE owner_id = $1 ",
+                        "AND ($2 = '' OR department = $2) AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\') ORDER BY ",
+                        $sql, " LIMIT 0 + $4 OFFSET 0 + $5) AS page"
                     ),)*
                 }
             }
@@ -80,35 +117,45 @@ orders! {
 /// # Errors
 /// If the database does not answer.
 pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page>, AppError> {
-    let department = query.department.map(Department::as_str);
-    let search = Some(like(&query.search)).filter(|pattern| !pattern.is_empty());
+    let department = query.department.map_or("", Department::as_str);
+    let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
-    let args = [owner.as_str().into(), department.into(), search.as_deref().into(), limit.into(), offset.into()];
-    let employees = db.rows(query.order.sql(), &args, employee).await?;
-    let found = i64::try_from(employees.len()).unwrap_or(i64::MAX);
+    let (owner_id, search) = (owner.as_str(), search.as_str());
+    let args =
+        [owner_id.into(), department.into(), search.into(), limit.into(), offset.into(), ROW.into(), FIELD.into()];
+    let text = db.row(query.order.sql(), &args, |row| row.get::<Option<String>>("lines")).await?;
+    let text = text.flatten().unwrap_or_default();
+    let found = i64::try_from(text.split_terminator('\u{1e}').count()).unwrap_or(i64::MAX);
     // A page that is neither full nor empty is the last: then the count is known without counting.
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
         offset + found
     } else {
-        let sql = "SELECT COUNT(*) FROM employees WHERE owner_id = $1 AND (department = $2 OR $2 IS NULL) \
-                   AND (name_folded LIKE $3 ESCAPE '\\' OR $3 IS NULL)";
+        let sql = "SELECT COUNT(*) FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
+                   AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
         let mut conn = db.read().await?;
         fetch!(conn, one(i64,), sql, owner, department, search)?.0
     };
-    Ok((offset == 0 || found > 0).then_some(Page { count, employees }))
+    Ok((offset == 0 || found > 0).then_some(Page { count, text }))
 }
 
-/// Reads a row of [`Order::sql`], by the places of its columns: there may be hundreds.
-fn employee(row: Row<'_>) -> Result<Employee, AppError> {
-    let text = |place| row.at::<String>(place);
-    Ok(Employee {
-        id: EmployeeId::parse(&text(0)?).ok_or(AppError::Internal)?,
-        name: EmployeeName::parse(&text(1)?).map_err(|_| AppError::Internal)?,
-        department: Department::parse(&text(2)?).map_err(|_| AppError::Internal)?,
-        salary: Salary::new(row.at(3)?).map_err(|_| AppError::Internal)?,
-        created_at: Timestamp::from_millis(row.at(4)?),
-        updated_at: Timestamp::from_millis(row.at(5)?),
-    })
+/// What stands between rows and between fields: control characters, which no name may have.
+const ROW: &str = "\u{1e}";
+const FIELD: &str = "\u{1f}";
+
+impl<'a> Row<'a> {
+    /// Reads one row of [`Order::sql`].
+    fn read(line: &'a str) -> Option<Self> {
+        let mut fields = line.split('\u{1f}');
+        let mut next = || fields.next();
+        Some(Self {
+            id: next()?,
+            name: next()?,
+            department: Department::parse(next()?).ok()?,
+            salary: Salary::parse(next()?).ok()?,
+            created_at: Timestamp::from_millis(next()?.parse().ok()?),
+            updated_at: Timestamp::from_millis(next()?.parse().ok()?),
+        })
+    }
 }
 
 /// How many employees the page shows at a time.
@@ -123,18 +170,18 @@ pub async fn page(db: &Db, owner: &OwnerId, page: u32) -> Result<EmployeeList, A
         |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: ON_A_PAGE };
     let page = page.max(1);
     if let Some(found) = list(db, owner, &query(page)).await? {
-        return Ok(on_page(page, found));
+        return on_page(page, &found);
     }
     let mut conn = db.read().await?;
     let (count,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM employees WHERE owner_id = $1", owner)?;
     drop(conn);
     let last = pages(count);
-    let found = list(db, owner, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
-    Ok(on_page(last, found))
+    let found = list(db, owner, &query(last)).await?.unwrap_or(Page { count: 0, text: String::new() });
+    on_page(last, &found)
 }
 
-fn on_page(page: u32, found: Page) -> EmployeeList {
-    EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees }
+fn on_page(page: u32, found: &Page) -> Result<EmployeeList, AppError> {
+    Ok(EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees()? })
 }
 
 fn pages(count: i64) -> u32 {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::openapi::path::ParameterIn;
@@ -22,7 +22,7 @@ use crate::model::fields::FieldErrors;
 use crate::model::keys::scope::{EmployeesRead, EmployeesWrite};
 use crate::model::time::Timestamp;
 use crate::server::auth::With;
-use crate::server::employees::{self, Change, Figures, Order, Query};
+use crate::server::employees::{self, Change, Figures, Order, Query, Row};
 use crate::server::state::AppState;
 
 const NO_PAGE: &str = "Give a page as a whole number from 1.";
@@ -38,11 +38,11 @@ const READ_ONLY: [&str; 5] = ["id", "user", "team", "created_at", "updated_at"];
 /// An employee on the wire.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Employee)]
-pub struct EmployeeBody {
+pub struct EmployeeBody<'a> {
     #[schema(schema_with = schemas::id)]
-    id: EmployeeId,
+    id: Cow<'a, str>,
     #[schema(schema_with = schemas::name)]
-    name: EmployeeName,
+    name: Cow<'a, str>,
     #[schema(schema_with = schemas::department)]
     department: Department,
     /// The yearly salary in whole units of the currency.
@@ -56,10 +56,18 @@ pub struct EmployeeBody {
     updated_at: Timestamp,
 }
 
-impl From<Employee> for EmployeeBody {
+impl From<Employee> for EmployeeBody<'_> {
     fn from(employee: Employee) -> Self {
         let Employee { id, name, department, salary, created_at, updated_at } = employee;
+        let (id, name) = (id.to_string().into(), name.as_str().to_owned().into());
         Self { id, name, department, salary, created_at, updated_at }
+    }
+}
+
+impl<'a> From<Row<'a>> for EmployeeBody<'a> {
+    fn from(row: Row<'a>) -> Self {
+        let Row { id, name, department, salary, created_at, updated_at } = row;
+        Self { id: id.into(), name: name.into(), department, salary, created_at, updated_at }
     }
 }
 
@@ -110,7 +118,7 @@ impl ToSchema for PatchedEmployeeRequest {
 /// A page of a list, as Django REST framework writes it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PaginatedEmployeeList)]
-pub struct PageBody {
+pub struct PageBody<'a> {
     /// How many there are on all pages.
     #[schema(minimum = 0)]
     count: i64,
@@ -120,7 +128,7 @@ pub struct PageBody {
     /// The page before this one; null on the first.
     #[schema(format = "uri", required = true)]
     previous: Option<String>,
-    results: Vec<EmployeeBody>,
+    results: Vec<EmployeeBody<'a>>,
 }
 
 /// The figures of each department.
@@ -150,17 +158,18 @@ pub async fn list(
     with: With<EmployeesRead>,
     OriginalUri(here): OriginalUri,
     params: Params,
-) -> Result<Json<PageBody>, AppError> {
+) -> Result<Response, AppError> {
     let page = employees::list(&state.db, &with.owner, &params.query).await?.ok_or(AppError::NotFound)?;
     let number = params.query.page;
     let more = i64::from(number) * i64::from(params.query.page_size) < page.count;
     let link = |page| format!("{}{}", address(&state, here.path()), params.at_page(page));
-    Ok(Json(PageBody {
+    let body = PageBody {
         count: page.count,
         next: more.then(|| link(number + 1)),
         previous: (number > 1).then(|| link(number - 1)),
-        results: page.employees.into_iter().map(EmployeeBody::from).collect(),
-    }))
+        results: page.rows()?.into_iter().map(EmployeeBody::from).collect(),
+    };
+    Ok(Json(body).into_response())
 }
 
 /// Add an employee
@@ -201,7 +210,7 @@ pub async fn get(
     State(state): State<AppState>,
     with: With<EmployeesRead>,
     id: EmployeeId,
-) -> Result<Json<EmployeeBody>, AppError> {
+) -> Result<Json<EmployeeBody<'static>>, AppError> {
     employees::get(&state.db, &with.owner, &id).await.map(EmployeeBody::from).map(Json)
 }
 
@@ -219,7 +228,7 @@ pub async fn replace(
     with: With<EmployeesWrite>,
     id: EmployeeId,
     body: JsonObject,
-) -> Result<Json<EmployeeBody>, AppError> {
+) -> Result<Json<EmployeeBody<'static>>, AppError> {
     let change = spec(body)?.into();
     employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }
@@ -238,7 +247,7 @@ pub async fn update(
     with: With<EmployeesWrite>,
     id: EmployeeId,
     body: JsonObject,
-) -> Result<Json<EmployeeBody>, AppError> {
+) -> Result<Json<EmployeeBody<'static>>, AppError> {
     let change = change(body)?;
     employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }
