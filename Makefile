@@ -47,4 +47,4 @@ test: ## installs what is missing, then every check: format, lints, tests on SQL
 bench: ## prints the performance table
 	@scripts/tools.sh build
 	@$(MAKE) --no-print-directory $(SITE)
-	cargo bench --bench http --no-default-features --features ssr
+	scripts/with-postgres.sh cargo bench --bench http --no-default-features --features ssr
