@@ -14,6 +14,7 @@
 //! The rows stand in `rows.rs`, what is asked of the process as a whole in `process.rs`, each with its targets.
 
 mod baselines;
+mod compare;
 mod connection;
 mod data;
 mod keys;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::compare::Other;
 use crate::data::{Data, settle_postgres};
 use crate::lab::Lab;
 use crate::machine::Cores;
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.split_first() {
         Some((first, baseline)) if first == "--server" => baselines::serve(baseline),
-        _ if args.iter().any(|arg| arg == "--bench") => run(),
+        _ if args.iter().any(|arg| arg == "--bench") => Other::named(&args).and_then(run),
         _ => Err(io::Error::other("start it with `make bench`")), // `cargo test --all-targets` starts it without --bench.
     };
     match done {
@@ -59,19 +61,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> io::Result<()> {
+fn run(other: Option<Other>) -> io::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         // Whichever way it ends, what it holds is dropped: the servers end, and the data goes.
         tokio::select! {
-            done = bench() => done,
+            done = bench(other) => done,
             _ = interrupt.recv() => Err(io::Error::other("interrupted")),
             _ = terminate.recv() => Err(io::Error::other("terminated")),
         }
     })
 }
 
-async fn bench() -> io::Result<()> {
+async fn bench(other: Option<Other>) -> io::Result<()> {
+    if let Some(other) = &other {
+        other.check().await?;
+    }
     let mut report = Report { notes: vec![machine::describe()], ..Report::default() };
     let data = Data::make().await?;
     let cores = Cores::take();
@@ -83,17 +88,20 @@ async fn bench() -> io::Result<()> {
     report.notes.push(settle_postgres(&data.postgres, cores.as_ref()).await?);
     report.notes.push(data.making.clone());
     let lab = Lab { data, cores };
-    let done = measure(&lab, &mut report).await;
+    let done = measure(&lab, other, &mut report).await;
     // If it failed, too: what was measured until then is right.
     report.print();
     lab.data.remove().await;
     done
 }
 
-async fn measure(lab: &Lab, report: &mut Report) -> io::Result<()> {
+async fn measure(lab: &Lab, other: Option<Other>, report: &mut Report) -> io::Result<()> {
     report::sizes(report)?;
     let wire = rows::wire(lab).await?;
-    rows::sqlite(lab, &wire, report).await?;
+    let list = rows::sqlite(lab, &wire, report).await?;
+    if let Some(other) = other {
+        other.measure(lab, (&wire, &list), report).await?;
+    }
     rows::postgres(lab, &wire, report).await?;
     rows::checks(lab, &wire, report).await?;
     rows::profile(lab, &wire, report).await?;
