@@ -19,6 +19,7 @@ use keyfob::server;
 use keyfob::server::auth::Caller;
 use keyfob::server::config::Config;
 use keyfob::server::db::Db;
+use keyfob::server::keys::cache::{self, KeyCache};
 use keyfob::server::state::{AppState, Clock};
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgPoolOptions;
@@ -41,16 +42,12 @@ pub fn serve(args: &[String]) -> io::Result<()> {
                 serve_bare(addr, Router::new().route("/", get(rows)).with_state(database)).await
             }
             ["page", addr, cookie] => {
-                let state = state().await?;
+                let state = state(cache::BYTES).await?;
                 let visit = visit(&state, cookie).await?;
                 serve_bare(addr, Router::new().route("/", get(page)).with_state((state, visit))).await
             }
-            ["check", addr] => serve_check(addr, state().await?).await,
-            ["check-cold", addr] => {
-                let state = state().await?;
-                // KEY CACHE: here goes `state.key_cache = KeyCache::new(0);`. Until there is a cache, every check is cold.
-                serve_check(addr, state).await
-            }
+            ["check", addr] => serve_check(addr, state(cache::BYTES).await?).await,
+            ["check-cold", addr] => serve_check(addr, state(0).await?).await,
             _ => Err(io::Error::other("no such baseline")),
         }
     })
@@ -77,12 +74,12 @@ struct Settings {
     config: Config,
 }
 
-/// The state as `keyfob serve` makes it, logging as it does.
-async fn state() -> io::Result<AppState> {
+/// The state as `keyfob serve` makes it, logging as it does; with a memory for keys of so many bytes.
+async fn state(remember: u64) -> io::Result<AppState> {
     let Settings { config } = Settings::try_parse_from(["bench"]).map_err(io::Error::other)?;
     tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.log)).with_writer(io::stderr).init();
     let db = Db::open(&database_url()?).await.map_err(io::Error::other)?;
-    Ok(AppState::new(db, config, Clock::system()))
+    Ok(AppState::with_cache(db, config, Clock::system(), KeyCache::new(remember)))
 }
 
 /// Keyfob with an endpoint that does nothing but to check the key: it answers with the id of the caller.
