@@ -78,7 +78,7 @@ impl Other {
         report.groups.push(group);
         let pin =
             lab.cores.as_ref().map(|cores| format!(" For a fair race start it with `taskset -c {}`.", cores.server));
-        let note = "The server that was compared ran where it had been started, beside nothing else.";
+        let note = "The server that was compared ran where it had been started.";
         report.notes.push(note.to_owned() + &pin.unwrap_or_default());
         Ok(())
     }

@@ -13,6 +13,7 @@ use url::Url;
 use crate::KEYFOB;
 use crate::keys::Keys;
 use crate::machine::{Cores, pin_postgres};
+use crate::report::{megabytes, number};
 
 /// In the smaller databases, one key each.
 pub const USERS: u32 = 1000;
@@ -61,7 +62,7 @@ impl Data {
     /// If a database cannot be made.
     pub async fn make() -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        eprintln!("Making up {USERS} users, on SQLite and on PostgreSQL");
+        eprintln!("Making up {} users, on SQLite and on PostgreSQL", number(USERS));
         let small = seed(sqlite(folder.path(), "small"), USERS, 1, EMPLOYEES)?;
         keyfob(&small.url, &["user", "create", "--email", EMAIL, "--name", "Bench", "--password-stdin"], PASSWORD)?;
         for name in KEYS {
@@ -70,15 +71,13 @@ impl Data {
         let postgres = seed(create_postgres().await?, USERS, 1, EMPLOYEES)?;
         // What autovacuum would do some time within the run.
         run(&postgres.url, "VACUUM (ANALYZE)").await?;
-        eprintln!("Making up {MANY_USERS} users with {KEYS_EACH} keys each, on SQLite");
+        eprintln!("Making up {} users with {KEYS_EACH} keys each, on SQLite", number(MANY_USERS));
         let begin = Instant::now();
         let large = seed(sqlite(folder.path(), "large"), MANY_USERS, KEYS_EACH, 0)?;
         let seconds = begin.elapsed().as_secs();
-        let megabytes = std::fs::metadata(folder.path().join("large.db"))?.len() / 1_000_000;
-        let making = format!(
-            "The database of {} keys was made in {seconds} s by `keyfob seed`, and takes {megabytes} MB.",
-            large.keys.len()
-        );
+        let size = megabytes(std::fs::metadata(folder.path().join("large.db"))?.len());
+        let keys = number(MANY_USERS * KEYS_EACH);
+        let making = format!("The database of {keys} keys was made in {seconds} s by `keyfob seed`, and takes {size}.");
         Ok(Self { folder, small, postgres, large, making })
     }
 
@@ -148,7 +147,7 @@ fn seed(url: String, users: u32, keys: u32, employees: u32) -> io::Result<Store>
     while lines.read_line(&mut text)? > 0 {
         made += 1;
         if made % 200_000 == 0 {
-            eprintln!("  {made} of {total} keys");
+            eprintln!("  {} of {} keys", number(made), number(total));
         }
     }
     if child.wait()?.success() {
