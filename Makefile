@@ -44,7 +44,9 @@ test: ## installs what is missing, then every check: format, lints, tests on SQL
 	$(call step,Browser tests,(cd end2end && node_modules/.bin/playwright test))
 	@printf '\n==> All checks passed\n'
 
+# COMPARE=http://127.0.0.1:9000/path measures one more server, COMPARE_HEADER='Name: value' is what it is sent; both reach
+# the program by its environment, for a header may hold a key.
 bench: ## prints the performance table
 	@scripts/tools.sh build
 	@$(MAKE) --no-print-directory $(SITE)
-	cargo bench --bench http --no-default-features --features ssr
+	scripts/with-postgres.sh cargo bench --bench http --no-default-features --features ssr $(if $(COMPARE),-- --compare "$$COMPARE")

@@ -1,36 +1,96 @@
-//! The load generator: HTTP/1.1 with keep-alive over plain TCP, each connection asking again as soon as it is answered.
-//! It does as little as it can, so that one core of it can keep a core of the fastest server busy.
+//! The load generator: each connection asks again as soon as it is answered. It does as little as it can, so that one core
+//! of it can keep a core of the fastest server busy.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+
+use crate::connection::{Connection, request};
+use crate::keys::Keys;
 
 /// How long each load runs before it is measured.
 pub const WARM_UP: Duration = Duration::from_secs(2);
 /// How long each load is measured.
 pub const MEASURED: Duration = Duration::from_secs(5);
 
-/// The room for an answer; read at once where it has come at once.
-const BUFFER: usize = 128 * 1024;
-
-/// What is asked again and again, and what must be answered.
+/// What is asked again and again, and what must be answered: 200, or the load fails.
 #[derive(Clone)]
 pub struct Load {
-    /// Where.
-    pub addr: SocketAddr,
-    /// The bytes of the request.
-    pub request: Vec<u8>,
-    /// The status of each answer.
-    pub status: u16,
+    /// What is asked.
+    pub asks: Asks,
     /// What stands in each answer; one without it is a failure, whatever its status.
     pub holds: &'static str,
     /// How many connections ask at the same time.
     pub connections: usize,
+}
+
+/// Requests without end.
+#[derive(Clone)]
+pub enum Asks {
+    /// The same again and again.
+    Same(Arc<[u8]>),
+    /// For the same path with one key after another.
+    InTurn(Arc<InTurn>),
+}
+
+/// Keys in an order that all connections share.
+pub struct InTurn {
+    path: &'static str,
+    keys: Arc<Keys>,
+    order: Vec<usize>,
+    next: AtomicUsize,
+}
+
+impl Asks {
+    /// Asks for a path with one of these keys after another, in random order; and when all were asked with, again.
+    pub fn in_turn(path: &'static str, keys: &Arc<Keys>) -> Self {
+        let keys = Arc::clone(keys);
+        Self::InTurn(Arc::new(InTurn { path, order: keys.shuffled(), keys, next: AtomicUsize::new(0) }))
+    }
+
+    /// Puts the next request in the place of the one before.
+    pub fn next(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Same(_) if !bytes.is_empty() => {}
+            Self::Same(same) => bytes.extend_from_slice(same),
+            Self::InTurn(turn) => {
+                let n = turn.next.fetch_add(1, Ordering::Relaxed) % turn.order.len();
+                let key = format!("Authorization: Api-Key {}", turn.keys.get(turn.order[n]));
+                *bytes = request(&format!("GET {}", turn.path), &[&key], "");
+            }
+        }
+    }
+}
+
+impl From<Vec<u8>> for Asks {
+    fn from(request: Vec<u8>) -> Self {
+        Self::Same(request.into())
+    }
+}
+
+/// When a connection stops asking.
+#[derive(Clone)]
+enum Until {
+    /// At a time.
+    Time(Instant),
+    /// When so many requests are asked, by all connections together.
+    Asked(Arc<AtomicUsize>),
+}
+
+impl Until {
+    fn more(&self, now: Instant) -> bool {
+        match self {
+            Self::Time(end) => now < *end,
+            Self::Asked(left) => {
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            }
+        }
+    }
 }
 
 /// What came of a load.
@@ -47,51 +107,72 @@ pub struct Figures {
 }
 
 impl Load {
-    /// Runs the load. `time_used` tells the processor time that the server has used so far.
+    /// Runs the load, spread evenly over the servers at these addresses. `time_used` tells the processor time that they have
+    /// used so far.
     ///
     /// # Errors
     /// At the first answer that is not the expected one.
-    pub async fn run(&self, time_used: impl Fn() -> Option<Duration>) -> io::Result<Figures> {
+    pub async fn run(&self, to: &[SocketAddr], time_used: impl Fn() -> Option<Duration>) -> io::Result<Figures> {
         let begin = Instant::now() + WARM_UP;
         let end = begin + MEASURED;
-        let mut clients = JoinSet::new();
-        for _ in 0..self.connections {
-            let connection = Connection::open(self.addr).await?;
-            clients.spawn(self.clone().ask_until(connection, begin, end));
-        }
+        let mut clients = self.start(to, Until::Time(end)).await?;
         sleep_until(begin).await;
         let used_before = time_used();
         sleep_until(end).await;
         let used = time_used().zip(used_before).map(|(after, before)| after.saturating_sub(before));
         let mut micros = Vec::new();
         while let Some(client) = clients.join_next().await {
-            micros.append(&mut client.map_err(io::Error::other)??);
+            let answers = client.map_err(io::Error::other)??;
+            let within = answers.into_iter().filter(|(answered, _)| (begin..end).contains(answered));
+            micros.extend(within.map(|(_, took)| took));
         }
         Figures::of(micros, used)
     }
 
-    /// Asks until the end; gives the microseconds that each request took whose answer came within the measured time.
-    async fn ask_until(self, mut connection: Connection, begin: Instant, end: Instant) -> io::Result<Vec<u32>> {
-        let mut micros = Vec::with_capacity(16 * 1024);
+    /// Asks so many times; gives how long all of it took.
+    ///
+    /// # Errors
+    /// At the first answer that is not the expected one.
+    pub async fn run_times(&self, to: SocketAddr, times: usize) -> io::Result<Duration> {
+        let begin = Instant::now();
+        let mut clients = self.start(&[to], Until::Asked(Arc::new(AtomicUsize::new(times)))).await?;
+        while let Some(client) = clients.join_next().await {
+            client.map_err(io::Error::other)??;
+        }
+        Ok(begin.elapsed())
+    }
+
+    async fn start(&self, to: &[SocketAddr], until: Until) -> io::Result<JoinSet<io::Result<Vec<(Instant, u32)>>>> {
+        let mut clients = JoinSet::new();
+        for &addr in to.iter().cycle().take(self.connections) {
+            let connection = Connection::open(addr).await?;
+            clients.spawn(self.clone().ask(connection, until.clone()));
+        }
+        Ok(clients)
+    }
+
+    /// Asks until it shall stop; gives when each request was answered, and the microseconds that it took.
+    async fn ask(self, mut connection: Connection, until: Until) -> io::Result<Vec<(Instant, u32)>> {
+        let mut answers = Vec::with_capacity(16 * 1024);
+        let mut request = Vec::new();
         let mut asked = Instant::now();
-        while asked < end {
-            let status = connection.ask(&self.request).await?;
-            if status != self.status || find(&connection.buffer, self.holds.as_bytes()).is_none() {
+        while until.more(asked) {
+            self.asks.next(&mut request);
+            let status = connection.ask(&request).await?;
+            if status != 200 || !connection.holds(self.holds) {
                 return Err(self.failure(&connection.text()));
             }
             // The next request is sent at once: this instant is its beginning, too.
             let answered = Instant::now();
-            if (begin..end).contains(&answered) {
-                micros.push(u32::try_from((answered - asked).as_micros()).unwrap_or(u32::MAX));
-            }
+            answers.push((answered, u32::try_from((answered - asked).as_micros()).unwrap_or(u32::MAX)));
             asked = answered;
         }
-        Ok(micros)
+        Ok(answers)
     }
 
     fn failure(&self, answer: &str) -> io::Error {
-        let Self { status, holds, .. } = self;
-        io::Error::other(format!("under load, {status} with {holds:?} was expected, and this was answered: {answer}"))
+        let holds = self.holds;
+        io::Error::other(format!("under load, 200 with {holds:?} was expected, and this was answered: {answer}"))
     }
 }
 
@@ -110,86 +191,9 @@ impl Figures {
             busy: used.map(|used| used.as_secs_f64() / seconds),
         })
     }
-}
 
-/// A connection and the answer that was read last.
-pub struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Connection {
-    /// # Errors
-    /// If nobody listens.
-    pub async fn open(addr: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(addr).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(BUFFER) })
+    /// The microseconds of processor time that a request took in the server.
+    pub fn cost(&self) -> Option<f64> {
+        self.busy.map(|busy| busy * 1e6 / self.per_second)
     }
-
-    /// Sends a request and reads the whole answer; gives its status.
-    ///
-    /// # Errors
-    /// If the connection ends before the answer does, or what comes is no answer.
-    pub async fn ask(&mut self, request: &[u8]) -> io::Result<u16> {
-        self.stream.write_all(request).await?;
-        self.buffer.clear();
-        loop {
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err(io::Error::other("the server closed a connection within an answer"));
-            }
-            if let Some(status) = status_of_whole(&self.buffer)? {
-                return Ok(status);
-            }
-        }
-    }
-
-    /// The last answer as it came: head, body, and between the parts of the body the lengths of a chunked one.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.buffer).into_owned()
-    }
-}
-
-/// The status of an answer; `None` if it has not come whole yet.
-fn status_of_whole(bytes: &[u8]) -> io::Result<Option<u16>> {
-    let Some(end) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
-    let head = str::from_utf8(&bytes[..end]).map_err(io::Error::other)?;
-    let sent = &bytes[end + 4..];
-    let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(|| junk(head))?;
-    let whole = if let Some(length) = header(head, "content-length") {
-        sent.len() >= length.parse().map_err(|_| junk(head))?
-    } else if header(head, "transfer-encoding").is_some() {
-        has_all_chunks(sent)?
-    } else {
-        return Err(junk(head));
-    };
-    Ok(whole.then_some(status))
-}
-
-/// The value of a header.
-pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = head.split("\r\n").skip(1).take_while(|line| !line.is_empty()).filter_map(|l| l.split_once(':'));
-    lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-}
-
-/// Whether a chunked body has come whole.
-fn has_all_chunks(mut rest: &[u8]) -> io::Result<bool> {
-    loop {
-        let Some(end) = find(rest, b"\r\n") else { return Ok(false) };
-        let size = str::from_utf8(&rest[..end]).ok().and_then(|size| u32::from_str_radix(size, 16).ok());
-        let size = size.ok_or_else(|| io::Error::other("a chunk has no length"))? as usize;
-        let Some(next) = rest.get(end + 2 + size + 2..) else { return Ok(false) };
-        if size == 0 {
-            return Ok(true);
-        }
-        rest = next;
-    }
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
-}
-
-fn junk(head: &str) -> io::Error {
-    io::Error::other(format!("this is no answer that can be read: {head}"))
 }

@@ -92,13 +92,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
 async fn page(State(state): State<AppState>, parts: Parts) -> Response {
     let path = parts.uri.path().to_owned();
     match visit(&state, parts).await {
-        Ok(visit) => {
-            let status = if matches!(visit.page, Page::NotFound) { 404 } else { 200 };
-            document(status, || {
-                provide_nonce();
-                shell(&state.site.options, &state.site.version, visit)
-            })
-        }
+        Ok(visit) => render(&state, visit),
         Err(AppError::CredentialsMissing) => {
             (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
         }
@@ -106,8 +100,21 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
     }
 }
 
+/// The page, whole, from all that it shows.
+#[must_use]
+pub fn render(state: &AppState, visit: Visit) -> Response {
+    let status = if matches!(visit.page, Page::NotFound) { 404 } else { 200 };
+    document(status, || {
+        provide_nonce();
+        shell(&state.site.options, &state.site.version, visit)
+    })
+}
+
 /// Finds out who visits, and reads what the page shows them.
-async fn visit(state: &AppState, parts: Parts) -> Result<Visit, AppError> {
+///
+/// # Errors
+/// As [`Page::open`], and if the database does not answer.
+pub async fn visit(state: &AppState, parts: Parts) -> Result<Visit, AppError> {
     let (path, mut asked) = (parts.uri.path().to_owned(), asked(&parts));
     let session = match auth::visitor_of(state, &parts).await {
         // For whoever comes with a key, too, nothing is there.

@@ -1,0 +1,169 @@
+//! What Keyfob is held against, and parts of it alone: servers that this program is when it is started again, as
+//! `--server NAME ADDR …`, with the database in `DATABASE_URL`.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use axum_server::accept::NoDelayAcceptor;
+use clap::Parser;
+use hyper_util::rt::TokioTimer;
+use keyfob::model::time::Timestamp;
+use keyfob::pages::Visit;
+use keyfob::server;
+use keyfob::server::auth::Caller;
+use keyfob::server::config::Config;
+use keyfob::server::db::Db;
+use keyfob::server::keys::cache::{self, KeyCache};
+use keyfob::server::state::{AppState, Clock};
+use serde::{Serialize, Serializer};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{PgPool, SqlitePool};
+use tracing_subscriber::EnvFilter;
+
+/// Serves for ever.
+///
+/// # Errors
+/// If the arguments are wrong, or it cannot listen.
+pub fn serve(args: &[String]) -> io::Result<()> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    // As #[tokio::main] has it in src/main.rs.
+    tokio::runtime::Runtime::new()?.block_on(async {
+        match args[..] {
+            ["hello", addr] => serve_bare(addr, Router::new().route("/", get(|| async { "hello" }))).await,
+            ["rows", addr, prefix] => {
+                let database = Database::open(prefix).await.map_err(io::Error::other)?;
+                serve_bare(addr, Router::new().route("/", get(rows)).with_state(database)).await
+            }
+            ["page", addr, cookie] => {
+                let state = state(cache::BYTES).await?;
+                let visit = visit(&state, cookie).await?;
+                serve_bare(addr, Router::new().route("/", get(page)).with_state((state, visit))).await
+            }
+            ["check", addr] => serve_check(addr, state(cache::BYTES).await?).await,
+            ["check-cold", addr] => serve_check(addr, state(0).await?).await,
+            _ => Err(io::Error::other("no such baseline")),
+        }
+    })
+}
+
+/// As in src/server/serve.rs.
+async fn serve_bare(addr: &str, router: Router) -> io::Result<()> {
+    let listener = TcpListener::bind(addr)?;
+    listener.set_nonblocking(true)?;
+    let mut server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new());
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+    server.http_builder().http2().timer(TokioTimer::new());
+    server.serve(router.into_make_service()).await
+}
+
+fn database_url() -> io::Result<String> {
+    std::env::var("DATABASE_URL").map_err(io::Error::other)
+}
+
+/// Keyfob's settings, from the environment alone.
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// The state as `keyfob serve` makes it, logging as it does; with a memory for keys of so many bytes.
+async fn state(remember: u64) -> io::Result<AppState> {
+    let Settings { config } = Settings::try_parse_from(["bench"]).map_err(io::Error::other)?;
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.log)).with_writer(io::stderr).init();
+    let db = Db::open(&database_url()?).await.map_err(io::Error::other)?;
+    Ok(AppState::with_cache(db, config, Clock::system(), KeyCache::new(remember)))
+}
+
+/// Keyfob with an endpoint that does nothing but to check the key: it answers with the id of the caller.
+async fn serve_check(addr: &str, state: AppState) -> io::Result<()> {
+    let who = async |caller: Caller| caller.user().id.to_string();
+    server::serve::serve(TcpListener::bind(addr)?, state, Router::new().route("/api/who", get(who))).await
+}
+
+/// What the profile page shows to whoever has this cookie.
+async fn visit(state: &AppState, cookie: &str) -> io::Result<Visit> {
+    let request = Request::get("/profile").header("cookie", cookie).header("accept", "text/html");
+    let (parts, ()) = request.body(()).map_err(io::Error::other)?.into_parts();
+    server::visit(state, parts).await.map_err(|error| io::Error::other(error.detail()))
+}
+
+/// The page from data that is already there.
+async fn page(State((state, visit)): State<(AppState, Visit)>) -> Response {
+    server::render(&state, visit)
+}
+
+/// A database, and one user in it.
+#[derive(Clone)]
+struct Database {
+    pool: Pool,
+    user: String,
+}
+
+#[derive(Clone)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Database {
+    /// With as many connections to read by as src/server/db has, and no check of each before its use.
+    async fn open(prefix: &str) -> sqlx::Result<Self> {
+        let url = database_url().map_err(sqlx::Error::Io)?;
+        let sql = "SELECT user_id FROM keys WHERE prefix = $1";
+        if let Some(file) = url.strip_prefix("sqlite://") {
+            let options = SqliteConnectOptions::new().filename(file).read_only(true);
+            let pool = SqlitePoolOptions::new().max_connections(8).test_before_acquire(false);
+            let pool = pool.connect_with(options.journal_mode(SqliteJournalMode::Wal)).await?;
+            let user = sqlx::query_scalar(sql).bind(prefix).fetch_one(&pool).await?;
+            return Ok(Self { pool: Pool::Sqlite(pool), user });
+        }
+        let pool = PgPoolOptions::new().max_connections(16).test_before_acquire(false).connect(&url).await?;
+        let user = sqlx::query_scalar(sql).bind(prefix).fetch_one(&pool).await?;
+        Ok(Self { pool: Pool::Postgres(pool), user })
+    }
+}
+
+#[derive(Serialize, sqlx::FromRow)]
+struct Row {
+    id: String,
+    name: String,
+    department: String,
+    salary: i64,
+    #[serde(serialize_with = "rfc3339")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "rfc3339")]
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Page {
+    count: usize,
+    next: Option<String>,
+    previous: Option<String>,
+    results: Vec<Row>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.rfc3339())
+}
+
+/// One query, written as anyone would who has never measured it.
+async fn rows(State(Database { pool, user }): State<Database>) -> Result<Json<Page>, StatusCode> {
+    let sql = "SELECT id, name, department, salary, created_at, updated_at FROM employees \
+               WHERE owner_id = $1 ORDER BY created_at, id";
+    let rows = match pool {
+        Pool::Sqlite(pool) => sqlx::query_as(sql).bind(user).fetch_all(&pool).await,
+        Pool::Postgres(pool) => sqlx::query_as(sql).bind(user).fetch_all(&pool).await,
+    };
+    let results: Vec<Row> = rows.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(Json(Page { count: results.len(), next: None, previous: None, results }))
+}

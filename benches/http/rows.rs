@@ -1,0 +1,147 @@
+//! The rows of the table. Each group is a function; a row more is one more `lab.row(…)` in one of them.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::connection::body;
+use crate::data::{EMPLOYEES, KEYS, KEYS_EACH, MANY_USERS, Store, USERS};
+use crate::keys::Keys;
+use crate::lab::{Lab, Row, asks, sign_in};
+use crate::load::{Asks, Load};
+use crate::report::{Group, Report, Target, number};
+
+const EMPLOYEES_LIST: &str = "/pegasus/employees/api/employees/";
+const WHO: &str = "/api/who";
+pub const VERIFY: &str = "/api/v1/verify";
+
+/// What stands in an answer with all employees.
+const ALL: &str = "\"count\":25,";
+
+/// A load as an API has it.
+pub fn api(asks: Asks, holds: &'static str) -> Load {
+    Load { asks, holds, connections: 64 }
+}
+
+/// A load as pages have it.
+fn pages(asks: Asks) -> Load {
+    Load { asks, holds: KEYS[0], connections: 16 }
+}
+
+/// The wire limit: what the others are held against.
+///
+/// # Errors
+/// As all here: if a server does not start, or an answer is wrong.
+pub async fn wire(lab: &Lab) -> io::Result<Row> {
+    let mut server = [lab.baseline(&lab.data.small, "hello", &[])?];
+    Ok(lab.row("bare axum, \"hello\" (wire limit)", &mut server, api(asks("/", &[]), "hello")).await?.0)
+}
+
+/// The employees list beside the one query that it cannot do without, on one database; gives both rows.
+async fn list(lab: &Lab, store: &Store) -> io::Result<[Row; 2]> {
+    let mut server = [lab.baseline(store, "rows", &[store.keys.prefix()])?];
+    let (limit, expected) = lab.row("one sqlx query (database limit)", &mut server, api(asks("/", &[]), ALL)).await?;
+    drop(server);
+    let mut server = [lab.keyfob(store)?];
+    let load = api(asks(EMPLOYEES_LIST, &[&store.key_header()]), ALL);
+    let (list, found) = lab.row("employees list with a key", &mut server, load).await?;
+    if body(&found) != body(&expected) {
+        return Err(io::Error::other("the database limit's JSON is not the API's: they cannot be compared"));
+    }
+    Ok([limit, list])
+}
+
+/// # Errors
+/// As [`wire`].
+pub async fn sqlite(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<Row> {
+    let [limit, list] = list(lab, &lab.data.small).await?;
+    let mut group = Group::new(format!("SQLite, {} users with {EMPLOYEES} employees each", number(USERS)), "database");
+    group.line(wire, wire, None);
+    group.line(&limit, wire, Some(limit.of(&limit)));
+    group.line(&list, wire, Some(list.of(&limit)));
+    report.groups.push(group);
+    for least in [0.7, 1.4] {
+        report.targets.push(Target::at_least("list with a key", list.of(&limit), least, "of the database limit"));
+    }
+    Ok(list)
+}
+
+/// # Errors
+/// As [`wire`].
+pub async fn postgres(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()> {
+    let store = &lab.data.postgres;
+    let [limit, list] = list(lab, store).await?;
+    let mut servers = [lab.keyfob(store)?, lab.keyfob(store)?];
+    let load = api(asks(EMPLOYEES_LIST, &[&store.key_header()]), ALL);
+    let (two, _) = lab.row("the same over two processes", &mut servers, load).await?;
+    let title = format!("PostgreSQL, {} users with {EMPLOYEES} employees each", number(USERS));
+    let mut group = Group::new(title, "database");
+    for row in [&limit, &list, &two] {
+        group.line(row, wire, Some(row.of(&limit)));
+    }
+    report.groups.push(group);
+    let what = "list with a key, PostgreSQL";
+    report.targets.push(Target::at_least(what, list.of(&limit), 0.9, "of the database limit"));
+    let cost = two.figures.cost().zip(list.figures.cost()).map(|(two, one)| two / one);
+    report.targets.push(Target::at_most("processor time of a request, two processes", cost, 1.1, "times one's"));
+    Ok(())
+}
+
+/// The check alone: with one key, and with another key each time where none is remembered.
+///
+/// # Errors
+/// As [`wire`].
+pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()> {
+    let (small, large) = (&lab.data.small, &lab.data.large);
+    let mut server = [lab.baseline(small, "check", &[])?];
+    let (warm, _) = lab.row("key check alone", &mut server, api(asks(WHO, &[&small.key_header()]), "")).await?;
+    drop(server);
+    let mut server = [lab.keyfob(small)?];
+    let (verify, _) = lab.row("/api/v1/verify", &mut server, api(asks(VERIFY, &[&small.key_header()]), "")).await?;
+    drop(server);
+    let few = cold(lab, small, format!("cold, {} keys in turn", number(USERS))).await?;
+    let many = cold(lab, large, format!("cold, {} keys in turn", number(MANY_USERS * KEYS_EACH))).await?;
+
+    let mut group = Group::new("The key check, SQLite".to_owned(), "fewer keys");
+    for row in [&warm, &verify, &few] {
+        group.line(row, wire, None);
+    }
+    group.line(&many, wire, Some(many.of(&few)));
+    report.groups.push(group);
+    report.targets.push(Target::at_least("key check alone", warm.of(wire), 0.7, "of the wire limit"));
+    let what = format!("cold key check, {} keys", number(MANY_USERS * KEYS_EACH));
+    report.targets.push(Target::at_least(&what, many.of(&few), 0.8, &format!("of that with {}", number(USERS))));
+    Ok(())
+}
+
+/// The check alone where nothing is remembered, each time with another key.
+async fn cold(lab: &Lab, store: &Store, name: String) -> io::Result<Row> {
+    let keys: &Arc<Keys> = &store.keys;
+    let mut server = [lab.baseline(store, "check-cold", &[])?];
+    Ok(lab.row(&name, &mut server, api(Asks::in_turn(WHO, keys), "")).await?.0)
+}
+
+/// # Errors
+/// As [`wire`].
+pub async fn profile(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()> {
+    let store = &lab.data.small;
+    let mut server = [lab.keyfob(store)?];
+    let cookie = sign_in(&mut server[0]).await?;
+    let headers = [&*format!("Cookie: {cookie}"), "Accept: text/html"];
+    let (page, found) = lab.row("profile page with a session", &mut server, pages(asks("/profile", &headers))).await?;
+    drop(server);
+    let mut server = [lab.baseline(store, "page", &[&cookie])?];
+    let (in_hand, expected) = lab.row("the same, its data in hand", &mut server, pages(asks("/", &[]))).await?;
+    // To the byte they differ: each has its own nonce.
+    if body(&found).len() != body(&expected).len() {
+        return Err(io::Error::other("the page with its data in hand is not the server's: they cannot be compared"));
+    }
+    let mut group = Group::new("The profile page, SQLite".to_owned(), "in hand");
+    for row in [&in_hand, &page] {
+        group.line(row, wire, Some(row.of(&in_hand)));
+    }
+    report.groups.push(group);
+    report.targets.push(Target::at_least("profile page", page.of(wire), 0.03, "of the wire limit"));
+    report.targets.push(Target::at_least("profile page", page.of(&in_hand), 0.5, "of the page with its data in hand"));
+    report.targets.push(Target::under("profile page: median", page.figures.p50, 10.0, "ms"));
+    Ok(())
+}
