@@ -278,18 +278,27 @@ fn csrf(state: &AppState) -> CsrfLayer<fn(ProtectionError) -> Response> {
 }
 
 /// The id of a request: in the answer's `X-Request-Id`, in problem details and in the log.
-#[derive(Clone, Debug, Default)]
-pub struct RequestId(pub String);
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId([u8; 32]);
+
+impl RequestId {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
 
 /// Gives a request its id, and finds out where it comes from.
 async fn receive(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let address = auth::client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
     request.extensions_mut().insert(address);
-    let id = auth::secrets::make_request_id();
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::debug_span!("request", id, method = %request.method(), path = request.uri().path());
+    let id = RequestId(auth::secrets::make_request_id());
+    request.extensions_mut().insert(id);
+    let span =
+        tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
     let mut response = tracing::Instrument::instrument(next.run(request), span).await;
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     response

@@ -45,13 +45,19 @@ pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>
 
 /// Writes how keys were used, again and again, and a last time when the server stops.
 async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
-    let mut tick = tokio::time::interval(WRITE_EVERY);
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut waited = 0;
     loop {
         let stop = tokio::select! {
             _ = tick.tick() => false,
             _ = &mut stopped => true,
         };
+        waited += 1;
+        if !stop && waited < WRITE_EVERY.as_secs() && !state.usage.is_much() {
+            continue;
+        }
+        waited = 0;
         // A failure is logged where it happens; what was counted is kept, and written the next time.
         let written = state.usage.write(&state.db, state.now()).await;
         if stop {

@@ -15,6 +15,8 @@ use crate::model::time::{DAY, Timestamp};
 
 /// How often what was counted is written: well within the minute to which the last use is right.
 pub const WRITE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
+/// With so many keys that were used it is written sooner, for the sake of the memory.
+const MUCH: usize = 10_000;
 /// How many days of requests are kept.
 const KEPT_DAYS: i64 = 90;
 /// The length of a window of a limit, in milliseconds.
@@ -127,6 +129,12 @@ impl Usage {
     /// [`AppError::RateLimited`].
     pub fn admit_report(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
         from.map_or(Ok(()), |from| self.reports.spend(&from, REPORTS, now))
+    }
+
+    /// Whether so much is counted that it had better be written soon.
+    #[must_use]
+    pub fn is_much(&self) -> bool {
+        self.tallies.len() > MUCH
     }
 
     /// Writes what was counted since the last time. What cannot be written is kept for the next time.

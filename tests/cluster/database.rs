@@ -14,7 +14,7 @@ pub struct Database {
 
 impl Database {
     pub async fn make() -> Self {
-        let name = format!("keyfob_{}", make_request_id());
+        let name = format!("keyfob_{}", String::from_utf8_lossy(&make_request_id()));
         on_server(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
         let mut url = server();
         url.set_path(&name);

@@ -22,6 +22,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use self::problem::Asked;
 use super::auth::{credentials, sessions};
 use super::state::AppState;
 use crate::error::AppError;
@@ -82,11 +83,7 @@ pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
         .route("/api/{*rest}", any(nothing))
         .merge(own)
         // As one: each layer on its own would be boxed for each route, and cloned for each request.
-        .layer((
-            from_fn_with_state(state.clone(), problem::render),
-            from_fn_with_state(state.clone(), check_origin),
-            CatchPanicLayer::new(),
-        ))
+        .layer((from_fn_with_state(state.clone(), guard), CatchPanicLayer::new()))
         .merge(docs)
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
@@ -95,12 +92,19 @@ async fn nothing() -> AppError {
     AppError::NotFound
 }
 
-/// Refuses a change that another site asks a browser for. A request with a key is let by: no browser adds one by itself,
-/// and the key alone decides.
-async fn check_origin(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if credentials::has_key(request.headers(), state.config.api_key_header.as_ref()) {
-        return next.run(request).await;
+/// What stands around every endpoint: refuses a client that takes no JSON, and a change that another site asks a browser
+/// for; makes problem details of every refusal. A request with a key is not asked where it comes from: no browser adds one
+/// by itself, and the key alone decides.
+async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let asked = Asked::of(&request);
+    if let Err(error) = problem::check_accept(request.headers()) {
+        return asked.refuse(&state, &error);
     }
-    let checked = tower::Layer::layer(&super::csrf(&state), next);
-    checked.oneshot(request).await.unwrap_or_else(|never| match never {})
+    let response = if credentials::has_key(request.headers(), state.config.api_key_header.as_ref()) {
+        next.run(request).await
+    } else {
+        let checked = tower::Layer::layer(&super::csrf(&state), next);
+        checked.oneshot(request).await.unwrap_or_else(|never| match never {})
+    };
+    asked.explain(&state, response)
 }

@@ -67,38 +67,48 @@ impl IntoResponse for AppError {
     }
 }
 
-/// Refuses a client that takes no JSON; gives every other refusal its body and headers, as [`explain`] does.
-pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if let Err(error) = check_accept(request.headers()) {
-        return body(&state, &id(&request), &error);
-    }
-    explain(State(state), request, next).await
-}
-
 /// Gives every refusal its body and headers, whoever refused: a handler, an extractor or the router.
 pub async fn explain(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let (id, method) = (id(&request), request.method().clone());
-    let response = next.run(request).await;
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED && method == Method::OPTIONS {
-        return (StatusCode::NO_CONTENT, kept(&response)).into_response();
-    }
-    let error = match response.extensions().get::<AppError>() {
-        Some(error) => error.clone(),
-        None => match response.status() {
-            // The router's word for a path that is no text.
-            StatusCode::BAD_REQUEST => AppError::NotFound,
-            StatusCode::METHOD_NOT_ALLOWED => AppError::MethodNotAllowed,
-            StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
-            StatusCode::FORBIDDEN => AppError::CrossOrigin,
-            StatusCode::INTERNAL_SERVER_ERROR => AppError::Internal,
-            _ => return response,
-        },
-    };
-    (kept(&response), body(&state, &id, &error)).into_response()
+    let asked = Asked::of(&request);
+    asked.explain(&state, next.run(request).await)
 }
 
-fn id(request: &Request) -> RequestId {
-    request.extensions().get::<RequestId>().cloned().unwrap_or_default()
+/// What a refusal has to know of its request.
+pub struct Asked {
+    id: Option<RequestId>,
+    method: Method,
+}
+
+impl Asked {
+    /// Of this request.
+    pub fn of(request: &Request) -> Self {
+        Self { id: request.extensions().get().copied(), method: request.method().clone() }
+    }
+
+    /// As [`explain`], for one answer.
+    pub fn explain(self, state: &AppState, response: Response) -> Response {
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED && self.method == Method::OPTIONS {
+            return (StatusCode::NO_CONTENT, kept(&response)).into_response();
+        }
+        let error = match response.extensions().get::<AppError>() {
+            Some(error) => error.clone(),
+            None => match response.status() {
+                // The router's word for a path that is no text.
+                StatusCode::BAD_REQUEST => AppError::NotFound,
+                StatusCode::METHOD_NOT_ALLOWED => AppError::MethodNotAllowed,
+                StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
+                StatusCode::FORBIDDEN => AppError::CrossOrigin,
+                StatusCode::INTERNAL_SERVER_ERROR => AppError::Internal,
+                _ => return response,
+            },
+        };
+        (kept(&response), self.refuse(state, &error)).into_response()
+    }
+
+    /// The answer that says what went wrong.
+    pub fn refuse(&self, state: &AppState, error: &AppError) -> Response {
+        body(state, self.id.as_ref().map(RequestId::as_str).unwrap_or_default(), error)
+    }
 }
 
 /// What of an answer without a body is worth keeping.
@@ -106,9 +116,9 @@ fn kept(response: &Response) -> HeaderMap {
     response.headers().get(header::ALLOW).map(|allow| (header::ALLOW, allow.clone())).into_iter().collect()
 }
 
-fn body(state: &AppState, id: &RequestId, error: &AppError) -> Response {
+fn body(state: &AppState, id: &str, error: &AppError) -> Response {
     let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(Problem::new(&state.config.origin(), &id.0, error))).into_response();
+    let mut response = (status, Json(Problem::new(&state.config.origin(), id, error))).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     if status == StatusCode::UNAUTHORIZED {
@@ -150,7 +160,10 @@ fn challenge(headers: &mut HeaderMap, value: &str) {
 }
 
 /// Refuses a client that takes no JSON.
-fn check_accept(headers: &HeaderMap) -> Result<(), AppError> {
+///
+/// # Errors
+/// [`AppError::NotAcceptable`].
+pub fn check_accept(headers: &HeaderMap) -> Result<(), AppError> {
     let mut wanted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).peekable();
     if wanted.peek().is_none() {
         return Ok(());

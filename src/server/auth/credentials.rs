@@ -14,9 +14,10 @@ static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// # Errors
 /// [`AppError::CredentialsAmbiguous`] for more than one, [`AppError::KeyMalformed`] for what is no key.
 pub fn key<'a>(headers: &'a HeaderMap, own: Option<&HeaderName>) -> Result<Option<PresentedKey<'a>>, AppError> {
-    match presented(headers, own).as_slice() {
-        [] => Ok(None),
-        [one] => PresentedKey::parse(one).map(Some).ok_or(AppError::KeyMalformed),
+    let mut found = presented(headers, own);
+    match (found.next(), found.next()) {
+        (None, _) => Ok(None),
+        (Some(one), None) => PresentedKey::parse(one).map(Some).ok_or(AppError::KeyMalformed),
         _ => Err(AppError::CredentialsAmbiguous),
     }
 }
@@ -24,13 +25,13 @@ pub fn key<'a>(headers: &'a HeaderMap, own: Option<&HeaderName>) -> Result<Optio
 /// Whether a request carries a key, good or bad.
 #[must_use]
 pub fn has_key(headers: &HeaderMap, own: Option<&HeaderName>) -> bool {
-    !presented(headers, own).is_empty()
+    presented(headers, own).next().is_some()
 }
 
-fn presented<'a>(headers: &'a HeaderMap, own: Option<&HeaderName>) -> Vec<&'a [u8]> {
+fn presented<'a>(headers: &'a HeaderMap, own: Option<&HeaderName>) -> impl Iterator<Item = &'a [u8]> {
     let bare = own.filter(|own| **own != X_API_KEY).into_iter().chain([&X_API_KEY]);
     let bare = bare.flat_map(|name| headers.get_all(name)).map(axum::http::HeaderValue::as_bytes);
-    headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| after_scheme(value.as_bytes())).chain(bare).collect()
+    headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| after_scheme(value.as_bytes())).chain(bare)
 }
 
 /// What follows the scheme and one space, if the scheme is one of a key's.

@@ -109,14 +109,16 @@ pub fn make_id(now: Timestamp) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &random::<10>()).into_uuid().to_string()
 }
 
-/// Makes an id that tells nothing, not even when: a UUID version 4. For each request, so not each from the operating
+/// Makes an id that tells nothing, not even when: a UUID version 4, as 32 hexadecimal digits. For each request, so not each from the operating
 /// system: from a generator that it seeded.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place of all randomness; this is no secret")]
-pub fn make_request_id() -> String {
+pub fn make_request_id() -> [u8; 32] {
     let mut bytes = [0; 16];
     rand::rng().fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().simple().to_string()
+    let mut text = [0; 32];
+    uuid::Builder::from_random_bytes(bytes).into_uuid().simple().encode_lower(&mut text);
+    text
 }
 
 fn digest(text: &str) -> String {

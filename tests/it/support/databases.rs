@@ -53,7 +53,7 @@ impl Database {
     }
 
     async fn postgres(options: &str) -> Self {
-        let name = format!("keyfob_{}", make_request_id());
+        let name = format!("keyfob_{}", String::from_utf8_lossy(&make_request_id()));
         on_server(&format!("CREATE DATABASE {name} {options}")).await;
         Self { url: url_of(&name), place: Place::Server(name) }
     }
