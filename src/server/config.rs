@@ -15,7 +15,7 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_ADDR", default_value = "127.0.0.1:8000")]
     pub addr: SocketAddr,
 
-    /// The address that people type: decides cookie name and Secure, and the trusted origin
+    /// The address that people type: decides cookie name and Secure, HSTS, and the trusted origin
     #[arg(long, env = "KEYFOB_PUBLIC_URL", default_value = "http://localhost:8000", value_parser = public_url)]
     pub public_url: Url,
 
@@ -54,6 +54,10 @@ pub struct Config {
     /// The folder with the browser's files, as cargo-leptos writes it
     #[arg(long, env = "LEPTOS_SITE_ROOT", default_value = "target/site", hide = true)]
     pub site_root: PathBuf,
+
+    /// Set by cargo-leptos where it watches the sources: pages then reload by themselves
+    #[arg(long, env = "LEPTOS_WATCH", hide = true)]
+    pub watch: Option<String>,
 }
 
 /// What new keys are made like; for the server and the command line alike.
@@ -168,6 +172,7 @@ mod tests {
             log: "info".into(),
             log_format: LogFormat::Text,
             site_root: PathBuf::new(),
+            watch: None,
         };
         config.check()
     }
