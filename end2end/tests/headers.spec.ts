@@ -1,4 +1,4 @@
-import { expect, test } from "../fixtures.ts";
+import { expect, signUp, test } from "../fixtures.ts";
 
 test("a script that somebody smuggles into a page does not run", async ({ page, expectedErrors }) => {
   expectedErrors.push(/Content Security Policy/, /404/);
@@ -12,4 +12,17 @@ test("a script that somebody smuggles into a page does not run", async ({ page, 
     return Reflect.get(window, "smuggled");
   });
   expect(ran).toBeUndefined();
+});
+
+test("after signing out, Back shows nothing of the account", async ({ page }) => {
+  const { email } = await signUp(page);
+  await page.goto("/profile");
+  await expect(page.getByText(email).first()).toBeVisible();
+  await page.evaluate(() => localStorage.setItem("left", "behind"));
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await expect(page).toHaveURL(/:\d+\/$/);
+  expect(await page.evaluate(() => localStorage.getItem("left"))).toBeNull();
+  await page.goBack();
+  await expect(page).toHaveURL(/\/sign-in\?next=\/profile$/);
+  await expect(page.getByText(email)).toHaveCount(0);
 });

@@ -236,4 +236,14 @@ both! {
         assert!(policy.contains("connect-src 'self' ws:;"), "{policy}");
         no_page(&watched.anonymous().get("/healthz").await);
     }
+
+    async fn signing_out_clears_what_the_browser_kept_and_nothing_else_does(app: &TestApp) {
+        let ada = app.signed_in("ada").await;
+        for answer in [ada.open("/profile").await, ada.call("save_name", &[("name", "Ada")]).await, ada.get(EMPLOYEES).await] {
+            assert!(!answer.headers.contains_key("clear-site-data"), "{answer:?}");
+        }
+        for answer in [ada.submit("/profile", "sign_out", &[]).await, app.browser().call("sign_out", &[]).await] {
+            assert_eq!(answer.all("clear-site-data"), ["\"cache\", \"storage\""], "{answer:?}");
+        }
+    }
 }
