@@ -5,6 +5,7 @@ pub mod api;
 pub mod audit;
 pub mod auth;
 pub mod config;
+pub mod contact;
 pub mod copy;
 pub mod db;
 pub mod employees;
@@ -82,6 +83,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
     let inner = Router::new()
         .merge(api::routes(&state, own))
         .merge(state.site.routes())
+        .merge(contact::routes(&state))
         .merge(pages)
         .layer((from_fn_with_state(state.clone(), receive), DefaultBodyLimit::max(MAX_BODY)))
         .route("/healthz", get(|| async { "alive\n" }))

@@ -246,4 +246,23 @@ both! {
             assert_eq!(answer.all("clear-site-data"), ["\"cache\", \"storage\""], "{answer:?}");
         }
     }
+
+    async fn security_txt_names_the_contact_where_there_is_one(app: &TestApp) {
+        let path = "/.well-known/security.txt";
+        page(&app.browser().open(path).await.is(404));
+        let app = app.configured(|config| {
+            config.security_contact = Some("mailto:security@example.com".parse().unwrap());
+            config.public_url = "https://keys.example.com".parse().unwrap();
+        });
+        let answer = app.anonymous().get(path).await.is(200);
+        no_page(&answer);
+        assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+        assert_eq!(
+            answer.body,
+            "Contact: mailto:security@example.com\nExpires: 2027-04-15T08:00:00.000Z\n\
+             Canonical: https://keys.example.com/.well-known/security.txt\n"
+        );
+        app.advance(ONE_DAY);
+        assert!(app.anonymous().get(path).await.body.contains("Expires: 2027-04-16T"));
+    }
 }
