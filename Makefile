@@ -12,7 +12,7 @@ define step
 @printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
 endef
 
-.PHONY: help run dev test bench
+.PHONY: help run dev test bench audit
 .DEFAULT_GOAL := help
 
 help: ## lists these commands
@@ -43,6 +43,13 @@ test: ## installs what is missing, then every check: format, lints, tests on SQL
 	$(call step,Release build,$(MAKE) --no-print-directory $(SITE))
 	$(call step,Browser tests,(cd end2end && node_modules/.bin/playwright test))
 	@printf '\n==> All checks passed\n'
+
+audit: ## scans the headers with MDN's Observatory and Firefox, and checks licences, bans and known weaknesses of the crates
+	$(call step,Tools,scripts/tools.sh audit)
+	$(call step,Release build,$(MAKE) --no-print-directory $(SITE))
+	$(call step,Headers and policy from outside,node scripts/audit/audit.js)
+	$(call step,Crates,scripts/audit/crates.sh)
+	@printf '\n==> The audit passed\n'
 
 # COMPARE=http://127.0.0.1:9000/path measures one more server, COMPARE_HEADER='Name: value' is what it is sent; both reach
 # the program by its environment, for a header may hold a key.

@@ -2,6 +2,7 @@
 # Installs what `make` needs and the machine has not got, in pinned versions; what is there already is used:
 #     scripts/tools.sh build    to build and run
 #     scripts/tools.sh test     and to test
+#     scripts/tools.sh audit    to build, and to audit
 # Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
 # the packages chromium, nginx and postgresql.
 set -eu
@@ -119,8 +120,13 @@ test)
     browser
     build
     ;;
+audit)
+    has openssl || fail "openssl is missing: install it (Debian: apt-get install openssl), then run make audit again."
+    node_packages scripts/audit
+    build
+    ;;
 *)
-    echo "Usage: scripts/tools.sh build|test" >&2
+    echo "Usage: scripts/tools.sh build|test|audit" >&2
     exit 2
     ;;
 esac

@@ -32,7 +32,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the pages and the API; applies migrations first. The default
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Apply migrations and end
     Migrate(Database),
     /// Make and change accounts
@@ -145,13 +145,13 @@ fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
 /// # Errors
 /// If it was refused.
 pub async fn run(cli: Cli) -> Result<(), Refusal> {
-    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
     if !matches!(command, Command::Serve(_)) {
         // A statement that takes long is worth a line on a server; a command has the time that it needs.
         log("warn,sqlx=error", LogFormat::Text)?;
     }
     match command {
-        Command::Serve(options) => start(options).await,
+        Command::Serve(options) => start(*options).await,
         Command::Migrate(database) => {
             database.open().await?.close().await;
             eprintln!("The database has all migrations.");

@@ -1,6 +1,6 @@
 //! Signing up, in and out: where accounts, sessions and cookies meet.
 
-use axum::http::header;
+use axum::http::{HeaderName, header};
 use secrecy::SecretString;
 
 use super::audit::{self, About, By};
@@ -52,6 +52,8 @@ pub async fn sign_out() -> Result<(), AppError> {
         sessions::end(&state.db, &session.id, &session.by(state.now())).await?;
     }
     super::answer_with(header::SET_COOKIE, &sessions::no_cookie(&state.config));
+    // Nor does the browser keep what it showed, as for the button "Back".
+    super::answer_with(HeaderName::from_static("clear-site-data"), "\"cache\", \"storage\"");
     leptos_axum::redirect("/");
     Ok(())
 }

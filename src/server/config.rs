@@ -15,7 +15,7 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_ADDR", default_value = "127.0.0.1:8000")]
     pub addr: SocketAddr,
 
-    /// The address that people type: decides cookie name and Secure, and the trusted origin
+    /// The address that people type: decides cookie name and Secure, HSTS, and the trusted origin
     #[arg(long, env = "KEYFOB_PUBLIC_URL", default_value = "http://localhost:8000", value_parser = public_url)]
     pub public_url: Url,
 
@@ -39,6 +39,10 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 
+    /// Whom to tell of a weakness, an email address or a page, for /.well-known/security.txt
+    #[arg(long, env = "KEYFOB_SECURITY_CONTACT", value_parser = contact)]
+    pub security_contact: Option<Url>,
+
     /// What keys are made like
     #[command(flatten)]
     pub keys: KeyConfig,
@@ -54,6 +58,10 @@ pub struct Config {
     /// The folder with the browser's files, as cargo-leptos writes it
     #[arg(long, env = "LEPTOS_SITE_ROOT", default_value = "target/site", hide = true)]
     pub site_root: PathBuf,
+
+    /// Set by cargo-leptos where it watches the sources: pages then reload by themselves
+    #[arg(long, env = "LEPTOS_WATCH", hide = true)]
+    pub watch: Option<String>,
 }
 
 /// What new keys are made like; for the server and the command line alike.
@@ -146,6 +154,16 @@ fn network(raw: &str) -> Result<IpNet, String> {
     raw.parse().or_else(|_| raw.parse::<IpAddr>().map(IpNet::from)).map_err(|_| wrong.to_owned())
 }
 
+fn contact(raw: &str) -> Result<Url, String> {
+    let url = Url::parse(raw).or_else(|_| Url::parse(&format!("mailto:{raw}")));
+    let wrong = "give it as security@example.com or https://example.com/security";
+    let fits = |url: &Url| match url.scheme() {
+        "mailto" => url.path().split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()),
+        scheme => scheme == "https",
+    };
+    url.ok().filter(fits).ok_or_else(|| wrong.to_owned())
+}
+
 fn brand(raw: &str) -> Result<String, String> {
     let fits = (2..=8).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_lowercase());
     if fits { Ok(raw.to_owned()) } else { Err("use 2 to 8 lower-case letters, such as kf".to_owned()) }
@@ -164,10 +182,12 @@ mod tests {
             api_key_header: None,
             key_rate: 0,
             trusted_proxies: Vec::new(),
+            security_contact: None,
             keys: KeyConfig { key_brand: "kf".into(), max_keys_per_user: 50 },
             log: "info".into(),
             log_format: LogFormat::Text,
             site_root: PathBuf::new(),
+            watch: None,
         };
         config.check()
     }
@@ -189,6 +209,21 @@ mod tests {
         for url in ["", "localhost", "ftp://a", "https://a/b", "https://a?b", "https://u@a", "mailto:a@b"] {
             assert!(public_url(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_contact_is_an_email_address_or_a_page() {
+        for (raw, uri) in [
+            ("security@example.com", "mailto:security@example.com"),
+            ("mailto:security@example.com", "mailto:security@example.com"),
+            ("https://example.com/security", "https://example.com/security"),
+        ] {
+            assert_eq!(contact(raw).unwrap().as_str(), uri);
+        }
+        for raw in ["", "security", "@example.com", "security@", "http://example.com", "javascript:alert(1)"] {
+            assert!(contact(raw).is_err(), "{raw}");
+        }
+        assert!(!contact("security@example.com\nPolicy: x").unwrap().as_str().contains('\n'));
     }
 
     #[test]

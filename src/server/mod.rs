@@ -5,10 +5,12 @@ pub mod api;
 pub mod audit;
 pub mod auth;
 pub mod config;
+pub mod contact;
 pub mod copy;
 pub mod db;
 pub mod employees;
 pub mod feed;
+pub mod headers;
 pub mod keys;
 pub mod seed;
 pub mod serve;
@@ -30,17 +32,19 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::{Form, FormRejection};
-use leptos::nonce::provide_nonce;
+use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, Owner, provide_context, use_context};
 use leptos::reactive::computed::ScopedFuture;
 use leptos::server_fn::axum::get_server_fn_service;
 use leptos_axum::ResponseOptions;
 use tower::Layer;
+use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use self::headers::Headers;
 use self::state::AppState;
 use crate::app::shell;
 use crate::error::AppError;
@@ -75,9 +79,11 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
         .layer(csrf(&state))
         .layer(CatchPanicLayer::new());
 
+    let headers = Headers::of(&state.config);
     let inner = Router::new()
         .merge(api::routes(&state, own))
         .merge(state.site.routes())
+        .merge(contact::routes(&state))
         .merge(pages)
         .layer((from_fn_with_state(state.clone(), receive), DefaultBodyLimit::max(MAX_BODY)))
         .route("/healthz", get(|| async { "alive\n" }))
@@ -85,7 +91,8 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
         .with_state(state);
 
     // Every path answers with and without its last slash.
-    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(inner))
+    let inner = NormalizePathLayer::trim_trailing_slash().layer(inner);
+    Router::new().fallback_service(MapResponseLayer::new(move |response| headers.add(response)).layer(inner))
 }
 
 /// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
@@ -96,7 +103,7 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
         Err(AppError::CredentialsMissing) => {
             (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
         }
-        Err(error) => document(error.code().status, || FailureDocument(error, state.site.stylesheet())),
+        Err(error) => document(&state, error.code().status, || FailureDocument(error, state.site.stylesheet())),
     }
 }
 
@@ -104,10 +111,7 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
 #[must_use]
 pub fn render(state: &AppState, visit: Visit) -> Response {
     let status = if matches!(visit.page, Page::NotFound) { 404 } else { 200 };
-    document(status, || {
-        provide_nonce();
-        shell(&state.site.options, &state.site.version, visit)
-    })
+    document(state, status, || shell(&state.site.options, &state.site.version, visit))
 }
 
 /// Finds out who visits, and reads what the page shows them.
@@ -204,7 +208,7 @@ async fn show_once(
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let made = match call {
-        Ok(call) => within(state, parts, call).await,
+        Ok(call) => within(state.clone(), parts, call).await,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };
@@ -212,7 +216,7 @@ async fn show_once(
         return Redirect::to("/sign-in?next=/profile").into_response();
     }
     let status = made.as_ref().err().map_or(200, |error| error.code().status);
-    document(status, || NewKeyDocument(made, origin, stylesheet, links))
+    document(&state, status, || NewKeyDocument(made, origin, stylesheet, links))
 }
 
 /// The search of `/admin/keys`. A pasted key stays in the body, and the answer is the page; anything else goes into the
@@ -251,11 +255,19 @@ async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response {
     }
 }
 
-/// Answers with a document that stands on its own.
-fn document<V: IntoView>(status: u16, view: impl FnOnce() -> V) -> Response {
-    let html = Owner::new().with(|| view().to_html());
+/// Answers with a page. The nonce of its scripts is made here, for the page and for the policy in its header.
+fn document<V: IntoView>(state: &AppState, status: u16, view: impl FnOnce() -> V) -> Response {
+    let nonce = Nonce::from_value(auth::secrets::make_nonce());
+    let policy = headers::page_policy(&nonce, &state.config);
+    let html = Owner::new().with(|| {
+        provide_context(nonce);
+        view().to_html()
+    });
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
+    if let Some(policy) = policy {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }

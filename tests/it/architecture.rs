@@ -235,3 +235,27 @@ fn nothing_unwraps_outside_main_and_tests() {
     let expects = lines(r"\.expect\(", |_, _| false);
     assert!(expects.len() <= 1, "one proven constant, the randomness: {expects:#?}");
 }
+
+#[test]
+fn what_the_table_of_requirements_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("docs/asvs.md")).unwrap();
+    let file = Regex::new(r"`((?:src|tests|end2end)/[\w./]+|deny\.toml|Cargo\.toml)`").unwrap();
+    for found in file.captures_iter(&table) {
+        assert!(root.join(&found[1]).exists(), "{}", &found[1]);
+    }
+    let spec = Regex::new(r"`(\w+\.spec\.ts)`").unwrap();
+    for found in spec.captures_iter(&table) {
+        assert!(root.join("end2end/tests").join(&found[1]).exists(), "{}", &found[1]);
+    }
+    let test = Regex::new(r"`([\w./]+)::(\w+)`").unwrap();
+    let mut seen = 0;
+    for found in test.captures_iter(&table) {
+        let (place, name) = (&found[1], &found[2]);
+        let candidates = [place.to_owned(), format!("tests/it/{place}.rs"), format!("tests/cluster/{place}.rs")];
+        let texts = candidates.iter().filter_map(|path| std::fs::read_to_string(root.join(path)).ok());
+        assert!(texts.into_iter().any(|text| text.contains(&format!("fn {name}("))), "no {name} in {place}");
+        seen += 1;
+    }
+    assert!(seen > 80, "{seen}");
+}

@@ -21,6 +21,7 @@ mod credentials;
 mod database;
 mod employees;
 mod employees_input;
+mod headers;
 mod health;
 mod keys;
 mod keys_form;

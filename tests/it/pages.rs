@@ -178,13 +178,6 @@ both! {
         }
     }
 
-    async fn scripts_of_a_page_have_a_nonce_that_changes(app: &TestApp) {
-        let nonce = regex::Regex::new("<script[^>]* nonce=\"([^\"]+)\"").unwrap();
-        let (one, other) = (app.browser().open("/").await.body, app.browser().open("/").await.body);
-        assert_eq!(one.matches("<script").count(), nonce.find_iter(&one).count());
-        assert_ne!(nonce.captures(&one).unwrap()[1], nonce.captures(&other).unwrap()[1]);
-    }
-
     async fn the_browsers_files_are_kept_for_ever_under_a_name_that_changes(app: &TestApp) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("pkg")).unwrap();

@@ -121,6 +121,15 @@ pub fn make_request_id() -> [u8; 32] {
     text
 }
 
+/// Makes the nonce that the scripts of one page and the policy in its header have in common: 128 bits.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place of all randomness; this is good for one page only")]
+pub fn make_nonce() -> String {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    hex(&bytes)
+}
+
 fn digest(text: &str) -> String {
     Digest::of(text).hex()
 }
