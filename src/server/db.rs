@@ -309,7 +309,6 @@ impl Db {
             Arg::Text(text) => query.bind(text),
             Arg::Number(number) => query.bind(number),
             Arg::Flag(flag) => query.bind(flag),
-            Arg::Nothing => query.bind(None::<&str>),
         });
         let found = within(LIMIT, query.fetch_all(&mut line.conn)).await;
         line.sound = is_sound(&found);

@@ -98,7 +98,7 @@ macro_rules! orders {
                     $(Self::$name => concat!(
                         "SELECT string_agg(line, $6) AS lines FROM (SELECT concat_ws($7, id, name, department, salary, created_at, ",
                         "updated_at) AS line FROM employees WHERE owner_id = $1 ",
-                        "AND (department = $2 OR $2 IS NULL) AND (name_folded LIKE $3 ESCAPE '\\' OR $3 IS NULL) ORDER BY ",
+                        "AND ($2 = '' OR department = $2) AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\') ORDER BY ",
                         $sql, " LIMIT 0 + $4 OFFSET 0 + $5) AS page"
                     ),)*
                 }
@@ -123,10 +123,10 @@ orders! {
 /// # Errors
 /// If the database does not answer.
 pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page>, AppError> {
-    let department = query.department.map(Department::as_str);
-    let search = Some(like(&query.search)).filter(|pattern| !pattern.is_empty());
+    let department = query.department.map_or("", Department::as_str);
+    let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
-    let (owner_id, search) = (owner.as_str(), search.as_deref());
+    let (owner_id, search) = (owner.as_str(), search.as_str());
     let args =
         [owner_id.into(), department.into(), search.into(), limit.into(), offset.into(), ROW.into(), FIELD.into()];
     let text = db.row(query.order.sql(), &args, |row| row.get::<Option<String>>("lines")).await?;
@@ -136,8 +136,8 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
         offset + found
     } else {
-        let sql = "SELECT COUNT(*) FROM employees WHERE owner_id = $1 AND (department = $2 OR $2 IS NULL) \
-                   AND (name_folded LIKE $3 ESCAPE '\\' OR $3 IS NULL)";
+        let sql = "SELECT COUNT(*) FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
+                   AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
         let mut conn = db.read().await?;
         fetch!(conn, one(i64,), sql, owner, department, search)?.0
     };

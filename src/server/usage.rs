@@ -16,7 +16,7 @@ use crate::model::time::{DAY, Timestamp};
 /// How often what was counted is written: well within the minute to which the last use is right.
 pub const WRITE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 /// With so many keys that were used it is written sooner, for the sake of the memory.
-const MUCH: usize = 10_000;
+const MUCH: usize = 5000;
 /// How many days of requests are kept.
 const KEPT_DAYS: i64 = 90;
 /// The length of a window of a limit, in milliseconds.

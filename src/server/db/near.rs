@@ -15,10 +15,6 @@ use crate::error::AppError;
 /// How long a read waits for a lock. In WAL mode it meets one only while a crash is mended.
 const BUSY: Duration = Duration::from_millis(250);
 
-/// How much of the file a connection remembers, in KiB and negative, as SQLite wants it: the upper levels of the indexes of
-/// a million keys.
-const CACHE: i32 = -8 * 1024;
-
 /// What parameters are called.
 const NAMES: [&str; 9] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9"];
 
@@ -63,6 +59,5 @@ fn open(file: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "cache_size", CACHE)?;
     Ok(connection)
 }

@@ -16,14 +16,6 @@ pub enum Arg<'a> {
     Number(i64),
     /// True or false.
     Flag(bool),
-    /// No text.
-    Nothing,
-}
-
-impl<'a> From<Option<&'a str>> for Arg<'a> {
-    fn from(text: Option<&'a str>) -> Self {
-        text.map_or(Self::Nothing, Self::Text)
-    }
 }
 
 impl<'a> From<&'a str> for Arg<'a> {
@@ -56,7 +48,6 @@ impl rusqlite::ToSql for Arg<'_> {
             Arg::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Arg::Number(number) => (*number).into(),
             Arg::Flag(flag) => (*flag).into(),
-            Arg::Nothing => rusqlite::types::Null.into(),
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::server::auth::secrets::Digest;
 use crate::server::db::changes::{Changes, Epoch, LIFE};
 
 /// How much room the keys of a server may take, in bytes.
-pub const BYTES: u64 = 32 * 1024 * 1024;
+pub const BYTES: u64 = 24 * 1024 * 1024;
 /// How many unknown keys are remembered.
 const UNKNOWN: u64 = 10_000;
 /// For how long, in milliseconds.
