@@ -1,5 +1,6 @@
 //! The commands. Results go to stdout, all else to stderr; a refusal is one line that says why and what to do.
 
+mod backup;
 mod copy;
 mod keys;
 mod seed;
@@ -51,6 +52,11 @@ enum Command {
     ///
     /// Others on this machine may see a password that stands on the command line: leave it out of the URL and set `PGPASSWORD`.
     Copy(copy::Databases),
+    /// Copy a live SQLite database into a new file; restoring is stopping the server and putting that file in place of its own
+    ///
+    /// The copy is the database as it stood at one moment, whatever is written meanwhile, and is checked before this ends.
+    /// The server goes on. For PostgreSQL there is `pg_dump`.
+    Backup(backup::Backup),
     /// Print the description of the API, OpenAPI 3.1; a running server has its own at /api/openapi.json
     Openapi,
 }
@@ -161,6 +167,7 @@ pub async fn run(cli: Cli) -> Result<(), Refusal> {
         Command::Key(command) => keys::run(command).await,
         Command::Seed(options) => seed::run(options).await,
         Command::Copy(databases) => copy::run(databases).await,
+        Command::Backup(options) => backup::run(options).await,
         Command::Openapi => openapi(),
     }
 }

@@ -3,12 +3,8 @@
 mod contents;
 mod tables;
 
-use std::str::FromStr;
-
-use sqlx::sqlite::SqliteConnectOptions;
-
 use super::db::rows::{self, Value};
-use super::db::{Backend, Db, OpenError, Tx, execute, fetch, migrations};
+use super::db::{Backend, Db, OpenError, Tx, execute, fetch, migrations, sqlite_file};
 use crate::error::AppError;
 
 pub use contents::Contents;
@@ -78,11 +74,8 @@ impl From<sqlx::Error> for Refused {
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub async fn open_source(url: &str) -> Result<Db, OpenError> {
-    if let Ok(options) = SqliteConnectOptions::from_str(url).as_ref().map(SqliteConnectOptions::get_filename)
-        && url.starts_with("sqlite:")
-        && !options.exists()
-    {
-        return Err(OpenError(format!("there is no database {}. Check DATABASE_URL.", options.display())));
+    if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
+        return Err(OpenError(format!("there is no database {}. Check DATABASE_URL.", file.display())));
     }
     Db::open(url).await
 }

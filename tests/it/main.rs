@@ -15,6 +15,7 @@ mod accounts;
 mod admin;
 mod architecture;
 mod audit;
+mod backup;
 mod cli;
 mod copy;
 mod credentials;

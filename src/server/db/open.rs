@@ -55,6 +55,13 @@ impl Db {
     }
 }
 
+/// The file of an SQLite database; `None` for another URL.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok()).flatten()?;
+    Some(options.get_filename().to_owned())
+}
+
 /// Makes the file with mode 0600 in a folder with mode 0700, where they are missing.
 fn create_private(file: &Path) -> std::io::Result<()> {
     let mut folder = std::fs::DirBuilder::new();
