@@ -2,6 +2,8 @@
 
 mod backup;
 mod copy;
+mod doctor;
+mod healthcheck;
 mod keys;
 mod seed;
 mod users;
@@ -57,6 +59,10 @@ enum Command {
     /// The copy is the database as it stood at one moment, whatever is written meanwhile, and is checked before this ends.
     /// The server goes on. For PostgreSQL there is `pg_dump`.
     Backup(backup::Backup),
+    /// Ask the server on this machine whether it is alive, for containers: exit code 0 or 1
+    Healthcheck(healthcheck::Healthcheck),
+    /// Look for what is wrong with this installation and say what to do; give it the settings that the server gets
+    Doctor(Serve),
     /// Print the description of the API, OpenAPI 3.1; a running server has its own at /api/openapi.json
     Openapi,
 }
@@ -168,6 +174,8 @@ pub async fn run(cli: Cli) -> Result<(), Refusal> {
         Command::Seed(options) => seed::run(options).await,
         Command::Copy(databases) => copy::run(databases).await,
         Command::Backup(options) => backup::run(options).await,
+        Command::Healthcheck(options) => healthcheck::run(options).await,
+        Command::Doctor(Serve { database, config }) => doctor::run(&database.database_url, &config).await,
         Command::Openapi => openapi(),
     }
 }

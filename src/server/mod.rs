@@ -8,6 +8,7 @@ pub mod backup;
 pub mod config;
 pub mod copy;
 pub mod db;
+pub mod doctor;
 pub mod employees;
 pub mod feed;
 pub mod keys;

@@ -20,6 +20,7 @@ mod cli;
 mod copy;
 mod credentials;
 mod database;
+mod doctor;
 mod employees;
 mod employees_input;
 mod health;
