@@ -193,7 +193,9 @@ async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
     // The port first: if it is taken, nothing else has happened yet.
     let listener = TcpListener::bind(config.addr)
         .map_err(|error| format!("cannot listen on {}: {error}. Set KEYFOB_ADDR to another address.", config.addr))?;
-    let db = database.open().await?;
+    let db = Db::open(&database.database_url).await?;
+    let _alone = db.serve_alone()?;
+    db.migrate().await?;
     eprintln!("Keyfob is at {}", config.origin());
     if !accounts::is_any(&db).await? {
         eprintln!(
