@@ -28,6 +28,7 @@ mod keys;
 mod keys_form;
 mod matrix;
 mod openapi;
+mod overload;
 mod own_endpoint;
 mod pages;
 mod queries;

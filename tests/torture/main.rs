@@ -18,8 +18,13 @@ mod connection;
 #[path = "../cluster/machines.rs"]
 mod machines;
 mod scene;
+#[allow(dead_code, reason = "what tests/cluster looks at")]
+#[path = "../cluster/traffic.rs"]
+mod traffic;
 
+mod limits;
 mod lock;
+mod stopping;
 
 use tokio::sync::{Mutex, MutexGuard};
 
