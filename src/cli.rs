@@ -215,6 +215,8 @@ fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would be told on standard error, and a program that cannot write there, as on a full disk, panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.init(),

@@ -22,6 +22,7 @@ mod scene;
 #[path = "../cluster/traffic.rs"]
 mod traffic;
 
+mod disk;
 mod limits;
 mod lock;
 mod stopping;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -111,6 +112,9 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     // Two that make a new file WAL at once would meet a lock that nobody waits for.
     let _lock = lock(options.get_filename()).await.map_err(sqlx::Error::Io)?;
     let write = SqlitePoolOptions::new().acquire_timeout(pool::ACQUIRE).test_before_acquire(false).max_connections(1);
+    // Where a COMMIT fails, as on a full disk, SQLite has rolled back and sqlx believes that it has not: no transaction would
+    // begin on that connection any more.
+    let write = write.before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
     let write = write.connect_with(options.clone()).await?;
     let near = Near::new(options.get_filename());
     let read = pool::open(options.read_only(true), SQLITE_READERS).await?;
