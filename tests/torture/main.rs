@@ -22,9 +22,11 @@ mod scene;
 #[path = "../cluster/traffic.rs"]
 mod traffic;
 
+mod crashes;
 mod disk;
 mod limits;
 mod lock;
+mod sign_ins;
 mod stopping;
 
 use tokio::sync::{Mutex, MutexGuard};
