@@ -134,7 +134,9 @@ async fn healthcheck_tells_in_one_line_and_by_its_exit_code_how_the_server_is() 
             let mut head = [0; 512];
             let length = stream.read(&mut head).await.unwrap();
             let answer: &[u8] = match &head[..length] {
-                head if head.starts_with(b"GET /healthz HTTP/1.1\r\n") => b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nalive\n",
+                head if head.starts_with(b"GET /healthz HTTP/1.1\r\n") => {
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nalive\n"
+                }
                 head if head.starts_with(b"GET /readyz HTTP/1.1\r\n") => b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
                 _ => b"",
             };
