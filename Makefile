@@ -12,7 +12,7 @@ define step
 @printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
 endef
 
-.PHONY: help run dev test bench audit
+.PHONY: help run dev test torture bench audit
 .DEFAULT_GOAL := help
 
 help: ## lists these commands
@@ -40,6 +40,7 @@ test: ## installs what is missing, then every check: format, lints, tests on SQL
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
 	$(call step,Tests on SQLite and PostgreSQL,scripts/with-postgres.sh cargo test --lib --bins --test it)
 	$(call step,Many machines,scripts/with-postgres.sh cargo test --test cluster -- --nocapture --test-threads=1)
+	$(call step,Faults,cargo test --test torture -- --nocapture --test-threads=1)
 	$(call step,Release build,$(MAKE) --no-print-directory $(SITE))
 	$(call step,Browser tests,(cd end2end && node_modules/.bin/playwright test))
 	@printf '\n==> All checks passed\n'
@@ -50,6 +51,10 @@ audit: ## scans the headers with MDN's Observatory and Firefox, and checks licen
 	$(call step,Headers and policy from outside,node scripts/audit/audit.js)
 	$(call step,Crates,scripts/audit/crates.sh)
 	@printf '\n==> The audit passed\n'
+
+torture: ## kills it, stops it, fills its disk and holds it up, for at most 15 minutes, and prints a table of the outcome
+	@scripts/tools.sh test
+	@scripts/torture.sh
 
 # COMPARE=http://127.0.0.1:9000/path measures one more server, COMPARE_HEADER='Name: value' is what it is sent; both reach
 # the program by its environment, for a header may hold a key.

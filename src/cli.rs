@@ -1,6 +1,9 @@
 //! The commands. Results go to stdout, all else to stderr; a refusal is one line that says why and what to do.
 
+mod backup;
 mod copy;
+mod doctor;
+mod healthcheck;
 mod keys;
 mod seed;
 mod users;
@@ -51,6 +54,15 @@ enum Command {
     ///
     /// Others on this machine may see a password that stands on the command line: leave it out of the URL and set `PGPASSWORD`.
     Copy(copy::Databases),
+    /// Copy a live SQLite database into a new file; restoring is stopping the server and putting that file in place of its own
+    ///
+    /// The copy is the database as it stood at one moment, whatever is written meanwhile, and is checked before this ends.
+    /// The server goes on. For PostgreSQL there is `pg_dump`.
+    Backup(backup::Backup),
+    /// Ask the server on this machine whether it is alive, for containers: exit code 0 or 1
+    Healthcheck(healthcheck::Healthcheck),
+    /// Look for what is wrong with this installation and say what to do; give it the settings that the server gets
+    Doctor(Box<Serve>),
     /// Print the description of the API, OpenAPI 3.1; a running server has its own at /api/openapi.json
     Openapi,
 }
@@ -161,6 +173,9 @@ pub async fn run(cli: Cli) -> Result<(), Refusal> {
         Command::Key(command) => keys::run(command).await,
         Command::Seed(options) => seed::run(options).await,
         Command::Copy(databases) => copy::run(databases).await,
+        Command::Backup(options) => backup::run(options).await,
+        Command::Healthcheck(options) => healthcheck::run(options).await,
+        Command::Doctor(options) => doctor::run(&options.database.database_url, &options.config).await,
         Command::Openapi => openapi(),
     }
 }
@@ -178,7 +193,9 @@ async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
     // The port first: if it is taken, nothing else has happened yet.
     let listener = TcpListener::bind(config.addr)
         .map_err(|error| format!("cannot listen on {}: {error}. Set KEYFOB_ADDR to another address.", config.addr))?;
-    let db = database.open().await?;
+    let db = Db::open(&database.database_url).await?;
+    let _alone = db.serve_alone()?;
+    db.migrate().await?;
     eprintln!("Keyfob is at {}", config.origin());
     if !accounts::is_any(&db).await? {
         eprintln!(
@@ -198,6 +215,8 @@ fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would be told on standard error, and a program that cannot write there, as on a full disk, panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => builder.init(),

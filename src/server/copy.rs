@@ -3,12 +3,8 @@
 mod contents;
 mod tables;
 
-use std::str::FromStr;
-
-use sqlx::sqlite::SqliteConnectOptions;
-
 use super::db::rows::{self, Value};
-use super::db::{Backend, Db, OpenError, Tx, execute, fetch, migrations};
+use super::db::{Backend, Db, Migrated, OpenError, Tx, execute, fetch, migrated, sqlite_file};
 use crate::error::AppError;
 
 pub use contents::Contents;
@@ -78,11 +74,8 @@ impl From<sqlx::Error> for Refused {
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub async fn open_source(url: &str) -> Result<Db, OpenError> {
-    if let Ok(options) = SqliteConnectOptions::from_str(url).as_ref().map(SqliteConnectOptions::get_filename)
-        && url.starts_with("sqlite:")
-        && !options.exists()
-    {
-        return Err(OpenError(format!("there is no database {}. Check DATABASE_URL.", options.display())));
+    if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
+        return Err(OpenError(format!("there is no database {}. Check DATABASE_URL.", file.display())));
     }
     Db::open(url).await
 }
@@ -95,7 +88,11 @@ pub async fn open_source(url: &str) -> Result<Db, OpenError> {
 pub async fn copy(from: &Db, to: &Db, watch: impl FnMut(u64, u64)) -> Result<Vec<(&'static Table, Contents)>, Refused> {
     let mut source = from.snapshot().await?;
     source.take_time().await?;
-    is_up_to_date(&mut source).await?;
+    match migrated(&mut source).await? {
+        Migrated::Fully => {}
+        Migrated::Behind => return Err(Refused::SourceBehind),
+        Migrated::Ahead => return Err(Refused::SourceAhead),
+    }
     to.migrate().await.map_err(Refused::Unmigrated)?;
     let mut target = to.begin().await?;
     target.take_time().await?;
@@ -123,24 +120,6 @@ impl<W: FnMut(u64, u64)> Steps<W> {
         self.done += rows as u64;
         (self.watch)(self.done, self.all);
     }
-}
-
-/// Refuses a source whose tables may be other ones than this program's.
-async fn is_up_to_date(source: &mut Tx) -> Result<(), Refused> {
-    let table = match source.backend() {
-        Backend::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
-        Backend::Postgres(_) => {
-            "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations' AND schemaname = ANY (current_schemas(FALSE))"
-        }
-    };
-    if fetch!(source, one(i64,), table)? == (0,) {
-        return Err(Refused::SourceBehind);
-    }
-    let applied = fetch!(source, all(i64, Vec<u8>), "SELECT version, checksum FROM _sqlx_migrations WHERE success")?;
-    if migrations().any(|migration| !applied.contains(&migration)) {
-        return Err(Refused::SourceBehind);
-    }
-    if applied.len() > migrations().count() { Err(Refused::SourceAhead) } else { Ok(()) }
 }
 
 /// Refuses a destination that holds anything; takes away what its migrations put there.

@@ -247,8 +247,8 @@ macro_rules! fetch {
 }
 pub(crate) use fetch;
 
-pub use self::migrate::migrations;
-pub use self::open::OpenError;
+pub use self::migrate::{Migrated, migrated, migrations};
+pub use self::open::{OpenError, sqlite_file};
 
 /// The pattern of LIKE for texts in lower case that contain this one; empty for an empty one.
 #[must_use]

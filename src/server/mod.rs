@@ -4,14 +4,17 @@ pub mod accounts;
 pub mod api;
 pub mod audit;
 pub mod auth;
+pub mod backup;
 pub mod config;
 pub mod contact;
 pub mod copy;
 pub mod db;
+pub mod doctor;
 pub mod employees;
 pub mod feed;
 pub mod headers;
 pub mod keys;
+pub mod load;
 pub mod seed;
 pub mod serve;
 pub mod site;
@@ -22,15 +25,15 @@ pub mod users;
 
 use std::pin::Pin;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, RawForm, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use axum_extra::extract::{Form, FormRejection};
 use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, Owner, provide_context, use_context};
@@ -45,6 +48,7 @@ use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::headers::Headers;
+use self::load::Kind;
 use self::state::AppState;
 use crate::app::shell;
 use crate::error::AppError;
@@ -275,6 +279,10 @@ fn document<V: IntoView>(state: &AppState, status: u16, view: impl FnOnce() -> V
 }
 
 async fn ready(State(state): State<AppState>) -> Response {
+    if state.load.is_stopping() {
+        let headers = [(header::RETRY_AFTER, "2"), (header::CONNECTION, "close")];
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, "stopping\n").into_response();
+    }
     match state.db.ready().await {
         Ok(true) => "ready\n".into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], "not ready\n").into_response(),
@@ -301,7 +309,7 @@ impl RequestId {
     }
 }
 
-/// Gives a request its id, and finds out where it comes from.
+/// Gives a request its id and its place, and finds out where it comes from.
 async fn receive(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let address = auth::client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
     request.extensions_mut().insert(address);
@@ -309,10 +317,57 @@ async fn receive(State(state): State<AppState>, mut request: Request, next: Next
     request.extensions_mut().insert(id);
     let span =
         tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
-    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    let (version, kind) = (request.version(), kind(&request));
+    let taken = Taken::by(&request, kind);
+    let mut response = match state.load.admit(kind) {
+        None => refuse(&state, &id, taken),
+        Some(_place) => {
+            let run = next.run(load::watch_body(request, &state, kind));
+            let done = load::in_time(load::TIME, tracing::Instrument::instrument(run, span)).await;
+            done.unwrap_or_else(|| refuse(&state, &id, taken))
+        }
+    };
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
+    if state.load.is_stopping() && version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn kind(request: &Request) -> Kind {
+    let path = request.uri().path();
+    if path.starts_with("/fn/") || path.starts_with("/admin/fn/") { Kind::Form } else { Kind::Other }
+}
+
+/// In which form a client takes a refusal that no handler has a part in.
+#[derive(Clone, Copy)]
+enum Taken {
+    Page,
+    Function,
+    Problem,
+}
+
+impl Taken {
+    fn by(request: &Request, kind: Kind) -> Self {
+        match request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
+            Some(accept) if accept.contains("text/html") => Self::Page,
+            _ if kind == Kind::Form => Self::Function,
+            _ => Self::Problem,
+        }
+    }
+}
+
+/// Tells a client to come back: too many requests run, or this one took too long.
+fn refuse(state: &AppState, id: &RequestId, taken: Taken) -> Response {
+    let error = AppError::Unavailable;
+    let mut response = match taken {
+        Taken::Page => document(state, error.code().status, || FailureDocument(error, state.site.stylesheet())),
+        Taken::Function => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], Json(error)).into_response(),
+        Taken::Problem => api::problem(state, id.as_str(), &error),
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

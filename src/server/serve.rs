@@ -1,36 +1,44 @@
 //! Listens, serves, and stops in order.
 
+mod listener;
+mod stop;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
-use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
+use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use self::listener::Listener;
+use self::stop::Signals;
 use super::state::AppState;
 use super::usage::WRITE_EVERY;
 
-/// How long requests that were begun may take to end when the server stops.
-const DRAIN: Duration = Duration::from_secs(20);
-/// How long a client may take to send the head of a request.
-const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a client may take to send the head of a request, and to begin it.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How many bytes the head may have; with more it is refused with 431.
+const HEAD_BYTES: u16 = 16 * 1024;
+/// How many requests of one HTTP/2 connection may run at once.
+const STREAMS: u32 = 100;
 
 /// Serves on a listener until SIGTERM or Ctrl-C, then lets begun requests end; a second signal ends at once.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let handle = Handle::new();
-    tokio::spawn(stop_on_signal(handle.clone()));
-    // Without TCP_NODELAY an answer waits up to 44 ms for the client's acknowledgement.
-    let mut server = axum_server::from_tcp(listener)?.acceptor(NoDelayAcceptor::new()).handle(handle);
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE);
-    server.http_builder().http2().timer(TokioTimer::new());
+    let (handle, (accepting, stopped)) = (Handle::new(), watch::channel(false));
+    let mut server = Server::from_listener(Listener::new(listener, stopped)?);
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
+    server.http_builder().http1().max_buf_size(HEAD_BYTES.into());
+    server.http_builder().http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+    server.http_builder().http2().max_header_list_size(HEAD_BYTES.into());
+    let server = server.first_request_timeout(HEAD_DEADLINE).handle(handle.clone());
+    let server = server.accept_error_handler(|_, error| tracing::warn!(%error, "a connection was not accepted"));
+    tokio::spawn(stop::stop(Signals::new()?, state.clone(), accepting, handle));
     let db = state.db.clone();
     let (stop, stopped) = oneshot::channel();
     let writer = tokio::spawn(write_usage(state.clone(), stopped));
@@ -67,29 +75,4 @@ async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
             return;
         }
     }
-}
-
-async fn stop_on_signal(handle: Handle<SocketAddr>) {
-    signal().await;
-    tracing::info!("stopping: requests that were begun have {} s to end", DRAIN.as_secs());
-    handle.graceful_shutdown(Some(DRAIN));
-    signal().await;
-    tracing::warn!("stopping at once");
-    handle.shutdown();
-}
-
-async fn signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = interrupt.await;
 }

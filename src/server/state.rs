@@ -12,6 +12,7 @@ use super::auth::password::Passwords;
 use super::config::Config;
 use super::db::Db;
 use super::keys::cache::{self, KeyCache};
+use super::load::Load;
 use super::site::Site;
 use super::usage::Usage;
 use crate::model::time::Timestamp;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub usage: Usage,
     /// The hasher of passwords, with its queue.
     pub passwords: Passwords,
+    /// What the server carries just now.
+    pub load: Load,
     /// Where the browser's files are.
     pub site: Site,
 }
@@ -65,6 +68,7 @@ impl AppState {
             key_cache,
             usage: Usage::default(),
             passwords: Passwords::new(),
+            load: Load::default(),
             site,
         }))
     }

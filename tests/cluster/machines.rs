@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::ask;
 
-const KEYFOB: &str = env!("CARGO_BIN_EXE_keyfob");
+pub const KEYFOB: &str = env!("CARGO_BIN_EXE_keyfob");
 /// How long a machine may take until it is ready.
 const READY: Duration = Duration::from_secs(30);
 
@@ -26,8 +26,13 @@ pub struct Machine {
 impl Machine {
     /// Starts one on a database, and waits until it is ready.
     pub async fn start(url: &str) -> Self {
+        Self::start_by(&[KEYFOB], url).await
+    }
+
+    /// The same by a command that runs the rest of its arguments.
+    pub async fn start_by(program: &[&str], url: &str) -> Self {
         for _ in 0..5 {
-            if let Some(machine) = Self::spawn(url).ready().await {
+            if let Some(machine) = Self::spawn(program, url).ready().await {
                 return machine;
             }
         }
@@ -44,10 +49,11 @@ impl Machine {
         starting.join_all().await.try_into().ok().unwrap()
     }
 
-    fn spawn(url: &str) -> Self {
+    fn spawn(program: &[&str], url: &str) -> Self {
         let (addr, log) = (free_address(), NamedTempFile::new().unwrap());
-        let mut command = Command::new(KEYFOB);
-        command.args(["serve", &format!("--addr={addr}")]).env_clear().env("DATABASE_URL", url).stdin(Stdio::null());
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).args(["serve", &format!("--addr={addr}")]);
+        command.env_clear().env("DATABASE_URL", url).stdin(Stdio::null());
         let child = command.stdout(log.reopen().unwrap()).stderr(log.reopen().unwrap()).spawn().unwrap();
         Self { addr, child, log }
     }
@@ -72,6 +78,16 @@ impl Machine {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     fn log(&self) -> String {

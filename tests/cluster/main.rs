@@ -14,6 +14,7 @@ mod client;
 #[path = "../../benches/http/connection.rs"]
 mod connection;
 mod database;
+#[allow(dead_code, reason = "what `make torture` does to them")]
 mod machines;
 mod nginx;
 mod proxy;

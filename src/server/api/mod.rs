@@ -27,6 +27,8 @@ use super::auth::{credentials, sessions};
 use super::state::AppState;
 use crate::error::AppError;
 
+pub use self::problem::body as problem;
+
 /// The route of a handler, with all that the document says of it.
 macro_rules! endpoint {
     ($origin:ident, $($handler:ident)::+) => {

@@ -116,7 +116,8 @@ fn kept(response: &Response) -> HeaderMap {
     response.headers().get(header::ALLOW).map(|allow| (header::ALLOW, allow.clone())).into_iter().collect()
 }
 
-fn body(state: &AppState, id: &str, error: &AppError) -> Response {
+/// A refusal with its body and headers.
+pub fn body(state: &AppState, id: &str, error: &AppError) -> Response {
     let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(Problem::new(&state.config.origin(), id, error))).into_response();
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! Passwords: Argon2id, off the async threads, at most one for each core at a time and a bounded queue before that, so
+//! Passwords: Argon2id, off the async threads, at most on half of the cores at a time and a bounded queue before that, so
 //! that signing in never slows the checking of keys.
 
 use std::sync::{Arc, LazyLock};
@@ -38,10 +38,10 @@ pub enum Verdict {
 }
 
 impl Passwords {
-    /// One for each core at a time.
+    /// On half of the cores at a time: the other half is for whoever needs no password.
     #[must_use]
     pub fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).max(1);
         Self { queue: Arc::new(Semaphore::new(cores + QUEUE)), cores: Arc::new(Semaphore::new(cores)) }
     }
 

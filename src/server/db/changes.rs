@@ -46,7 +46,8 @@ impl Changes {
             return true;
         }
         let unchanged = |id: &&str| self.0.each.get(*id).is_none_or(|at| *at <= epoch.0);
-        epoch.0 >= self.0.all.load(SeqCst) && ids.iter().all(unchanged)
+        // In this order: `note_all` raises `all` before it forgets an id.
+        ids.iter().all(unchanged) && epoch.0 >= self.0.all.load(SeqCst)
     }
 
     /// Notes that a key changed, or that something changed of all keys of a user; after the change was committed.

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, PgPool, SqlitePool};
 
 use super::open::{OpenError, lock};
-use super::{Db, fetch};
+use super::{Backend, Db, Tx, fetch};
 use crate::error::AppError;
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
@@ -23,6 +23,38 @@ const MIGRATION_LOCK: i64 = 0x006b_6579_666f_6200;
 /// The migrations of this program, in order: version and checksum, as a database keeps them.
 pub fn migrations() -> impl Iterator<Item = (i64, Vec<u8>)> {
     MIGRATOR.iter().map(|migration| (migration.version, migration.checksum.to_vec()))
+}
+
+/// How the migrations of a database stand to those of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrated {
+    /// It has all of them.
+    Fully,
+    /// It lacks some, or holds other ones.
+    Behind,
+    /// It holds some that this program does not know.
+    Ahead,
+}
+
+/// Compares them.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn migrated(tx: &mut Tx) -> Result<Migrated, sqlx::Error> {
+    let table = match tx.backend() {
+        Backend::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
+        Backend::Postgres(_) => {
+            "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations' AND schemaname = ANY (current_schemas(FALSE))"
+        }
+    };
+    if fetch!(tx, one(i64,), table)? == (0,) {
+        return Ok(Migrated::Behind);
+    }
+    let applied = fetch!(tx, all(i64, Vec<u8>), "SELECT version, checksum FROM _sqlx_migrations WHERE success")?;
+    if migrations().any(|migration| !applied.contains(&migration)) {
+        return Ok(Migrated::Behind);
+    }
+    Ok(if applied.len() > migrations().count() { Migrated::Ahead } else { Migrated::Fully })
 }
 
 impl Db {

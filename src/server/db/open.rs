@@ -1,9 +1,11 @@
 //! Opens the database, and says in one line why it cannot.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -53,6 +55,35 @@ impl Db {
             OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
         })
     }
+
+    /// Sees to it that one server at a time works on an SQLite file, for as long as what this gives is kept. Other commands
+    /// work beside it. The system ends it with the process, however that ends. On PostgreSQL there may be many.
+    ///
+    /// # Errors
+    /// One line, if another server does.
+    pub fn serve_alone(&self) -> Result<Option<File>, OpenError> {
+        let Self::Sqlite { write, .. } = self else { return Ok(None) };
+        // By its own name, whatever links lead to it.
+        let database = write.connect_options().get_filename().canonicalize();
+        let failed = |error| OpenError(format!("cannot lock the database for this server: {error}."));
+        let database = database.map_err(failed)?;
+        let file = beside(&database, ".lock").map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Err(OpenError(format!(
+                "another keyfob serve works on {}. Stop it first; for several servers use PostgreSQL.",
+                database.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+/// The file of an SQLite database; `None` for another URL.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok()).flatten()?;
+    Some(options.get_filename().to_owned())
 }
 
 /// Makes the file with mode 0600 in a folder with mode 0700, where they are missing.
@@ -81,6 +112,9 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     // Two that make a new file WAL at once would meet a lock that nobody waits for.
     let _lock = lock(options.get_filename()).await.map_err(sqlx::Error::Io)?;
     let write = SqlitePoolOptions::new().acquire_timeout(pool::ACQUIRE).test_before_acquire(false).max_connections(1);
+    // Where a COMMIT fails, as on a full disk, SQLite has rolled back and sqlx believes that it has not: no transaction would
+    // begin on that connection any more.
+    let write = write.before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
     let write = write.connect_with(options.clone()).await?;
     let near = Near::new(options.get_filename());
     let read = pool::open(options.read_only(true), SQLITE_READERS).await?;
@@ -106,14 +140,19 @@ async fn open_postgres(url: &str) -> Result<Db, sqlx::Error> {
 }
 
 /// Locks the file beside the database, until it is dropped, against other processes that open or migrate.
-pub(super) async fn lock(database: &Path) -> std::io::Result<std::fs::File> {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".migrate-lock");
-    let path = PathBuf::from(name);
+pub(super) async fn lock(database: &Path) -> std::io::Result<File> {
+    let database = database.to_owned();
     let locked = tokio::task::spawn_blocking(move || {
-        create_private(&path)?;
-        let file = std::fs::OpenOptions::new().write(true).open(&path)?;
+        let file = beside(&database, ".migrate-lock")?;
         file.lock().map(|()| file)
     });
     locked.await.map_err(std::io::Error::other)?
+}
+
+/// Opens a file beside the database for a lock. It stays there: whoever removed it would let two hold it at once.
+fn beside(database: &Path, suffix: &str) -> std::io::Result<File> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    create_private(Path::new(&name))?;
+    std::fs::OpenOptions::new().write(true).open(name)
 }

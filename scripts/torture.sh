@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs the long form of the tests of faults, for at most 15 minutes, and prints what came of them as a table.
+set -eu
+
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+status=0
+KEYFOB_TORTURE_TABLE=$table timeout 900 cargo test --test torture -- --nocapture --test-threads=1 || status=$?
+printf '\n%-66s  %s\n' 'fault' 'outcome'
+awk -F '\t' '{ printf "%-66s  %s\n", $1, $2 }' "$table"
+case $status in
+    0) ;;
+    124) echo 'Not done within 15 minutes.' >&2 ;;
+    *) echo 'Not all came out well: see above.' >&2 ;;
+esac
+exit "$status"

@@ -1,0 +1,26 @@
+//! `keyfob backup`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use keyfob::server::backup::backup;
+
+use super::{Database, Refusal};
+
+#[derive(Args)]
+pub struct Backup {
+    #[command(flatten)]
+    database: Database,
+    /// The file to make; its folder must be there, and the file must not
+    file: PathBuf,
+}
+
+/// # Errors
+/// If the command was refused.
+pub async fn run(Backup { database, file }: Backup) -> Result<(), Refusal> {
+    let to = file.clone();
+    let copied = tokio::task::spawn_blocking(move || backup(&database.database_url, &to)).await;
+    copied.map_err(|error| error.to_string())?.map_err(|refused| refused.to_string())?;
+    eprintln!("The copy is {}. To restore it, stop the server and put it in place of the database.", file.display());
+    Ok(())
+}

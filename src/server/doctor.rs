@@ -1,0 +1,169 @@
+//! Looks for what is wrong with an installation, and says what to do. Changes nothing.
+
+use std::path::Path;
+
+use super::config::{Config, Signup};
+use super::copy::open_source;
+use super::db::{Db, Migrated, Tx, fetch, migrated, sqlite_file};
+use crate::error::AppError;
+use crate::model::time::Timestamp;
+
+/// With less than this left on the disk, it is time to make room.
+const LITTLE_ROOM: u64 = 100_000_000;
+/// How far the clock may be behind the newest event, in milliseconds: other machines have clocks, too.
+const CLOCK: i64 = 60_000;
+
+/// What was found, in one line.
+#[derive(Debug)]
+pub enum Finding {
+    /// As it should be.
+    Well(String),
+    /// Worth knowing.
+    Note(String),
+    /// To be mended.
+    Wrong(String),
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Well(line) => write!(f, "ok     {line}"),
+            Self::Note(line) => write!(f, "note   {line}"),
+            Self::Wrong(line) => write!(f, "wrong  {line}"),
+        }
+    }
+}
+
+use Finding::{Note, Well, Wrong};
+
+/// Examines the settings, the database's file and what is in it.
+pub async fn examine(url: &str, config: &Config, now: Timestamp) -> Vec<Finding> {
+    let mut found = settings(config);
+    if let Some(file) = sqlite_file(url).filter(|file| file.exists()) {
+        found.extend(around(&file));
+    }
+    match open_source(url).await {
+        Ok(db) => {
+            found.push(Well("The database opens.".to_owned()));
+            found.extend(contents(&db, now).await.unwrap_or_else(|error| {
+                vec![Wrong(format!("The database cannot be read: {} The log has the cause.", error.code().title))]
+            }));
+            db.close().await;
+        }
+        Err(error) => found.push(Wrong(format!("The database does not open: {error}"))),
+    }
+    found
+}
+
+fn settings(config: &Config) -> Vec<Finding> {
+    let origin = config.origin();
+    let address = match config.check() {
+        Err(refusal) => Wrong(refusal),
+        Ok(()) if config.https() => Well(format!("People reach the server by https: {origin}.")),
+        Ok(()) if config.allow_insecure_http => Wrong(format!(
+            "KEYFOB_ALLOW_INSECURE_HTTP is true and KEYFOB_PUBLIC_URL is {origin}: passwords and keys travel in the clear. \
+             Put a proxy with TLS in front and use https://."
+        )),
+        Ok(()) => Note(format!("KEYFOB_PUBLIC_URL is {origin}: nobody but this machine can use it.")),
+    };
+    let signup = match config.signup {
+        Signup::Open => Note("Anyone may sign up. If that is not wanted, set KEYFOB_SIGNUP=closed.".to_owned()),
+        Signup::Closed => Well("Accounts are made by the command line only.".to_owned()),
+    };
+    vec![address, signup]
+}
+
+/// The file, its folder and the disk.
+fn around(file: &Path) -> Vec<Finding> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut found = Vec::new();
+    // Of the file nobody else may read anything; in the folder nobody else may put another file in its place.
+    for (path, others, wanted) in [(file, 0o077, 600), (folder, 0o022, 700)] {
+        found.extend(mode(path).map(|mode| match mode & others {
+            0 => Well(format!("{} is its owner's only.", path.display())),
+            _ => Wrong(format!(
+                "{} has mode {mode:o}: others on this machine can get at it. Run chmod {wanted} {}.",
+                path.display(),
+                path.display()
+            )),
+        }));
+    }
+    found.extend(free(folder).map(|free| match free / 1_000_000 {
+        _ if free >= LITTLE_ROOM => Well("There is room on the disk.".to_owned()),
+        left => Wrong(format!("The disk of {} has {left} MB left. Make room, or changes will fail.", folder.display())),
+    }));
+    found
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path) -> Option<u32> {
+    None
+}
+
+/// How many bytes are left.
+fn free(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+async fn contents(db: &Db, now: Timestamp) -> Result<Vec<Finding>, AppError> {
+    let mut tx = db.snapshot().await?;
+    tx.take_time().await?;
+    let mut found = Vec::new();
+    if matches!(db, Db::Sqlite { .. }) {
+        found.push(integrity(&mut tx).await);
+    }
+    let migrations = migrated(&mut tx).await?;
+    found.push(match migrations {
+        Migrated::Fully => Well("The database has all migrations.".to_owned()),
+        Migrated::Behind => {
+            Wrong("The database lacks migrations of this program. Run keyfob migrate, or start the server.".to_owned())
+        }
+        Migrated::Ahead => {
+            Wrong("The database is newer than this program. Start a newer keyfob, or restore a backup.".to_owned())
+        }
+    });
+    if migrations != Migrated::Behind {
+        found.push(superusers(&mut tx).await?);
+        found.push(clock(&mut tx, now).await?);
+    }
+    Ok(found)
+}
+
+async fn integrity(tx: &mut Tx) -> Finding {
+    let damaged = |what: &str| Wrong(format!("The database is damaged: {what}. Stop the server and restore a backup."));
+    match fetch!(tx, one(String,), "PRAGMA integrity_check(1)") {
+        Ok((found,)) if found == "ok" => Well("The database is whole.".to_owned()),
+        Ok((found,)) => damaged(&found.replace('\n', " ")),
+        Err(error) => damaged(&error.to_string()),
+    }
+}
+
+async fn superusers(tx: &mut Tx) -> Result<Finding, AppError> {
+    let sql = "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL";
+    let (number,) = fetch!(tx, one(i64,), sql)?;
+    Ok(match number {
+        0 => Wrong("There is no superuser. Make one: keyfob user promote --email you@example.com.".to_owned()),
+        _ => Well(format!("Superusers: {number}.")),
+    })
+}
+
+async fn clock(tx: &mut Tx, now: Timestamp) -> Result<Finding, AppError> {
+    // An id is made of its time.
+    let newest = fetch!(tx, optional(Timestamp,), "SELECT at FROM audit ORDER BY id DESC LIMIT 1")?;
+    Ok(match newest {
+        Some((at,)) if at > now.plus(CLOCK) => Wrong(format!(
+            "The clock says {}, and the newest event of the audit is of {}. Set the clock, or find out which machine's was \
+             wrong.",
+            now.rfc3339(),
+            at.rfc3339()
+        )),
+        _ => Well("The clock is not behind what was written.".to_owned()),
+    })
+}
