@@ -122,15 +122,18 @@ async fn run(addr: SocketAddr, request: Vec<u8>, keep: bool) -> io::Result<usize
     loop {
         let mut connection = match Connection::open(addr).await {
             Ok(connection) => connection,
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(answered),
+            // Reset: it stood in the system's queue when the server closed that.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {
+                return Ok(answered);
+            }
             Err(error) => return Err(error),
         };
         let mut fresh = true;
         loop {
             let late = |_| io::Error::other("it was not answered");
             let status = match timeout(Duration::from_secs(10), connection.ask(&request)).await.map_err(late)? {
-                // The system had it in its queue when the server closed that: nobody ever accepted it. Were it otherwise,
-                // more uses of the key would be written than were answered.
+                // The same, a moment later: nobody ever accepted it. Were it otherwise, more uses of the key would be
+                // written than were answered.
                 Err(error) if fresh && error.kind() == ErrorKind::ConnectionReset => return Ok(answered),
                 status => status?,
             };

@@ -53,7 +53,8 @@ pub async fn stop(mut signals: Signals, state: AppState, accepting: watch::Sende
     let in_order = async {
         sleep(notice).await;
         accepting.send_replace(true);
-        if handle.connection_count() > 0 {
+        // Also where none is counted: one may have come just now.
+        if handle.connection_count() > 0 || !notice.is_zero() {
             sleep(LAST).await;
         }
         handle.graceful_shutdown(Some(DRAIN.saturating_sub(notice + LAST)));
