@@ -21,6 +21,9 @@ use tokio::time::{Sleep, sleep};
 const IDLE: Duration = Duration::from_secs(30);
 /// How many connections there may be at most. One more waits, and the system with it.
 const MOST: usize = 16 * 1024;
+/// How many connections may wait until they are accepted. With the 128 of the standard library a crowd that comes at once is
+/// dropped by the system, some of it with a client that goes on believing it is connected.
+const WAITING: i32 = 4096;
 /// How many files are left to the database, the log and the site.
 const FILES: usize = 128;
 
@@ -54,6 +57,7 @@ impl Listener {
     /// If the listener is none of the system's.
     pub fn new(listener: std::net::TcpListener, stopped: watch::Receiver<bool>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        rustix::net::listen(&listener, WAITING)?;
         let address = listener.local_addr()?;
         let tcp = Mutex::new(Some(TcpListener::from_std(listener)?));
         Ok(Self { address, tcp, places: Arc::new(Semaphore::new(room())), stopped })
