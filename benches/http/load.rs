@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{Connection, request};
@@ -27,6 +27,9 @@ pub struct Load {
     pub holds: &'static str,
     /// How many connections ask at the same time.
     pub connections: usize,
+    /// Whether the load never sleeps, so that its core belongs to it alone. To wake it is work of the server's core, and the
+    /// more of it the slower the server is, for the more often the load is asleep: over a network nobody has that work.
+    pub awake: bool,
 }
 
 /// Requests without end.
@@ -116,6 +119,14 @@ impl Load {
         let begin = Instant::now() + WARM_UP;
         let end = begin + MEASURED;
         let mut clients = self.start(to, Until::Time(end)).await?;
+        if self.awake {
+            clients.spawn(async move {
+                while Instant::now() < end {
+                    yield_now().await;
+                }
+                Ok(Vec::new())
+            });
+        }
         sleep_until(begin).await;
         let used_before = time_used();
         sleep_until(end).await;

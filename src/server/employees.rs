@@ -1,6 +1,7 @@
 //! Employees: their queries. Each is read and written with its owner in the WHERE.
 
 use super::auth::secrets;
+use super::db::row::Row;
 use super::db::{Db, execute, fetch, like};
 use super::state::AppState;
 use crate::error::AppError;
@@ -29,50 +30,8 @@ pub struct Query {
 pub struct Page {
     /// How many there are on all pages.
     pub count: i64,
-    /// Those of this page, as the database gives them.
-    text: String,
-}
-
-/// An employee of a page.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// The name.
-    pub name: &'a str,
-    /// The department.
-    pub department: Department,
-    /// The yearly salary.
-    pub salary: Salary,
-    /// When the record was made.
-    pub created_at: Timestamp,
-    /// When the record was last changed.
-    pub updated_at: Timestamp,
-}
-
-impl Page {
-    /// How long it is, as the database gives it, in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Its employees, in their order.
-    ///
-    /// # Errors
-    /// [`AppError::Internal`] if the database holds what is none.
-    pub fn rows(&self) -> Result<Vec<Row<'_>>, AppError> {
-        self.text.split_terminator('\u{1e}').map(Row::read).collect::<Option<_>>().ok_or(AppError::Internal)
-    }
-
-    fn employees(&self) -> Result<Vec<Employee>, AppError> {
-        let employee = |row: Row<'_>| {
-            let Row { department, salary, created_at, updated_at, .. } = row;
-            let (id, name) = (EmployeeId::parse(row.id)?, EmployeeName::parse(row.name).ok()?);
-            Some(Employee { id, name, department, salary, created_at, updated_at })
-        };
-        self.rows()?.into_iter().map(employee).collect::<Option<_>>().ok_or(AppError::Internal)
-    }
+    /// Those of this page, in their order.
+    pub employees: Vec<Employee>,
 }
 
 macro_rules! orders {
@@ -93,13 +52,10 @@ macro_rules! orders {
 
             const fn sql(self) -> &'static str {
                 match self {
-                    // All rows as one text: it crosses the driver once, not once for each column of each row.
-                    // `0 +`: SQLite prepares a statement anew for each LIMIT that is a bare parameter.
                     $(Self::$name => concat!(
-                        "SELECT string_agg(line, $6) AS lines FROM (SELECT concat_ws($7, id, name, department, salary, created_at, ",
-                        "updated_at) AS line FROM employees WHERE owner_id = $1 ",
+                        "SELECT id, name, department, salary, created_at, updated_at FROM employees WHERE owner_id = $1 ",
                         "AND ($2 = '' OR department = $2) AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\') ORDER BY ",
-                        $sql, " LIMIT 0 + $4 OFFSET 0 + $5) AS page"
+                        $sql, " LIMIT $4 OFFSET $5"
                     ),)*
                 }
             }
@@ -127,11 +83,9 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
     let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
     let (owner_id, search) = (owner.as_str(), search.as_str());
-    let args =
-        [owner_id.into(), department.into(), search.into(), limit.into(), offset.into(), ROW.into(), FIELD.into()];
-    let text = db.row(query.order.sql(), &args, |row| row.get::<Option<String>>("lines")).await?;
-    let text = text.flatten().unwrap_or_default();
-    let found = i64::try_from(text.split_terminator('\u{1e}').count()).unwrap_or(i64::MAX);
+    let args = [owner_id.into(), department.into(), search.into(), limit.into(), offset.into()];
+    let employees = db.rows(query.order.sql(), &args, employee).await?;
+    let found = i64::try_from(employees.len()).unwrap_or(i64::MAX);
     // A page that is neither full nor empty is the last: then the count is known without counting.
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
         offset + found
@@ -141,27 +95,18 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
         let mut conn = db.read().await?;
         fetch!(conn, one(i64,), sql, owner, department, search)?.0
     };
-    Ok((offset == 0 || found > 0).then_some(Page { count, text }))
+    Ok((offset == 0 || found > 0).then_some(Page { count, employees }))
 }
 
-/// What stands between rows and between fields: control characters, which no name may have.
-const ROW: &str = "\u{1e}";
-const FIELD: &str = "\u{1f}";
-
-impl<'a> Row<'a> {
-    /// Reads one row of [`Order::sql`].
-    fn read(line: &'a str) -> Option<Self> {
-        let mut fields = line.split('\u{1f}');
-        let mut next = || fields.next();
-        Some(Self {
-            id: next()?,
-            name: next()?,
-            department: Department::parse(next()?).ok()?,
-            salary: Salary::parse(next()?).ok()?,
-            created_at: Timestamp::from_millis(next()?.parse().ok()?),
-            updated_at: Timestamp::from_millis(next()?.parse().ok()?),
-        })
-    }
+fn employee(row: Row<'_>) -> Result<Employee, AppError> {
+    Ok(Employee {
+        id: row.parse("id", EmployeeId::parse)?,
+        name: row.parse("name", |name| EmployeeName::parse(name).ok())?,
+        department: row.parse("department", |name| Department::parse(name).ok())?,
+        salary: Salary::new(row.get("salary")?).map_err(|_| AppError::Internal)?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+    })
 }
 
 /// How many employees the page shows at a time.
@@ -176,18 +121,18 @@ pub async fn page(db: &Db, owner: &OwnerId, page: u32) -> Result<EmployeeList, A
         |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: ON_A_PAGE };
     let page = page.max(1);
     if let Some(found) = list(db, owner, &query(page)).await? {
-        return on_page(page, &found);
+        return Ok(on_page(page, found));
     }
     let mut conn = db.read().await?;
     let (count,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM employees WHERE owner_id = $1", owner)?;
     drop(conn);
     let last = pages(count);
-    let found = list(db, owner, &query(last)).await?.unwrap_or(Page { count: 0, text: String::new() });
-    on_page(last, &found)
+    let found = list(db, owner, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
+    Ok(on_page(last, found))
 }
 
-fn on_page(page: u32, found: &Page) -> Result<EmployeeList, AppError> {
-    Ok(EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees()? })
+fn on_page(page: u32, found: Page) -> EmployeeList {
+    EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees }
 }
 
 fn pages(count: i64) -> u32 {

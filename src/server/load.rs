@@ -26,6 +26,7 @@ pub const TIME: Duration = Duration::from_secs(10);
 pub struct Load {
     forms: AtomicUsize,
     others: AtomicUsize,
+    probes: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -34,6 +35,8 @@ pub struct Load {
 pub enum Kind {
     /// A form that is sent: a server function.
     Form,
+    /// The question whether the server is alive, or ready. It is answered whatever else runs.
+    Probe,
     /// Anything else.
     Other,
 }
@@ -42,6 +45,7 @@ impl Load {
     fn running(&self, kind: Kind) -> (&AtomicUsize, usize) {
         match kind {
             Kind::Form => (&self.forms, MOST_FORMS),
+            Kind::Probe => (&self.probes, usize::MAX),
             Kind::Other => (&self.others, MOST),
         }
     }

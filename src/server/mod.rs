@@ -15,6 +15,7 @@ pub mod feed;
 pub mod headers;
 pub mod keys;
 pub mod load;
+pub mod receive;
 pub mod seed;
 pub mod serve;
 pub mod site;
@@ -25,30 +26,25 @@ pub mod users;
 
 use std::pin::Pin;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, RawForm, Request, State};
+use axum::extract::{RawForm, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use axum_extra::extract::{Form, FormRejection};
 use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, Owner, provide_context, use_context};
 use leptos::reactive::computed::ScopedFuture;
 use leptos::server_fn::axum::get_server_fn_service;
 use leptos_axum::ResponseOptions;
-use tower::Layer;
-use tower::util::MapResponseLayer;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
-use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use self::headers::Headers;
-use self::load::Kind;
+use self::receive::Receive;
 use self::state::AppState;
 use crate::app::shell;
 use crate::error::AppError;
@@ -63,7 +59,7 @@ use crate::pages::{Asked, PATHS, Page, Visit};
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// Every route and layer, in order. `own` are the endpoints of whoever builds on Keyfob.
-pub fn router(state: AppState, own: Router<AppState>) -> Router {
+pub fn router(state: AppState, own: Router<AppState>) -> Receive {
     let admin = Router::new()
         .route("/admin/keys", get(page).post(find_key))
         .route("/admin/users", get(page))
@@ -80,23 +76,17 @@ pub fn router(state: AppState, own: Router<AppState>) -> Router {
         .fallback(page)
         .layer(from_fn(remember_session))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(csrf(&state))
-        .layer(CatchPanicLayer::new());
+        .layer(csrf(&state));
 
-    let headers = Headers::of(&state.config);
-    let inner = Router::new()
+    let routes = Router::new()
         .merge(api::routes(&state, own))
         .merge(state.site.routes())
         .merge(contact::routes(&state))
         .merge(pages)
-        .layer((from_fn_with_state(state.clone(), receive), DefaultBodyLimit::max(MAX_BODY)))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
-        .with_state(state);
-
-    // Every path answers with and without its last slash.
-    let inner = NormalizePathLayer::trim_trailing_slash().layer(inner);
-    Router::new().fallback_service(MapResponseLayer::new(move |response| headers.add(response)).layer(inner))
+        .with_state(state.clone());
+    Receive::around(routes, state)
 }
 
 /// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
@@ -107,8 +97,13 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
         Err(AppError::CredentialsMissing) => {
             (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
         }
-        Err(error) => document(&state, error.code().status, || FailureDocument(error, state.site.stylesheet())),
+        Err(error) => failure(&state, error),
     }
+}
+
+/// The page that says what went wrong.
+fn failure(state: &AppState, error: AppError) -> Response {
+    document(state, error.code().status, || FailureDocument(error, state.site.stylesheet()))
 }
 
 /// The page, whole, from all that it shows.
@@ -295,80 +290,6 @@ fn csrf(state: &AppState) -> CsrfLayer<fn(ProtectionError) -> Response> {
     let layer = CsrfLayer::new().with_rejection_response(refuse);
     // A proxy may write its own Host; people's browsers still send the address that they see.
     layer.clone().add_trusted_origin(state.config.origin()).unwrap_or(layer)
-}
-
-/// The id of a request: in the answer's `X-Request-Id`, in problem details and in the log.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestId([u8; 32]);
-
-impl RequestId {
-    /// As text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-/// Gives a request its id and its place, and finds out where it comes from.
-async fn receive(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let address = auth::client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
-    request.extensions_mut().insert(address);
-    let id = RequestId(auth::secrets::make_request_id());
-    request.extensions_mut().insert(id);
-    let span =
-        tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
-    let (version, kind) = (request.version(), kind(&request));
-    let taken = Taken::by(&request, kind);
-    let mut response = match state.load.admit(kind) {
-        None => refuse(&state, &id, taken),
-        Some(_place) => {
-            let run = next.run(load::watch_body(request, &state, kind));
-            let done = load::in_time(load::TIME, tracing::Instrument::instrument(run, span)).await;
-            done.unwrap_or_else(|| refuse(&state, &id, taken))
-        }
-    };
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
-    }
-    if state.load.is_stopping() && version < Version::HTTP_2 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-fn kind(request: &Request) -> Kind {
-    let path = request.uri().path();
-    if path.starts_with("/fn/") || path.starts_with("/admin/fn/") { Kind::Form } else { Kind::Other }
-}
-
-/// In which form a client takes a refusal that no handler has a part in.
-#[derive(Clone, Copy)]
-enum Taken {
-    Page,
-    Function,
-    Problem,
-}
-
-impl Taken {
-    fn by(request: &Request, kind: Kind) -> Self {
-        match request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
-            Some(accept) if accept.contains("text/html") => Self::Page,
-            _ if kind == Kind::Form => Self::Function,
-            _ => Self::Problem,
-        }
-    }
-}
-
-/// Tells a client to come back: too many requests run, or this one took too long.
-fn refuse(state: &AppState, id: &RequestId, taken: Taken) -> Response {
-    let error = AppError::Unavailable;
-    let mut response = match taken {
-        Taken::Page => document(state, error.code().status, || FailureDocument(error, state.site.stylesheet())),
-        Taken::Function => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], Json(error)).into_response(),
-        Taken::Problem => api::problem(state, id.as_str(), &error),
-    };
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 async fn remember_session(mut request: Request, next: Next) -> Response {

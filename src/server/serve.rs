@@ -7,7 +7,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::Request;
+use axum::{Router, ServiceExt};
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{oneshot, watch};
@@ -43,7 +44,8 @@ pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>
     let (stop, stopped) = oneshot::channel();
     let writer = tokio::spawn(write_usage(state.clone(), stopped));
     let feed = tokio::spawn(super::feed::follow(db.clone()));
-    server.serve(super::router(state, own).into_make_service_with_connect_info::<SocketAddr>()).await?;
+    let service = super::router(state, own);
+    server.serve(ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service)).await?;
     drop(stop);
     let _ = writer.await;
     feed.abort();

@@ -18,6 +18,7 @@ use keyfob::server::auth::{secrets, sessions};
 use keyfob::server::config::Config;
 use keyfob::server::db::Db;
 use keyfob::server::keys::Request;
+use keyfob::server::receive::Receive;
 use keyfob::server::state::{AppState, Clock};
 use keyfob::server::users::Change;
 use keyfob::server::{employees, keys, teams, users};
@@ -88,7 +89,7 @@ pub struct TestApp {
     /// The database, as `DATABASE_URL` takes it.
     pub url: String,
     own: Router<AppState>,
-    router: Router,
+    router: Receive,
 }
 
 impl TestApp {

@@ -22,7 +22,7 @@ use crate::model::fields::FieldErrors;
 use crate::model::keys::scope::{EmployeesRead, EmployeesWrite};
 use crate::model::time::Timestamp;
 use crate::server::auth::With;
-use crate::server::employees::{self, Change, Figures, Order, Query, Row};
+use crate::server::employees::{self, Change, Figures, Order, Query};
 use crate::server::state::AppState;
 
 const NO_PAGE: &str = "Give a page as a whole number from 1.";
@@ -38,11 +38,11 @@ const READ_ONLY: [&str; 5] = ["id", "user", "team", "created_at", "updated_at"];
 /// An employee on the wire.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Employee)]
-pub struct EmployeeBody<'a> {
+pub struct EmployeeBody {
     #[schema(schema_with = schemas::id)]
-    id: Cow<'a, str>,
+    id: EmployeeId,
     #[schema(schema_with = schemas::name)]
-    name: Cow<'a, str>,
+    name: EmployeeName,
     #[schema(schema_with = schemas::department)]
     department: Department,
     /// The yearly salary in whole units of the currency.
@@ -56,18 +56,10 @@ pub struct EmployeeBody<'a> {
     updated_at: Timestamp,
 }
 
-impl From<Employee> for EmployeeBody<'_> {
+impl From<Employee> for EmployeeBody {
     fn from(employee: Employee) -> Self {
         let Employee { id, name, department, salary, created_at, updated_at } = employee;
-        let (id, name) = (id.to_string().into(), name.as_str().to_owned().into());
         Self { id, name, department, salary, created_at, updated_at }
-    }
-}
-
-impl<'a> From<Row<'a>> for EmployeeBody<'a> {
-    fn from(row: Row<'a>) -> Self {
-        let Row { id, name, department, salary, created_at, updated_at } = row;
-        Self { id: id.into(), name: name.into(), department, salary, created_at, updated_at }
     }
 }
 
@@ -118,7 +110,7 @@ impl ToSchema for PatchedEmployeeRequest {
 /// A page of a list, as Django REST framework writes it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PaginatedEmployeeList)]
-pub struct PageBody<'a> {
+pub struct PageBody {
     /// How many there are on all pages.
     #[schema(minimum = 0)]
     count: i64,
@@ -128,7 +120,7 @@ pub struct PageBody<'a> {
     /// The page before this one; null on the first.
     #[schema(format = "uri", required = true)]
     previous: Option<String>,
-    results: Vec<EmployeeBody<'a>>,
+    results: Vec<EmployeeBody>,
 }
 
 /// The figures of each department.
@@ -167,10 +159,10 @@ pub async fn list(
         count: page.count,
         next: more.then(|| link(number + 1)),
         previous: (number > 1).then(|| link(number - 1)),
-        results: page.rows()?.into_iter().map(EmployeeBody::from).collect(),
+        results: page.employees.into_iter().map(EmployeeBody::from).collect(),
     };
-    // Room for all of it: the names of the fields are about as long as what is in them.
-    let mut json = Vec::with_capacity(2 * page.size() + 256);
+    // Room for all of it, rather than room that is made again and again.
+    let mut json = Vec::with_capacity(256 * (body.results.len() + 1));
     serde_json::to_writer(&mut json, &body).map_err(|_| AppError::Internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
@@ -213,7 +205,7 @@ pub async fn get(
     State(state): State<AppState>,
     with: With<EmployeesRead>,
     id: EmployeeId,
-) -> Result<Json<EmployeeBody<'static>>, AppError> {
+) -> Result<Json<EmployeeBody>, AppError> {
     employees::get(&state.db, &with.owner, &id).await.map(EmployeeBody::from).map(Json)
 }
 
@@ -231,7 +223,7 @@ pub async fn replace(
     with: With<EmployeesWrite>,
     id: EmployeeId,
     body: JsonObject,
-) -> Result<Json<EmployeeBody<'static>>, AppError> {
+) -> Result<Json<EmployeeBody>, AppError> {
     let change = spec(body)?.into();
     employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }
@@ -250,7 +242,7 @@ pub async fn update(
     with: With<EmployeesWrite>,
     id: EmployeeId,
     body: JsonObject,
-) -> Result<Json<EmployeeBody<'static>>, AppError> {
+) -> Result<Json<EmployeeBody>, AppError> {
     let change = change(body)?;
     employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
 }

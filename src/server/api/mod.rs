@@ -3,6 +3,7 @@
 mod body;
 mod docs;
 mod employees;
+mod guard;
 mod key;
 mod leaked_keys;
 mod openapi;
@@ -10,20 +11,17 @@ mod problem;
 mod verify;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::middleware::from_fn_with_state;
 use axum::routing::any;
-use tower::ServiceExt;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use self::problem::Asked;
-use super::auth::{credentials, sessions};
+use self::guard::Guard;
+use super::auth::sessions;
 use super::state::AppState;
 use crate::error::AppError;
 
@@ -76,7 +74,9 @@ pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
     let origin = state.config.origin();
     let (router, api) = endpoints(&origin).split_for_parts();
     let api = openapi::finish(api, &origin, sessions::cookie_name(&state.config));
-    let docs = docs::routes(api).layer((from_fn_with_state(state.clone(), problem::explain), CatchPanicLayer::new()));
+    let docs = docs::routes(api)
+        .layer(from_fn_with_state(state.clone(), problem::explain))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     router
         .route("/pegasus", any(nothing))
         .route("/pegasus/{*rest}", any(nothing))
@@ -84,29 +84,10 @@ pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
         .route("/api", any(nothing))
         .route("/api/{*rest}", any(nothing))
         .merge(own)
-        // As one: each layer on its own would be boxed for each route, and cloned for each request.
-        .layer((from_fn_with_state(state.clone(), guard), CatchPanicLayer::new()))
+        .layer(Guard(state.clone()))
         .merge(docs)
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
 async fn nothing() -> AppError {
     AppError::NotFound
-}
-
-/// What stands around every endpoint: refuses a client that takes no JSON, and a change that another site asks a browser
-/// for; makes problem details of every refusal. A request with a key is not asked where it comes from: no browser adds one
-/// by itself, and the key alone decides.
-async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let asked = Asked::of(&request);
-    if let Err(error) = problem::check_accept(request.headers()) {
-        return asked.refuse(&state, &error);
-    }
-    let response = if credentials::has_key(request.headers(), state.config.api_key_header.as_ref()) {
-        next.run(request).await
-    } else {
-        let checked = tower::Layer::layer(&super::csrf(&state), next);
-        checked.oneshot(request).await.unwrap_or_else(|never| match never {})
-    };
-    asked.explain(&state, response)
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::AppError;
-use crate::server::RequestId;
+use crate::server::receive::RequestId;
 use crate::server::state::AppState;
 
 /// What a refusal says that it is.

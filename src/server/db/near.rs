@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Error, OpenFlags};
 use thread_local::ThreadLocal;
 
-use super::row::{Arg, Row};
+use super::row::{Arg, Columns, Row};
 use crate::error::AppError;
 
 /// How long a read waits for a lock. In WAL mode it meets one only while a crash is mended.
@@ -47,9 +47,10 @@ impl Near {
             }
         }
         let mut rows = statement.raw_query();
-        let mut found = Vec::new();
+        let (mut found, columns) = (Vec::new(), Columns::default());
         while let Some(row) = rows.next()? {
-            found.push(read(Row::Sqlite(row))?);
+            columns.rewind();
+            found.push(read(Row::Sqlite(row, &columns))?);
         }
         Ok(found)
     }

@@ -1,5 +1,7 @@
 //! Small reads, written once for both drivers: what a query is given, and what its rows hold.
 
+use std::cell::{Cell, RefCell};
+
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{Decode, Row as _, Type};
@@ -60,19 +62,33 @@ impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Column for T {}
 #[derive(Clone, Copy)]
 pub enum Row<'r> {
     /// Of SQLite.
-    Sqlite(&'r rusqlite::Row<'r>),
+    Sqlite(&'r rusqlite::Row<'r>, &'r Columns),
     /// Of PostgreSQL.
     Postgres(&'r PgRow),
 }
 
-impl Row<'_> {
+impl<'r> Row<'r> {
     /// The value of a column.
     ///
     /// # Errors
     /// [`AppError::Internal`] if there is no such column, or it holds something else.
-    pub fn get<T: Column>(self, name: &str) -> Result<T, AppError> {
+    pub fn get<T: Column>(self, name: &'static str) -> Result<T, AppError> {
         match self {
-            Self::Sqlite(row) => Ok(row.get(name)?),
+            Self::Sqlite(row, columns) => Ok(row.get(columns.place(row, name)?)?),
+            Self::Postgres(row) => Ok(row.try_get(name)?),
+        }
+    }
+
+    /// The text of a column, as it stands in the row.
+    ///
+    /// # Errors
+    /// As [`Row::get`].
+    pub fn text(self, name: &'static str) -> Result<Option<&'r str>, AppError> {
+        match self {
+            Self::Sqlite(row, columns) => {
+                let value = row.get_ref(columns.place(row, name)?)?;
+                value.as_str_or_null().map_err(|_| AppError::Internal)
+            }
             Self::Postgres(row) => Ok(row.try_get(name)?),
         }
     }
@@ -81,24 +97,27 @@ impl Row<'_> {
     ///
     /// # Errors
     /// [`AppError::Internal`] if it is none.
-    pub fn parse<T>(self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, AppError> {
-        parse(&self.get::<String>(name)?).ok_or(AppError::Internal)
+    pub fn parse<T>(self, name: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, AppError> {
+        self.parse_some(name, parse)?.ok_or(AppError::Internal)
     }
 
     /// The same, where the column may hold nothing.
     ///
     /// # Errors
     /// As [`Row::parse`].
-    pub fn parse_some<T>(self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, AppError> {
-        let text: Option<String> = self.get(name)?;
-        text.map(|text| parse(&text).ok_or(AppError::Internal)).transpose()
+    pub fn parse_some<T>(
+        self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, AppError> {
+        self.text(name)?.map(|text| parse(text).ok_or(AppError::Internal)).transpose()
     }
 
     /// A time.
     ///
     /// # Errors
     /// As [`Row::get`].
-    pub fn time(self, name: &str) -> Result<Timestamp, AppError> {
+    pub fn time(self, name: &'static str) -> Result<Timestamp, AppError> {
         self.get(name).map(Timestamp::from_millis)
     }
 
@@ -106,7 +125,42 @@ impl Row<'_> {
     ///
     /// # Errors
     /// As [`Row::get`].
-    pub fn time_if_any(self, name: &str) -> Result<Option<Timestamp>, AppError> {
+    pub fn time_if_any(self, name: &'static str) -> Result<Option<Timestamp>, AppError> {
         Ok(self.get::<Option<i64>>(name)?.map(Timestamp::from_millis))
+    }
+}
+
+/// Where the columns of a result of SQLite are. To look for each name in each row would take as long as the rows themselves;
+/// but every row is read in the same order as the first.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// What was read of the first row, in that order.
+    known: RefCell<Vec<(&'static str, usize)>>,
+    /// How much of the row was read.
+    read: Cell<usize>,
+}
+
+impl Columns {
+    /// The next row comes.
+    pub fn rewind(&self) {
+        self.read.set(0);
+    }
+
+    fn place(&self, row: &rusqlite::Row<'_>, name: &'static str) -> Result<usize, rusqlite::Error> {
+        let read = self.read.replace(self.read.get() + 1);
+        let mut known = self.known.borrow_mut();
+        match known.get(read) {
+            Some((before, place)) if std::ptr::eq(*before, name) => Ok(*place),
+            _ => {
+                known.truncate(read);
+                // Most often it is the one after the last.
+                let (statement, next) = (row.as_ref(), known.last().map_or(0, |(_, place)| place + 1));
+                let mut places = (next..statement.column_count()).chain(0..next);
+                let place = places.find(|&n| statement.column_name(n).is_ok_and(|found| found == name));
+                let place = place.ok_or_else(|| rusqlite::Error::InvalidColumnName(name.to_owned()))?;
+                known.push((name, place));
+                Ok(place)
+            }
+        }
     }
 }

@@ -2,18 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use keyfob::error::AppError;
+use keyfob::server::receive::Receive;
 use serde_json::Value;
 use tower::ServiceExt;
 
 /// Sends requests, each with the same headers.
 #[derive(Clone)]
 pub struct Client {
-    router: Router,
+    router: Receive,
     headers: HeaderMap,
     address: Option<SocketAddr>,
 }
@@ -27,7 +27,7 @@ pub struct Answer {
 }
 
 impl Client {
-    pub fn of(router: Router) -> Self {
+    pub fn of(router: Receive) -> Self {
         Self { router, headers: HeaderMap::new(), address: None }
     }
 

@@ -1,0 +1,150 @@
+//! What stands around every request, whatever it asks for: its id, its place among those that run, the time it may take, and an
+//! answer where a handler panics. One service of our own, for as layers each of these would be boxed and cloned for each
+//! route and each request: together half as much again as the rest of the check of a key.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Json, Router};
+use futures_util::FutureExt;
+use tower::{Layer, Service};
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
+use tracing::Instrument;
+
+use super::auth::{client, secrets};
+use super::headers::Headers;
+use super::load::{self, Kind};
+use super::state::AppState;
+use super::{MAX_BODY, api, failure};
+use crate::error::AppError;
+
+/// The server as a service: the routes, and what stands around them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Receive {
+    state: AppState,
+    headers: Headers,
+    routes: NormalizePath<Router>,
+}
+
+impl Receive {
+    /// Around these routes. Every path answers with and without its last slash.
+    #[must_use]
+    pub fn around(routes: Router, state: AppState) -> Self {
+        let headers = Headers::of(&state.config);
+        Self { state, headers, routes: NormalizePathLayer::trim_trailing_slash().layer(routes) }
+    }
+
+    async fn answer(mut self, mut request: Request) -> Response {
+        let state = &self.state;
+        let address = client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
+        request.extensions_mut().insert(address);
+        let id = RequestId(secrets::make_request_id());
+        request.extensions_mut().insert(id);
+        DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
+        let span =
+            tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
+        let (version, kind) = (request.version(), kind(&request));
+        let taken = Taken::by(&request, kind);
+        let mut response = match state.load.admit(kind) {
+            None => refuse(state, &id, taken, AppError::Unavailable),
+            Some(_place) => {
+                let run = AssertUnwindSafe(self.routes.call(load::watch_body(request, state, kind))).catch_unwind();
+                match load::in_time(load::TIME, run.instrument(span)).await {
+                    Some(Ok(Ok(response))) => response,
+                    // What panicked has said so itself, where and why.
+                    Some(Err(_)) => {
+                        tracing::error!(id = id.as_str(), "a request was given up after a panic");
+                        refuse(state, &id, taken, AppError::Internal)
+                    }
+                    None => refuse(state, &id, taken, AppError::Unavailable),
+                }
+            }
+        };
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        }
+        if state.load.is_stopping() && version < Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.headers.add(response)
+    }
+}
+
+impl<B> Service<Request<B>> for Receive
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A router always is.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { Ok(this.answer(request.map(Body::new)).await) })
+    }
+}
+
+/// The id of a request: in the answer's `X-Request-Id`, in problem details and in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId([u8; 32]);
+
+impl RequestId {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+fn kind(request: &Request) -> Kind {
+    match request.uri().path() {
+        path if path.starts_with("/fn/") || path.starts_with("/admin/fn/") => Kind::Form,
+        "/healthz" | "/readyz" => Kind::Probe,
+        _ => Kind::Other,
+    }
+}
+
+/// In which form a client takes a refusal that no handler has a part in.
+#[derive(Clone, Copy)]
+enum Taken {
+    Page,
+    Function,
+    Problem,
+}
+
+impl Taken {
+    fn by(request: &Request, kind: Kind) -> Self {
+        match request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
+            Some(accept) if accept.contains("text/html") => Self::Page,
+            _ if kind == Kind::Form => Self::Function,
+            _ => Self::Problem,
+        }
+    }
+}
+
+/// Says what went wrong outside of every handler: too many requests run, this one took too long, or it panicked.
+fn refuse(state: &AppState, id: &RequestId, taken: Taken, error: AppError) -> Response {
+    let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = match taken {
+        Taken::Page => failure(state, error),
+        Taken::Function => (status, Json(error)).into_response(),
+        Taken::Problem => api::problem(state, id.as_str(), &error),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
