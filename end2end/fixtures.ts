@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test as base, expect, type Page } from "@playwright/test";
@@ -51,6 +52,12 @@ export async function signUp(page: Page): Promise<Account> {
 export async function signOut(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await expect(page).toHaveURL(/:\d+\/$/);
+}
+
+/** Makes it long ago that the password was entered in the sessions of this user: nobody waits for 15 minutes. */
+export function letTimePass({ email }: Account): void {
+  const sql = `UPDATE sessions SET confirmed_at = 0 WHERE user_id = (SELECT id FROM users WHERE email = '${email}')`;
+  execFileSync("sqlite3", ["-cmd", ".timeout 5000", database.replace("sqlite://", ""), sql]);
 }
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");

@@ -4,7 +4,7 @@
 #     scripts/tools.sh test     and to test
 #     scripts/tools.sh audit    to build, and to audit
 # Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
-# the packages chromium, nginx and postgresql.
+# the packages chromium, nginx, postgresql and sqlite3.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -90,16 +90,28 @@ browser() {
     echo "$path" >.tools/chromium
 }
 
+# Installs a package of Debian, where that can be done.
+package() {
+    if [ "$(id -u)" = 0 ] && has apt-get; then
+        say "Installing $1 for the tests"
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; } ||
+            true
+    fi
+}
+
 # The tests of many machines stand behind it. Debian keeps it off an ordinary user's PATH.
 has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 proxy() {
     if has_nginx; then return; fi
-    if [ "$(id -u)" = 0 ] && has apt-get; then
-        say "Installing nginx for the tests"
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx; } ||
-            true
-    fi
+    package nginx
     has_nginx || fail "The tests need nginx: install it (Debian: apt-get install nginx), then run make test again."
+}
+
+# With it the browser tests let a session grow old.
+sqlite() {
+    if has sqlite3; then return; fi
+    package sqlite3
+    has sqlite3 || fail "The tests need sqlite3: install it (Debian: apt-get install sqlite3), then run make test again."
 }
 
 build() {
@@ -116,6 +128,7 @@ test)
     # First what fails soonest: the two below build for minutes.
     scripts/with-postgres.sh
     proxy
+    sqlite
     node_packages end2end
     browser
     build

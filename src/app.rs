@@ -11,6 +11,7 @@ use crate::model::users::User;
 use crate::pages::admin::audit::AdminAuditPage;
 use crate::pages::admin::keys::AdminKeysPage;
 use crate::pages::admin::users::AdminUsersPage;
+use crate::pages::confirm::{ConfirmDialog, Waiting};
 use crate::pages::docs::ErrorsPage;
 use crate::pages::employees::EmployeesPage;
 use crate::pages::home::{HomePage, NotFoundPage};
@@ -59,6 +60,7 @@ pub fn App(visit: Visit) -> impl IntoView {
         provide_context(ServerActionError::new(&function, &error));
     }
     provide_context(asked);
+    provide_context(Waiting::default());
     let nav = user.clone().map(|user| view! { <UserNav user path/> });
     let content = match page {
         Page::Home { origin } => view! { <HomePage origin signed_in=user.is_some()/> }.into_any(),
@@ -74,7 +76,10 @@ pub fn App(visit: Visit) -> impl IntoView {
         Page::Errors => view! { <ErrorsPage/> }.into_any(),
         Page::NotFound => view! { <NotFoundPage/> }.into_any(),
     };
-    view! { <Frame nav=view! { <Brand/> {nav} }.into_any()>{content}</Frame> }
+    view! {
+        <Frame nav=view! { <Brand/> {nav} }.into_any()>{content}</Frame>
+        <ConfirmDialog/>
+    }
 }
 
 #[component]

@@ -37,6 +37,8 @@ pub enum AppError {
     SuperuserRequired,
     /// A key where only a session will do.
     SessionRequired,
+    /// A change for which the password has to be entered again; the API has none.
+    PasswordNeeded,
     /// A change that a page of another site asked for.
     CrossOrigin,
     /// Nothing is here, or it is somebody else's.
@@ -131,6 +133,14 @@ error_codes! {
         "Try again after the seconds that Retry-After gives. The key is not the cause.";
 }
 
+/// None that a client of the API can meet, and so none of [`ERROR_CODES`].
+const PASSWORD_NEEDED: ErrorCode = ErrorCode {
+    code: "password_needed",
+    status: 403,
+    title: "This needs your password.",
+    fix: "Enter it again. For 15 minutes from then on you are not asked.",
+};
+
 impl AppError {
     /// The row of the table that the error belongs to.
     #[must_use]
@@ -149,6 +159,7 @@ impl AppError {
             Self::TeamMismatch => &TEAM_MISMATCH,
             Self::SuperuserRequired => &SUPERUSER_REQUIRED,
             Self::SessionRequired => &SESSION_REQUIRED,
+            Self::PasswordNeeded => &PASSWORD_NEEDED,
             Self::CrossOrigin => &CROSS_ORIGIN,
             Self::NotFound => &NOT_FOUND,
             Self::MethodNotAllowed => &METHOD_NOT_ALLOWED,

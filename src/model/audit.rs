@@ -37,6 +37,7 @@ actions! {
     AccountPromote "account.promote" "Made a superuser"
     AccountDemote "account.demote" "No longer a superuser"
     SessionBegin "session.begin" "Signed in"
+    SessionConfirm "session.confirm" "Password entered again"
     SessionEnd "session.end" "Signed out"
     TeamCreate "team.create" "Team created"
     TeamAdd "team.add" "Added to a team"

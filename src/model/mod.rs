@@ -1,6 +1,7 @@
 //! Plain data and pure rules that the server and the browser share. No I/O, no clock, no Leptos.
 
 pub mod audit;
+pub mod confirm;
 pub mod employees;
 pub mod fields;
 pub mod keys;

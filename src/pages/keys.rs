@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use self::create::CreateDialog;
 use self::reveal::NewKeyDialog;
 use self::table::{KeyTable, RevokeDialog, RotateDialog, UsageDialog};
-use super::{Asked, live};
+use super::{Asked, confirm, live};
 use crate::error::AppError;
 use crate::model::keys::{KeyEntry, KeyForm, KeyList, NewKey, RotateForm};
 use crate::ui::dialog::Opener;
@@ -88,6 +88,8 @@ pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
         rotate: ServerAction::new(),
         revoke: ServerAction::new(),
     };
+    confirm::before(memory.create);
+    confirm::before(memory.rotate);
     let seen = RwSignal::new(0);
     // Read anew after a key was revoked, and after a new one was seen: not before, for the dialog stands in the list.
     let changes = move || (memory.revoked_shown.get(), memory.revoke.version().get(), seen.get());

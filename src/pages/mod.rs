@@ -2,6 +2,7 @@
 //! have in common: a page is rendered from one [`Visit`], on the server and in the browser alike.
 
 pub mod admin;
+pub mod confirm;
 pub mod docs;
 pub mod employees;
 pub mod home;

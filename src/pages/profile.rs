@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::admin::audit::EventTable;
 use super::keys::KeySection;
-use super::live;
+use super::{confirm, live};
 use crate::error::AppError;
 use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
@@ -27,8 +27,7 @@ pub async fn save_name(name: String) -> Result<(), AppError> {
 #[server(prefix = "/fn", endpoint = "change_password")]
 pub async fn change_password(current: String, new: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    let passwords = (current.into(), new.into(), state.now());
-    crate::server::users::change_password(&state.db, &state.passwords, &session, passwords).await
+    crate::server::accounts::change_password(&state, &session, (current.into(), new.into())).await
 }
 
 /// The live sessions of whoever asks, the newest first.
@@ -41,7 +40,7 @@ pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
 /// Ends one session of whoever asks. One that has ended already is no error.
 #[server(prefix = "/fn", endpoint = "end_session")]
 pub async fn end_session(id: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
+    let (state, session) = crate::server::auth::confirmed().await?;
     let id = crate::model::users::SessionId::parse(&id).ok_or(AppError::NotFound)?;
     crate::server::auth::sessions::end(&state.db, &id, &session.by(state.now())).await.map(|_| ())
 }
@@ -49,7 +48,7 @@ pub async fn end_session(id: String) -> Result<(), AppError> {
 /// Ends all sessions of whoever asks but this one.
 #[server(prefix = "/fn", endpoint = "end_other_sessions")]
 pub async fn end_other_sessions() -> Result<u64, AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
+    let (state, session) = crate::server::auth::confirmed().await?;
     crate::server::auth::sessions::end_others(&state.db, &session, state.now()).await
 }
 
@@ -159,6 +158,8 @@ fn PasswordSection() -> impl IntoView {
 fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoView {
     let end = ServerAction::<EndSession>::new();
     let end_others = ServerAction::<EndOtherSessions>::new();
+    confirm::before(end);
+    confirm::before(end_others);
     let changes = move || (end.version().get(), end_others.version().get());
     let sessions = live(sessions, changes, |_| list_sessions());
     let ended = move || match end_others.value().get()? {

@@ -1,11 +1,12 @@
-//! Signing up, in and out: where accounts, sessions and cookies meet.
+//! Signing up, in and out, and entering the password again: where accounts, sessions and cookies meet.
 
 use axum::http::{HeaderName, header};
 use secrecy::SecretString;
 
 use super::audit::{self, About, By};
+use super::auth;
 use super::auth::client::{address, user_agent};
-use super::auth::{self, sessions};
+use super::auth::sessions::{self, Session};
 use super::config::Signup;
 use super::state::AppState;
 use super::users::{self, NewUser};
@@ -77,8 +78,50 @@ async fn begin_session(state: &AppState, user: &User, next: Option<&str>) -> Res
     Ok(())
 }
 
+/// Takes the password of whoever is signed in once more: for [`sessions::CONFIRMED`] from now on it is not asked for.
+///
+/// # Errors
+/// As [`confirm`].
+pub async fn confirm_here(state: &AppState, session: &Session, password: SecretString) -> Result<(), AppError> {
+    let cookie = confirm(state, session, password).await?;
+    super::answer_with(header::SET_COOKIE, &cookie);
+    Ok(())
+}
+
+/// The same outside a server function: gives the session's new cookie.
+///
+/// # Errors
+/// [`AppError::Invalid`] at `password` if it is wrong; [`AppError::CredentialsMissing`] if the session has ended.
+pub async fn confirm(state: &AppState, session: &Session, password: SecretString) -> Result<String, AppError> {
+    if !users::check_password(&state.db, &state.passwords, session, password).await? {
+        return Err(FieldErrors::one("password", "This is not your password.").into());
+    }
+    let by = session.by(state.now());
+    let mut tx = state.db.begin().await?;
+    let secret = sessions::confirm(&mut tx, session, by.at).await?;
+    let about = About { user: Some(&session.user.id), subject: &session.user.email, ..About::default() };
+    audit::record(&mut tx, &by, Action::SessionConfirm, about).await?;
+    tx.commit().await?;
+    Ok(sessions::cookie(&state.config, &secret))
+}
+
+/// Changes the password of whoever is signed in, and ends the other sessions.
+///
+/// # Errors
+/// As [`users::change_password`].
+pub async fn change_password(
+    state: &AppState,
+    session: &Session,
+    (current, new): (SecretString, SecretString),
+) -> Result<(), AppError> {
+    let passwords = (current, new, state.now());
+    let secret = users::change_password(&state.db, &state.passwords, session, passwords).await?;
+    super::answer_with(header::SET_COOKIE, &sessions::cookie(&state.config, &secret));
+    Ok(())
+}
+
 /// A path of this site, and nothing that a browser could take for another's.
-fn own_path(next: Option<&str>) -> Option<&str> {
+pub(super) fn own_path(next: Option<&str>) -> Option<&str> {
     next.filter(|path| {
         let ours = path.starts_with('/') && !path.starts_with("//") && !path.starts_with("/\\");
         ours && path.bytes().all(|b| b.is_ascii_graphic())

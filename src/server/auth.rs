@@ -225,7 +225,17 @@ pub async fn signed_in() -> Result<(AppState, Session), AppError> {
     Ok((state, session.ok_or(AppError::CredentialsMissing)?))
 }
 
-/// The same, and whose data the page is about: the user's own, or those of a team by its slug.
+/// The same, where the password was entered lately.
+///
+/// # Errors
+/// As [`signed_in`], and as [`Session::check_confirmed`].
+pub async fn confirmed() -> Result<(AppState, Session), AppError> {
+    let (state, session) = signed_in().await?;
+    session.check_confirmed(state.now())?;
+    Ok((state, session))
+}
+
+/// A session, and whose data the page is about: the user's own, or those of a team by its slug.
 ///
 /// # Errors
 /// As [`signed_in`], and [`AppError::NotFound`] for a team that the user is not in.
@@ -245,6 +255,16 @@ pub async fn signed_in_for(team: Option<&str>) -> Result<(AppState, OwnerId), Ap
 pub async fn admin() -> Result<(AppState, Session), AppError> {
     let (state, session) = visitor().await?;
     Ok((state, session.filter(|session| session.user.superuser).ok_or(AppError::NotFound)?))
+}
+
+/// The same, where the password was entered lately.
+///
+/// # Errors
+/// As [`admin`], and as [`Session::check_confirmed`].
+pub async fn confirmed_admin() -> Result<(AppState, Session), AppError> {
+    let (state, session) = admin().await?;
+    session.check_confirmed(state.now())?;
+    Ok((state, session))
 }
 
 /// The session behind a call of a server function, where it is no error to have none.
@@ -271,6 +291,14 @@ pub async fn visitor_of(state: &AppState, parts: &Parts) -> Result<Option<Sessio
 /// Remembers the session for the time of one request, so that a page with several parts looks it up once.
 #[derive(Clone, Debug, Default)]
 pub struct SessionMemo(Arc<OnceCell<Option<Session>>>);
+
+impl SessionMemo {
+    /// Of a session that is known already.
+    #[must_use]
+    pub fn of(session: Session) -> Self {
+        Self(Arc::new(OnceCell::new_with(Some(Some(session)))))
+    }
+}
 
 async fn session_of(parts: &Parts, state: &AppState) -> Result<Option<Session>, AppError> {
     let find = || sessions::find(&state.db, &state.config, parts, state.now());

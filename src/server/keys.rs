@@ -195,7 +195,8 @@ fn about(key: &KeyFacts) -> About<'_> {
 /// Makes a key from the form of the page: for whoever is signed in, or by an administrator for a user that it names.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if a field is wrong, and as [`create`]; [`AppError::NotFound`] for a user that names another.
+/// [`AppError::Invalid`] if a field is wrong, and as [`create`]; [`AppError::NotFound`] for a user that names another;
+/// [`AppError::PasswordNeeded`] for a key of full access.
 pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
     match (form.owner.is_empty(), session.user.superuser) {
         (true, _) => {}
@@ -204,7 +205,13 @@ pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyFor
     }
     let by = session.by(state.now());
     let (form, spec) = form.parse(by.at)?;
+    check_confirmed(session, spec.access, by.at)?;
     create(&state.db, &state.config.keys, Request { user: &session.user.id, form: Some(form), spec }, &by).await
+}
+
+/// Refuses a key that may do all that its user may, where the password was not entered lately.
+fn check_confirmed(session: &Session, access: Access, now: Timestamp) -> Result<(), AppError> {
+    if access == Access::Full { session.check_confirmed(now) } else { Ok(()) }
 }
 
 /// Refuses one key too many. Locks the user's row first, so that two at once are counted one after the other.

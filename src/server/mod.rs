@@ -6,6 +6,7 @@ pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod config;
+pub mod confirm;
 pub mod contact;
 pub mod copy;
 pub mod db;
@@ -29,9 +30,9 @@ use std::pin::Pin;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{RawForm, Request, State};
+use axum::extract::{FromRequest, RawForm, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -50,6 +51,7 @@ use crate::app::shell;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
+use crate::pages::confirm::ConfirmDocument;
 use crate::pages::home::FailureDocument;
 use crate::pages::keys::reveal::NewKeyDocument;
 use crate::pages::keys::{create_key, rotate_key};
@@ -74,6 +76,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Receive {
         .route("/profile/keys/rotate", post(rotate_key_without_javascript).get(|| async { Redirect::to("/profile") }))
         .merge(admin)
         .fallback(page)
+        .layer(from_fn_with_state(state.clone(), ask_for_password))
         .layer(from_fn(remember_session))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(csrf(&state));
@@ -169,9 +172,45 @@ async fn server_function(State(state): State<AppState>, parts: Parts, body: Resu
     if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
         return AppError::NotFound.into_response();
     }
+    let is_form = takes_html(&parts);
     let request = Request::from_parts(parts, Body::from(body));
     let call = leptos_axum::handle_server_fns_with_context(move || provide_context(state.clone()), request);
-    call.await.into_response()
+    let response = call.await.into_response();
+    // See set_status_of_failure: any other refusal of a form redirects.
+    if is_form && response.status() == StatusCode::FORBIDDEN {
+        return AppError::PasswordNeeded.into_response();
+    }
+    response
+}
+
+/// Answers a form that needs the password and was sent without JavaScript by a page that asks for it, and lets the form
+/// pass when it comes from there.
+async fn ask_for_password(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if parts.method != Method::POST || !takes_html(&parts) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
+    let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
+        return failure(&state, AppError::ContentTooLarge);
+    };
+    let (form, password) = confirm::read(&parts, &body);
+    let ask = |form, why: AppError| {
+        document(&state, why.code().status, || ConfirmDocument(form, why, state.site.stylesheet()))
+    };
+    let mut cookie = None;
+    if let Some(password) = password {
+        cookie = match confirm::take(&state, &mut parts, (&form, password)).await {
+            Ok(cookie) => cookie,
+            Err(error) => return ask(form, error),
+        };
+        body = confirm::body(&form).into();
+    }
+    let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if response.extensions().get() == Some(&AppError::PasswordNeeded) {
+        response = ask(form, AppError::PasswordNeeded);
+    }
+    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    response
 }
 
 /// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
@@ -211,8 +250,10 @@ async fn show_once(
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };
-    if made == Err(AppError::CredentialsMissing) {
-        return Redirect::to("/sign-in?next=/profile").into_response();
+    match made {
+        Err(AppError::CredentialsMissing) => return Redirect::to("/sign-in?next=/profile").into_response(),
+        Err(AppError::PasswordNeeded) => return AppError::PasswordNeeded.into_response(),
+        _ => {}
     }
     let status = made.as_ref().err().map_or(200, |error| error.code().status);
     document(&state, status, || NewKeyDocument(made, origin, stylesheet, links))
@@ -315,7 +356,7 @@ pub fn answer_with(name: HeaderName, value: &str) {
 /// Where a browser without JavaScript goes from the form that it sent: to the page itself, without the dialog that the
 /// form stood in. A browser with JavaScript stays where it is.
 pub fn land_on(path: &str) {
-    if takes_html() {
+    if is_form() {
         leptos_axum::redirect(path);
     }
 }
@@ -325,17 +366,23 @@ pub fn go_to(path: &str) {
     leptos_axum::redirect(path);
 }
 
-/// Gives a server function's refusal its status. A browser without JavaScript is redirected to its form instead.
+/// Gives a server function's refusal its status. A browser without JavaScript is redirected to its form instead, but for
+/// want of the password.
 pub fn set_status_of_failure(error: &AppError) {
+    let redirects = is_form() && *error != AppError::PasswordNeeded;
     if let (Some(response), false, Ok(status)) =
-        (use_context::<ResponseOptions>(), takes_html(), StatusCode::from_u16(error.code().status))
+        (use_context::<ResponseOptions>(), redirects, StatusCode::from_u16(error.code().status))
     {
         response.set_status(status);
     }
 }
 
-fn takes_html() -> bool {
-    let parts = use_context::<Parts>();
-    let accept = parts.as_ref().and_then(|parts| parts.headers.get(header::ACCEPT)?.to_str().ok());
+/// Whether the server function that is running was called by a form, without JavaScript.
+fn is_form() -> bool {
+    use_context::<Parts>().is_some_and(|parts| takes_html(&parts))
+}
+
+fn takes_html(parts: &Parts) -> bool {
+    let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }

@@ -92,6 +92,22 @@ pub async fn sign_in(db: &Db, passwords: &Passwords, email: &str, password: Secr
     }
 }
 
+/// Whether it is the password of whoever is signed in.
+///
+/// # Errors
+/// [`AppError::Unavailable`] if too many passwords wait to be checked.
+pub async fn check_password(
+    db: &Db,
+    passwords: &Passwords,
+    session: &Session,
+    password: SecretString,
+) -> Result<bool, AppError> {
+    let mut conn = db.read().await?;
+    let (stored,) = fetch!(conn, one(String,), "SELECT password_hash FROM users WHERE id = $1", &session.user.id)?;
+    drop(conn);
+    Ok(passwords.verify(password, Some(stored)).await? != Verdict::Wrong)
+}
+
 /// Sets the display name.
 ///
 /// # Errors
@@ -105,7 +121,8 @@ pub async fn rename(db: &Db, user: &User, name: &str, by: &By) -> Result<(), App
     Ok(())
 }
 
-/// Changes the password of whoever is signed in, and ends the other sessions.
+/// Changes the password of whoever is signed in, and ends the other sessions. Gives this session's new secret, for the
+/// password was entered for it.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the current one is wrong or the new one weak.
@@ -114,20 +131,18 @@ pub async fn change_password(
     passwords: &Passwords,
     session: &Session,
     (current, new, now): (SecretString, SecretString, Timestamp),
-) -> Result<(), AppError> {
-    let id = &session.user.id;
-    let mut conn = db.read().await?;
-    let (stored,) = fetch!(conn, one(String,), "SELECT password_hash FROM users WHERE id = $1", id)?;
-    drop(conn);
-    if passwords.verify(current, Some(stored)).await? == Verdict::Wrong {
+) -> Result<SecretString, AppError> {
+    if !check_password(db, passwords, session, current).await? {
         return Err(FieldErrors::one("current", "This is not your current password.").into());
     }
     let hash = passwords.hash(new, "new", session.user.email.clone()).await?;
     let mut tx = db.begin().await?;
-    execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", id, hash)?;
+    execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", &session.user.id, hash)?;
+    let secret = sessions::confirm(&mut tx, session, now).await?;
     record(&mut tx, &session.by(now), Action::AccountPassword, &session.user).await?;
     tx.commit().await?;
-    sessions::end_others(db, session, now).await.map(|_| ())
+    sessions::end_others(db, session, now).await?;
+    Ok(secret)
 }
 
 /// Sets a password for the operator, and ends all sessions of the account. False if there is no such account.

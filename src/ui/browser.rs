@@ -14,6 +14,14 @@ pub fn show_modal(dialog: &HtmlDialogElement) {
     let _ = dialog.show_modal();
 }
 
+/// Whether no other dialog is open over this one: the one above stands later in the page.
+#[must_use]
+pub fn is_on_top(dialog: &HtmlDialogElement) -> bool {
+    let open = document().query_selector_all("dialog[open]").ok();
+    let last = open.and_then(|open| open.item(open.length().checked_sub(1)?));
+    last.is_some_and(|last| dialog.is_same_node(Some(&last)))
+}
+
 /// The element that has the focus, if any but the page itself.
 #[must_use]
 pub fn focused() -> Option<HtmlElement> {

@@ -28,7 +28,7 @@ pub fn Dialog(
             browser::show_modal(&dialog);
             // On the window: the focus may be nowhere, where what had it is gone from the dialog.
             let escape = window_event_listener(leptos::ev::keydown, move |event| {
-                if event.key() == "Escape" {
+                if event.key() == "Escape" && browser::is_on_top(&dialog) {
                     event.prevent_default();
                     on_dismiss.run(());
                 }

@@ -191,8 +191,9 @@ both! {
         change(PASSWORD, "ada@example.com").await.failed_at("new");
         app.browser().call("change_password", &[("current", PASSWORD), ("new", new)]).await.failed(401);
         other.get(EMPLOYEES).await.is(200);
-        change(PASSWORD, new).await.is(200);
-        ada.get(EMPLOYEES).await.is(200);
+        let changed = change(PASSWORD, new).await.is(200);
+        ada.get(EMPLOYEES).await.refused(401, "credentials_missing");
+        ada.after(&changed).get(EMPLOYEES).await.is(200);
         bob.get(EMPLOYEES).await.is(200);
         other.get(EMPLOYEES).await.refused(401, "credentials_missing");
         sign_in(&app.browser(), "ada@example.com", PASSWORD).await.is(400);

@@ -48,8 +48,9 @@ both! {
         assert_eq!(report(&app.anonymous().coming_from("198.51.100.7"), json!([{"token": key}])).await, 202);
         let other = app.make_key("ada").await;
         ada.call("revoke_key", &[("id", other.facts.id.as_str())]).await.is(200);
-        ada.call("change_password", &[("current", PASSWORD), ("new", "another four words here")]).await.is(200);
-        ada.call("sign_out", &[]).await.is(200);
+        let ada = ada.after(&ada.call("confirm_password", &[("password", PASSWORD)]).await.is(200));
+        let changed = ada.call("change_password", &[("current", PASSWORD), ("new", "another four words here")]).await.is(200);
+        ada.after(&changed).call("sign_out", &[]).await.is(200);
 
         let events = events(app).await;
         let prefix = made["facts"]["prefix"].as_str().unwrap();

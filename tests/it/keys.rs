@@ -267,6 +267,7 @@ both! {
         let ada = app.signed_in("ada").await;
         assert_eq!(ada.call("list_keys", &[("revoked", "false")]).await.is(200).json()["has_revoked"], false);
         for (name, expires) in [("old", "never"), ("short", "7"), ("gone", "never"), ("new", "never")] {
+            let ada = app.signed_in("ada").await;
             let made = create_new(&ada, &[("form[name]", name), ("form[expires]", expires)]).await.is(200).json();
             if name == "gone" {
                 ada.call("revoke_key", &[("id", &id(&made))]).await.is(200);

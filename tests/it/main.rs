@@ -17,6 +17,7 @@ mod architecture;
 mod audit;
 mod backup;
 mod cli;
+mod confirm;
 mod copy;
 mod credentials;
 mod database;

@@ -27,7 +27,7 @@ pub async fn find_users(search: String, after: String) -> Result<AccountPage, Ap
 /// Disables, enables, promotes or demotes an account.
 #[server(prefix = "/admin/fn", endpoint = "change_user")]
 pub async fn change_user(id: String, change: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::admin().await?;
+    let (state, session) = crate::server::auth::confirmed_admin().await?;
     crate::server::users::change_by_name(&state, &session, (&id, &change)).await?;
     crate::server::go_to(&format!("/admin/users?done={change}"));
     Ok(())

@@ -20,6 +20,8 @@ use crate::server::db::{Db, Tx, execute};
 pub const IDLE: i64 = 7 * DAY;
 /// After so long a session ends in any case, in milliseconds.
 pub const ABSOLUTE: i64 = 30 * DAY;
+/// For so long after the password was entered nothing asks for it again, in milliseconds.
+pub const CONFIRMED: i64 = 15 * 60 * 1000;
 /// How exactly the last sight of a session is kept, in milliseconds: a write a minute, not a write a request.
 const SEEN_EVERY: i64 = 60 * 1000;
 
@@ -32,6 +34,8 @@ pub struct Session {
     pub user: User,
     /// Whether the user is in any team: most are in none, and their teams need not be asked for.
     pub in_team: bool,
+    /// When the password was last entered in it: at the sign-in, or since.
+    pub confirmed_at: Timestamp,
     /// Where the request that found it comes from.
     pub ip: Option<IpAddr>,
 }
@@ -41,6 +45,15 @@ impl Session {
     #[must_use]
     pub fn by(&self, now: Timestamp) -> By {
         By::user(&self.user, self.ip, now)
+    }
+
+    /// Refuses a session whose user has not entered the password for a while: the one place that decides it, for all that
+    /// must not be done at a desk that somebody left.
+    ///
+    /// # Errors
+    /// [`AppError::PasswordNeeded`].
+    pub fn check_confirmed(&self, now: Timestamp) -> Result<(), AppError> {
+        if now < self.confirmed_at.plus(CONFIRMED) { Ok(()) } else { Err(AppError::PasswordNeeded) }
     }
 }
 
@@ -87,7 +100,8 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, now: Timestamp
     )?;
     execute!(
         tx,
-        "INSERT INTO sessions (id, digest, user_id, user_agent, created_at, seen_at) VALUES ($1, $2, $3, $4, $5, $5)",
+        "INSERT INTO sessions (id, digest, user_id, user_agent, created_at, seen_at, confirmed_at) \
+         VALUES ($1, $2, $3, $4, $5, $5, $5)",
         secrets::make_id(now),
         secrets::digest_of(&secret),
         user,
@@ -95,6 +109,18 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, now: Timestamp
         now
     )?;
     Ok(secret)
+}
+
+/// Notes that the password was entered in a session just now, and gives the session a new secret, as each sign-in has a new
+/// one (ASVS 5.0, 7.2.4). Gives the secret for the cookie.
+///
+/// # Errors
+/// [`AppError::CredentialsMissing`] if the session has ended.
+pub async fn confirm(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<SecretString, AppError> {
+    let (secret, user) = (secrets::make_session(), &session.user.id);
+    let sql = "UPDATE sessions SET digest = $3, confirmed_at = $4 WHERE id = $1 AND user_id = $2";
+    let found = execute!(tx, sql, &session.id, user, secrets::digest_of(&secret), now)?;
+    if found == 1 { Ok(secret) } else { Err(AppError::CredentialsMissing) }
 }
 
 /// The live session of a request's cookie, and its user. Notes that it was seen.
@@ -107,7 +133,7 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
         return Ok(None);
     };
     let digest = secrets::digest_of(&SecretString::from(cookie.value()));
-    let sql = "SELECT s.id AS session_id, s.seen_at, u.id, u.email, u.name, u.superuser, \
+    let sql = "SELECT s.id AS session_id, s.seen_at, s.confirmed_at, u.id, u.email, u.name, u.superuser, \
                EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
                WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL";
     let args = [digest.as_str().into(), now.plus(-IDLE).into(), now.plus(-ABSOLUTE).into()];
@@ -119,7 +145,8 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
             superuser: row.get("superuser")?,
         };
         let (id, in_team) = (row.parse("session_id", SessionId::parse)?, row.get("in_team")?);
-        Ok((Session { id, user, in_team, ip: client::address(&parts.extensions) }, row.time("seen_at")?))
+        let (confirmed_at, ip) = (row.time("confirmed_at")?, client::address(&parts.extensions));
+        Ok((Session { id, user, in_team, confirmed_at, ip }, row.time("seen_at")?))
     };
     let Some((session, seen_at)) = db.row(sql, &args, read).await? else { return Ok(None) };
     if seen_at <= now.plus(-SEEN_EVERY) {

@@ -54,7 +54,9 @@ tables! {
         id: Text, email: Text, name: Text, password_hash: Text, superuser: Flag, disabled_at: Number, created_at: Number,
         updated_at: Number,
     }
-    sessions { id: Text, digest: Text, user_id: Text, user_agent: Text, created_at: Number, seen_at: Number }
+    sessions {
+        id: Text, digest: Text, user_id: Text, user_agent: Text, created_at: Number, seen_at: Number, confirmed_at: Number,
+    }
     teams { id: Text, slug: Text, name: Text, created_at: Number }
     members { team_id: Text, user_id: Text, role: Text, created_at: Number }
     keys {

@@ -1,6 +1,6 @@
 //! All keys, for administrators: find, change, make for a user, revoke.
 
-use super::{Request, create, entries, revoke, usage_after};
+use super::{Request, check_confirmed, create, entries, revoke, usage_after};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -136,7 +136,8 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
 /// Makes a key for a user by the email address. Only the administrator sees it, this once.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if a field is wrong or nobody has the address, and as [`create`].
+/// [`AppError::Invalid`] if a field is wrong or nobody has the address, and as [`create`]; [`AppError::PasswordNeeded`] for a
+/// key of full access.
 pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
     let by = session.by(state.now());
     let user = match Email::parse(&form.owner) {
@@ -150,6 +151,7 @@ pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyFo
         return Err(errors.into());
     };
     let (form, spec): (_, KeySpec) = parsed?;
+    check_confirmed(session, spec.access, by.at)?;
     create(&state.db, &state.config.keys, Request { user: &user.id, form: Some(form), spec }, &by).await
 }
 

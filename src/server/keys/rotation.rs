@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret;
 
+use super::check_confirmed;
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -18,12 +19,12 @@ use crate::server::state::AppState;
 ///
 /// # Errors
 /// [`AppError::NotFound`] if the user has no such key; [`AppError::Invalid`] if it is revoked or expired, or was rotated
-/// since the page was shown.
+/// since the page was shown; [`AppError::PasswordNeeded`] for a key of full access.
 pub async fn rotate_own(state: &AppState, session: &Session, form: &RotateForm) -> Result<NewKey, AppError> {
     let id = KeyId::parse(&form.id).ok_or(AppError::NotFound)?;
     let grace = grace(&form.grace).map_err(|sentence| FieldErrors::one("grace", sentence))?;
     let seen = form.seen.parse().ok();
-    rotate(state, (&session.user.id, &id), (Since::Shown(seen), grace), &session.by(state.now())).await
+    rotate(state, (&session.user.id, &id), (Since::Shown(seen, session), grace), &session.by(state.now())).await
 }
 
 /// Gives a key a new secret, asked for with the key itself.
@@ -40,9 +41,9 @@ pub async fn rotate_itself(
 }
 
 /// What must not have changed since whoever asks looked.
-enum Since {
-    /// When the key was last rotated, as the page said.
-    Shown(Option<i64>),
+enum Since<'a> {
+    /// When the key was last rotated, as the page said, and whose session shows the page.
+    Shown(Option<i64>, &'a Session),
     /// The present secret, by its digest.
     Secret(String),
 }
@@ -50,7 +51,7 @@ enum Since {
 async fn rotate(
     state: &AppState,
     (user, id): (&UserId, &KeyId),
-    (since, grace): (Since, i64),
+    (since, grace): (Since<'_>, i64),
     by: &By,
 ) -> Result<NewKey, AppError> {
     #[derive(sqlx::FromRow)]
@@ -74,7 +75,10 @@ async fn rotate(
         return Err(FieldErrors::whole(sentence).into());
     }
     let unchanged = match since {
-        Since::Shown(seen) => seen == rotated_at.map(Timestamp::as_millis),
+        Since::Shown(seen, session) => {
+            check_confirmed(session, key.access, by.at)?;
+            seen == rotated_at.map(Timestamp::as_millis)
+        }
         Since::Secret(presented) => presented == digest,
     };
     if !unchanged {

@@ -1,0 +1,19 @@
+//! Entering the password again where there is no JavaScript.
+
+/// A form that waits for the password: the page that asks for it sends it once more.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WaitingForm {
+    /// Where it is sent to.
+    pub action: String,
+    /// The path of the page that it stands on.
+    pub page: String,
+    /// Its fields.
+    pub fields: Vec<(String, String)>,
+}
+
+impl WaitingForm {
+    /// What the page calls the password that it adds to the fields.
+    pub const PASSWORD: &'static str = "password_again";
+    /// What it calls [`WaitingForm::page`].
+    pub const PAGE: &'static str = "sent_from";
+}

@@ -1,0 +1,282 @@
+//! Entering the password again: what needs it 15 minutes after it was entered, and how it is asked for.
+
+use std::time::Duration;
+
+use keyfob::model::keys::Access;
+use serde_json::json;
+
+use crate::keys::form_id;
+use crate::support::{Answer, Client, EMPLOYEES, PASSWORD, TestApp};
+
+const MINUTE: Duration = Duration::from_mins(1);
+const PROFILE: &str = "http://localhost:8000/profile";
+
+/// Something that a session alone is not enough for: the path that a page's script calls, and its fields.
+type Deed = (&'static str, Vec<(&'static str, String)>);
+
+fn field(name: &'static str, value: &str) -> (&'static str, String) {
+    (name, value.to_owned())
+}
+
+async fn create(client: &Client, access: &str) -> Deed {
+    let form = form_id(client).await;
+    let fields = vec![
+        field("form[form_id]", &form),
+        field("form[name]", "ci"),
+        field("form[expires]", "90"),
+        field("form[access]", access),
+        field("form[scopes][]", "profile:read"),
+    ];
+    ("/fn/create_key", fields)
+}
+
+async fn rotate(app: &TestApp, access: Access) -> Deed {
+    let made = app.make_key_that("root", |spec| spec.access = access).await;
+    let fields = vec![field("form[id]", made.facts.id.as_str()), field("form[grace]", "0"), field("form[seen]", "")];
+    ("/fn/rotate_key", fields)
+}
+
+/// All that needs the password, ready for a session of the superuser root.
+async fn deeds(app: &TestApp, root: &Client) -> Vec<Deed> {
+    let other = app.signed_in("root").await;
+    let sessions = root.call("list_sessions", &[]).await.is(200).json();
+    let other_id = sessions.as_array().unwrap().iter().find(|one| one["current"] == false).unwrap()["id"].clone();
+    other.get(EMPLOYEES).await.is(200);
+    let ada = app.user("ada").await.id.to_string();
+    let mut for_ada = create(root, "full").await;
+    for_ada.1.push(field("form[owner]", "ada@example.com"));
+    let mut deeds = vec![create(root, "full").await, for_ada, rotate(app, Access::Full).await];
+    deeds.push(("/fn/end_session", vec![field("id", other_id.as_str().unwrap())]));
+    deeds.push(("/fn/end_other_sessions", Vec::new()));
+    for change in ["disable", "enable", "promote", "demote"] {
+        deeds.push(("/admin/fn/change_user", vec![field("id", &ada), field("change", change)]));
+    }
+    deeds
+}
+
+async fn call(client: &Client, (path, fields): &Deed) -> Answer {
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    client.with("accept", "application/json").form(path, &fields).await
+}
+
+async fn confirm(client: &Client, password: &str) -> Answer {
+    client.call("confirm_password", &[("password", password)]).await
+}
+
+/// All that any of the deeds could change.
+async fn state(app: &TestApp) -> Vec<String> {
+    let mut all = app.texts("SELECT digest FROM keys ORDER BY id").await;
+    all.extend(app.texts("SELECT id FROM sessions ORDER BY id").await);
+    all.extend(app.texts("SELECT email FROM users WHERE superuser OR disabled_at IS NOT NULL ORDER BY id").await);
+    all
+}
+
+both! {
+    async fn what_needs_the_password_is_refused_from_15_minutes_after_it_was_entered(app: &TestApp) {
+        let root = app.admin().await;
+        app.advance(MINUTE * 15);
+        let deeds = deeds(app, &root).await;
+        let before = state(app).await;
+        for deed in &deeds {
+            assert_eq!(call(&root, deed).await.failed(403), json!("PasswordNeeded"), "{deed:?}");
+            assert_eq!(state(app).await, before, "{deed:?}");
+        }
+        assert_eq!(before.len(), 4, "a key, two sessions, a superuser: {before:?}");
+    }
+
+    async fn until_then_and_for_15_minutes_after_it_was_entered_again_nothing_is_asked(app: &TestApp) {
+        let mut root = app.admin().await;
+        for _ in 0..2 {
+            app.advance(MINUTE * 15 - Duration::from_millis(1));
+            for deed in deeds(app, &root).await {
+                call(&root, &deed).await.is(200);
+            }
+            app.advance(Duration::from_millis(1));
+            for deed in deeds(app, &root).await {
+                call(&root, &deed).await.is(403);
+            }
+            root = root.after(&confirm(&root, PASSWORD).await.is(200));
+        }
+    }
+
+    async fn a_key_with_less_than_full_access_needs_no_password(app: &TestApp) {
+        let root = app.admin().await;
+        app.advance(MINUTE * 60);
+        for access in ["read_only", "only"] {
+            let mut for_ada = create(&root, access).await;
+            for_ada.1.push(field("form[owner]", "ada@example.com"));
+            app.user("ada").await;
+            for deed in [create(&root, access).await, for_ada] {
+                call(&root, &deed).await.is(200);
+            }
+        }
+        call(&root, &rotate(app, Access::ReadOnly).await).await.is(200);
+        // What is wrong with a form is said before the password is asked for.
+        let (path, mut fields) = create(&root, "full").await;
+        fields[1] = field("form[name]", " ");
+        call(&root, &(path, fields)).await.failed_at("name");
+    }
+
+    async fn nothing_else_needs_the_password(app: &TestApp) {
+        let (ada, made) = (app.signed_in("ada").await, app.make_key("ada").await);
+        app.advance(MINUTE * 60);
+        ada.call("save_name", &[("name", "Ada")]).await.is(200);
+        ada.call("create_team", &[("form[name]", "Red"), ("form[slug]", "red")]).await.is(200);
+        ada.call("revoke_key", &[("id", made.facts.id.as_str())]).await.is(200);
+        ada.open("/profile").await.is(200);
+        ada.call("sign_out", &[]).await.is(200);
+        // A key rotates itself as before: it has no password.
+        let key = app.make_key("ada").await.key;
+        app.anonymous().with_key(&key).post("/api/v1/key/rotate", json!({"grace": "0"})).await.is(200);
+    }
+
+    async fn a_wrong_password_confirms_nothing(app: &TestApp) {
+        let (root, bob) = (app.admin().await, app.signed_in("bob").await);
+        app.sql("UPDATE users SET password_hash = 'none' WHERE email = 'bob@example.com'").await;
+        app.advance(MINUTE * 15);
+        for password in ["", "not the password", "FOUR WORDS FOR TESTS", "four words for test"] {
+            let answer = confirm(&root, password).await;
+            assert_eq!(answer.failed_at("password"), "This is not your password.");
+            assert!(answer.all("set-cookie").is_empty(), "{answer:?}");
+        }
+        // Somebody else's password is a wrong one.
+        confirm(&bob, PASSWORD).await.failed_at("password");
+        confirm(&app.browser(), PASSWORD).await.failed(401);
+        let key = app.make_key("root").await.key;
+        assert_eq!(confirm(&root.with_key(&key), PASSWORD).await.failed(403), json!("SessionRequired"));
+        assert_eq!(confirm(&root.on_another_site(), PASSWORD).await.status, 403);
+        for deed in deeds(app, &root).await {
+            call(&root, &deed).await.is(403);
+        }
+    }
+
+    async fn the_session_gets_a_new_secret_and_no_other_session_is_confirmed(app: &TestApp) {
+        let (root, elsewhere) = (app.admin().await, app.signed_in("root").await);
+        app.advance(MINUTE * 15);
+        let answer = confirm(&root, PASSWORD).await.is(200);
+        assert!(answer.header("set-cookie").contains("; HttpOnly;"), "{answer:?}");
+        let confirmed = root.after(&answer);
+        root.get(EMPLOYEES).await.refused(401, "credentials_missing");
+        confirmed.get(EMPLOYEES).await.is(200);
+        for deed in deeds(app, &elsewhere).await {
+            call(&elsewhere, &deed).await.is(403);
+        }
+        call(&confirmed, &create(&confirmed, "full").await).await.is(200);
+        assert_eq!(app.number("SELECT COUNT(*) FROM audit WHERE action = 'session.confirm'").await, 1);
+        // A session that has ended is not brought back.
+        confirmed.call("end_other_sessions", &[]).await.is(200);
+        confirm(&elsewhere, PASSWORD).await.failed(401);
+    }
+
+    async fn changing_the_password_counts_as_entering_it_and_a_new_sign_in_too(app: &TestApp) {
+        let (ada, new) = (app.signed_in("ada").await, "five other words for it");
+        app.advance(MINUTE * 15);
+        call(&ada, &create(&ada, "full").await).await.is(403);
+        let changed = ada.call("change_password", &[("current", PASSWORD), ("new", new)]).await.is(200);
+        ada.get(EMPLOYEES).await.refused(401, "credentials_missing");
+        let ada = ada.after(&changed);
+        call(&ada, &create(&ada, "full").await).await.is(200);
+        app.advance(MINUTE * 15);
+        call(&ada, &create(&ada, "full").await).await.is(403);
+        confirm(&ada, PASSWORD).await.failed_at("password");
+        let again = app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", new)]).await.is(200);
+        let again = app.browser().after(&again);
+        call(&again, &create(&again, "full").await).await.is(200);
+        call(&ada, &create(&ada, "full").await).await.is(403);
+    }
+
+    async fn a_session_from_before_this_has_to_enter_the_password(app: &TestApp) {
+        let ada = app.signed_in("ada").await;
+        app.sql("UPDATE sessions SET confirmed_at = 0").await;
+        call(&ada, &create(&ada, "full").await).await.is(403);
+        let ada = ada.after(&confirm(&ada, PASSWORD).await.is(200));
+        call(&ada, &create(&ada, "full").await).await.is(200);
+    }
+
+    async fn without_javascript_a_page_asks_and_the_form_goes_on_from_there(app: &TestApp) {
+        let (ada, other) = (app.signed_in("ada").await, app.signed_in("ada").await);
+        app.advance(MINUTE * 15);
+        let page = ada.submit(PROFILE, "end_other_sessions", &[]).await.is(403);
+        for text in ["<h1>Confirm with your password", "action=\"/fn/end_other_sessions\"", "Continue", "Cancel", "action=\"/profile\""] {
+            assert!(page.body.contains(text), "no {text} in {}", page.body);
+        }
+        assert_eq!((page.header("cache-control"), page.all("set-cookie").len()), ("no-store", 0));
+        other.get(EMPLOYEES).await.is(200);
+
+        let send = async |client: &Client, password: &str| {
+            let fields = [("sent_from", "/profile"), ("password_again", password)];
+            client.submit("http://localhost:8000/fn/end_other_sessions", "end_other_sessions", &fields).await
+        };
+        let wrong = send(&ada, "not the password").await.is(400);
+        assert!(wrong.body.contains("This is not your password.") && wrong.body.contains("<h1>Confirm"), "{}", wrong.body);
+        assert!(!wrong.body.contains("not the password") && wrong.all("set-cookie").is_empty(), "{}", wrong.body);
+        other.get(EMPLOYEES).await.is(200);
+
+        let done = send(&ada, PASSWORD).await.is(302);
+        assert_eq!(done.header("location").trim_end_matches('?'), PROFILE);
+        other.get(EMPLOYEES).await.refused(401, "credentials_missing");
+        ada.get(EMPLOYEES).await.refused(401, "credentials_missing");
+        let ada = ada.after(&done);
+        ada.open("/profile").await.is(200);
+        ada.submit(PROFILE, "end_other_sessions", &[]).await.is(302);
+        // Whoever is signed out meanwhile is told so.
+        ada.call("sign_out", &[]).await.is(200);
+        let late = send(&ada, PASSWORD).await.is(302);
+        assert!(late.header("location").starts_with("http://localhost:8000/profile?"), "{late:?}");
+    }
+
+    async fn without_javascript_a_key_is_made_and_rotated_from_there_and_shown_once(app: &TestApp) {
+        let ada = app.signed_in("ada").await;
+        app.advance(MINUTE * 15);
+        let form = form_id(&ada).await;
+        let ada = ada.with("accept", "text/html");
+        let mut fields = vec![("form_id", form.as_str()), ("name", "\"><b>ci"), ("expires", "7"), ("access", "full"), ("scopes[]", "profile:read")];
+        let page = ada.with("referer", "http://localhost:8000/profile?create=").form("/profile/keys", &fields).await.is(403);
+        for (name, value) in [("name", "&quot;&gt;&lt;b&gt;ci\""), ("expires", "7"), ("access", "full"), ("scopes[]", "profile:read"), ("sent_from", "/profile")] {
+            assert!(page.body.contains(&format!("name=\"{name}\" value=\"{value}")), "{name}: {}", page.body);
+        }
+        assert!(!page.body.contains("<b>ci"), "{}", page.body);
+        fields.push(("password_again", PASSWORD));
+        let made = ada.form("/profile/keys", &fields).await.is(200);
+        assert!(made.body.contains("Your new API key") && !made.body.contains(PASSWORD), "{}", made.body);
+        let ada = ada.after(&made);
+        assert_eq!(app.texts("SELECT name FROM keys").await, ["\"><b>ci"]);
+
+        app.advance(MINUTE * 15);
+        let id = app.texts("SELECT id FROM keys").await.remove(0);
+        let mut fields = vec![("id", id.as_str()), ("grace", "0"), ("seen", "")];
+        ada.form("/profile/keys/rotate", &fields).await.is(403);
+        fields.push(("password_again", PASSWORD));
+        let rotated = ada.form("/profile/keys/rotate", &fields).await.is(200);
+        assert!(rotated.body.contains("Your new API key"), "{}", rotated.body);
+    }
+
+    async fn the_administrators_forms_go_on_to_where_they_end(app: &TestApp) {
+        let (root, ada) = (app.admin().await, app.user("ada").await.id.to_string());
+        app.advance(MINUTE * 15);
+        let users = "http://localhost:8000/admin/users?search=ada";
+        let root = root.with("accept", "text/html").with("referer", users);
+        let page = root.form("/admin/fn/change_user", &[("id", &ada), ("change", "promote")]).await.is(403);
+        assert!(page.body.contains("name=\"sent_from\" value=\"/admin/users\""), "{}", page.body);
+        let fields = [("id", ada.as_str()), ("change", "promote"), ("sent_from", "/admin/users"), ("password_again", PASSWORD)];
+        let done = root.form("/admin/fn/change_user", &fields).await;
+        done.goes_to("/admin/users?done=promote");
+        assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE superuser").await, 2);
+        // For everybody else there is nothing, also with the right password.
+        let bob = app.signed_in("bob").await.with("accept", "text/html");
+        bob.form("/admin/fn/change_user", &fields).await.is(404);
+    }
+
+    async fn where_a_form_goes_back_to_is_a_page_of_this_site(app: &TestApp) {
+        let ada = app.signed_in("ada").await;
+        app.advance(MINUTE * 15);
+        for (page, back) in [("/employees", "/employees"), ("//evil.example", "/profile"), ("https://evil.example/x", "/profile"),
+            ("javascript:alert(1)", "/profile"), ("/\\evil.example", "/profile"), ("", "/profile")] {
+            let asked = ada.submit(PROFILE, "end_other_sessions", &[("sent_from", page)]).await.is(403);
+            assert!(asked.body.contains(&format!("name=\"sent_from\" value=\"{back}\"")), "{page}: {}", asked.body);
+            assert!(!asked.body.contains("evil") && !asked.body.contains("alert"), "{page}: {}", asked.body);
+        }
+        let foreign = ada.on_another_site().submit("https://evil.example/", "end_other_sessions", &[("password_again", PASSWORD)]).await;
+        assert!(foreign.status == 403 && !foreign.body.contains("Confirm"), "{foreign:?}");
+    }
+}
