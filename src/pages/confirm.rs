@@ -1,19 +1,22 @@
 //! Entering the password again, before what a session that was left open must not be enough for: in a dialog, or without
 //! JavaScript on a page of its own. After it goes on what was asked for.
 
+use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
-use leptos::server_fn::ServerFn;
 
 use crate::error::AppError;
 use crate::model::confirm::WaitingForm;
 use crate::model::users::PASSWORD_MAX;
+use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
 use crate::ui::field::Field;
 use crate::ui::layout::PlainDocument;
 use crate::ui::notice::{FormProblem, Problems};
 
 const TITLE: &str = "Confirm with your password";
-const WHY: &str = "You entered it more than 15 minutes ago. Enter it again, and what you asked for is done.";
+/// The id of the field.
+const FIELD: &str = "confirm-password";
+const WHY: &str = "You entered it more than 15 minutes ago. Enter it again to go on.";
 
 /// Takes the password of whoever is signed in once more.
 #[server(prefix = "/fn", endpoint = "confirm_password")]
@@ -22,63 +25,71 @@ pub async fn confirm_password(password: String) -> Result<(), AppError> {
     crate::server::accounts::confirm_here(&state, &session, password.into()).await
 }
 
-/// What is done once the password was entered; nothing is asked where there is nothing.
+/// What waits for the password. Components take it from the context.
 #[derive(Clone, Copy, Default)]
-pub struct Waiting(RwSignal<Option<Callback<()>>>);
+pub struct Waiting {
+    /// What was sent last and may need the password.
+    sent: StoredValue<Option<Callback<()>>>,
+    /// What is sent again once the password was entered; nothing is asked where there is nothing.
+    asking: RwSignal<Option<Callback<()>>>,
+}
 
-/// Where the server refuses an action for want of the password, asks for it and repeats the action.
-pub fn before<S>(action: ServerAction<S>)
-where
-    S: ServerFn<Error = AppError> + Clone + Send + Sync + 'static,
-    S::Output: Clone + Send + Sync + 'static,
-{
-    let Some(Waiting(waiting)) = use_context() else { return };
-    let sent = StoredValue::new(None::<S>);
-    Effect::new(move |_| match (action.input().get(), action.value().get()) {
-        (Some(input), _) => sent.set_value(Some(input)),
-        (None, Some(Err(AppError::PasswordNeeded))) => {
-            if let Some(input) = sent.try_update_value(Option::take).flatten() {
-                let again = move |()| drop(action.dispatch(input.clone()));
-                waiting.set(Some(Callback::new(again)));
+impl Waiting {
+    /// That of the page that is being rendered.
+    #[must_use]
+    pub fn here() -> Self {
+        use_context().unwrap_or_default()
+    }
+
+    /// Sends what may need the password.
+    pub fn send(self, call: impl Fn() + Send + Sync + 'static) {
+        let call = Callback::new(move |()| call());
+        self.sent.set_value(Some(call));
+        call.run(());
+    }
+
+    /// Asks for the password where what was sent is refused for want of it.
+    pub fn ask_after(self, problems: Problems) {
+        Effect::new(move |_| {
+            if problems.is(&AppError::PasswordNeeded)
+                && let Some(call) = self.sent.try_update_value(Option::take).flatten()
+            {
+                self.asking.set(Some(call));
             }
-        }
-        _ => {}
-    });
+        });
+    }
 }
 
 /// The dialog that asks, over whatever is open.
 #[component]
 pub fn ConfirmDialog() -> impl IntoView {
-    let Waiting(waiting) = use_context().unwrap_or_default();
+    let waiting = Waiting::here();
     let confirm = ServerAction::<ConfirmPassword>::new();
     let problems = Problems::of(confirm);
     let close = Callback::new(move |()| {
         confirm.clear();
-        waiting.set(None);
+        waiting.asking.set(None);
     });
     Effect::new(move |_| {
-        if let (Some(Ok(())), Some(again)) = (confirm.value().get(), waiting.get_untracked()) {
+        if let (Some(Ok(())), Some(again)) = (confirm.value().get(), waiting.asking.get_untracked()) {
             close.run(());
-            again.run(());
+            waiting.send(move || again.run(()));
         }
     });
+    let send = move |event: SubmitEvent| {
+        event.prevent_default();
+        if !confirm.pending().get_untracked() {
+            confirm.dispatch(ConfirmPassword { password: browser::value_of(FIELD) });
+        }
+    };
     let dialog = move || {
         view! {
             <Dialog id="confirm" title=TITLE on_dismiss=close>
                 <p>{WHY}</p>
-                <ActionForm action=confirm attr:class="form" attr:id="confirm-form">
+                <form class="form" id="confirm-form" on:submit=send>
                     <FormProblem problems/>
-                    <Field
-                        id="confirm-password"
-                        name="password"
-                        label="Password"
-                        kind="password"
-                        autocomplete="current-password"
-                        length=(1, PASSWORD_MAX)
-                        autofocus=true
-                        error=problems.at("password")
-                    />
-                </ActionForm>
+                    <PasswordField name="password" error=problems.at("password")/>
+                </form>
                 <div class="dialog-foot">
                     <Cancel back="/profile" on_cancel=close/>
                     <button class="btn btn-primary" form="confirm-form" disabled=move || confirm.pending().get()>"Continue"</button>
@@ -86,7 +97,23 @@ pub fn ConfirmDialog() -> impl IntoView {
             </Dialog>
         }
     };
-    move || waiting.with(Option::is_some).then(dialog)
+    move || waiting.asking.with(Option::is_some).then(dialog)
+}
+
+#[component]
+fn PasswordField(name: &'static str, error: Signal<Option<String>>) -> impl IntoView {
+    view! {
+        <Field
+            id=FIELD
+            name
+            label="Password"
+            kind="password"
+            autocomplete="current-password"
+            length=(1, PASSWORD_MAX)
+            autofocus=true
+            error
+        />
+    }
 }
 
 /// The whole document that asks a browser without JavaScript, and sends the form on.
@@ -104,16 +131,7 @@ pub fn ConfirmDocument(form: WaitingForm, why: AppError, stylesheet: String) -> 
             {other.map(|text| view! { <div role="alert" class="notice"><p>{text}</p></div> })}
             <form method="post" action=action class="form" id="confirm-form">
                 {kept}
-                <Field
-                    id="confirm-password"
-                    name=WaitingForm::PASSWORD
-                    label="Password"
-                    kind="password"
-                    autocomplete="current-password"
-                    length=(1, PASSWORD_MAX)
-                    autofocus=true
-                    error=Signal::stored(wrong)
-                />
+                <PasswordField name=WaitingForm::PASSWORD error=Signal::stored(wrong)/>
             </form>
             <div class="hero-actions">
                 <button class="btn btn-primary" form="confirm-form">"Continue"</button>

@@ -9,12 +9,13 @@ use leptos::prelude::*;
 use self::create::CreateDialog;
 use self::reveal::NewKeyDialog;
 use self::table::{KeyTable, RevokeDialog, RotateDialog, UsageDialog};
-use super::{Asked, confirm, live};
+use super::confirm::Waiting;
+use super::{Asked, live};
 use crate::error::AppError;
 use crate::model::keys::{KeyEntry, KeyForm, KeyList, NewKey, RotateForm};
 use crate::ui::dialog::Opener;
 use crate::ui::layout::Section;
-use crate::ui::notice::{Done, LoadProblem};
+use crate::ui::notice::{Done, LoadProblem, Problems};
 
 /// The keys of whoever asks, with or without the revoked ones.
 #[server(prefix = "/fn", endpoint = "list_keys")]
@@ -88,8 +89,9 @@ pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
         rotate: ServerAction::new(),
         revoke: ServerAction::new(),
     };
-    confirm::before(memory.create);
-    confirm::before(memory.rotate);
+    let waiting = Waiting::here();
+    waiting.ask_after(Problems::of(memory.create));
+    waiting.ask_after(Problems::of(memory.rotate));
     let seen = RwSignal::new(0);
     // Read anew after a key was revoked, and after a new one was seen: not before, for the dialog stands in the list.
     let changes = move || (memory.revoked_shown.get(), memory.revoke.version().get(), seen.get());

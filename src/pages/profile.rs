@@ -1,10 +1,13 @@
 //! The profile page: the display name, the API keys, the password and the sessions.
 
+use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 
 use super::admin::audit::EventTable;
+use super::confirm::Waiting;
 use super::keys::KeySection;
-use super::{confirm, live};
+use super::live;
 use crate::error::AppError;
 use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
@@ -158,8 +161,13 @@ fn PasswordSection() -> impl IntoView {
 fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoView {
     let end = ServerAction::<EndSession>::new();
     let end_others = ServerAction::<EndOtherSessions>::new();
-    confirm::before(end);
-    confirm::before(end_others);
+    let (problem, others_problem, waiting) = (Problems::of(end), Problems::of(end_others), Waiting::here());
+    waiting.ask_after(problem);
+    waiting.ask_after(others_problem);
+    let send = move |event: SubmitEvent| {
+        event.prevent_default();
+        waiting.send(move || drop(end_others.dispatch(EndOtherSessions {})));
+    };
     let changes = move || (end.version().get(), end_others.version().get());
     let sessions = live(sessions, changes, |_| list_sessions());
     let ended = move || match end_others.value().get()? {
@@ -173,14 +181,14 @@ fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoVie
             id="sessions-heading"
             title="Sessions"
             action=view! {
-                <ActionForm action=end_others>
+                <form method="post" action=EndOtherSessions::url() on:submit=send>
                     <button class="btn">"Sign out everywhere else"</button>
-                </ActionForm>
+                </form>
             }
             .into_any()
         >
-            <FormProblem problems=Problems::of(end_others)/>
-            <FormProblem problems=Problems::of(end)/>
+            <FormProblem problems=others_problem/>
+            <FormProblem problems=problem/>
             <Done text=Signal::derive(ended)/>
             {move || match sessions.get() {
                 Ok(sessions) => view! { <SessionTable sessions end/> }.into_any(),
@@ -192,15 +200,23 @@ fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoVie
 
 #[component]
 fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> impl IntoView {
+    let waiting = Waiting::here();
     let row = move |session: SessionFacts| {
         let action = if session.current {
             view! { <span class="quiet">"This one"</span> }.into_any()
         } else {
+            let id = session.id.to_string();
+            let sent = id.clone();
+            let send = move |event: SubmitEvent| {
+                event.prevent_default();
+                let id = sent.clone();
+                waiting.send(move || drop(end.dispatch(EndSession { id: id.clone() })));
+            };
             view! {
-                <ActionForm action=end>
-                    <input type="hidden" name="id" value=session.id.to_string()/>
+                <form method="post" action=EndSession::url() on:submit=send>
+                    <input type="hidden" name="id" value=id.clone()/>
                     <button class="btn btn-sm">"End session"</button>
-                </ActionForm>
+                </form>
             }
             .into_any()
         };

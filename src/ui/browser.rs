@@ -29,6 +29,14 @@ pub fn focused() -> Option<HtmlElement> {
     element.and_then(|element| element.dyn_into().ok())
 }
 
+/// Where nothing has the focus, what gets it in a dialog that is open: what stands first.
+#[must_use]
+pub fn first_in_dialog() -> Option<HtmlElement> {
+    let first = "dialog[open] :is(input:not([type='hidden']), select, button)";
+    let found = document().query_selector(first).ok().flatten().filter(|_| focused().is_none());
+    found.and_then(|element| element.dyn_into().ok())
+}
+
 /// Gives the focus back to an element; to the one with the id where that is gone.
 pub fn give_focus(element: Option<HtmlElement>, otherwise: &str) {
     let other = || document().get_element_by_id(otherwise).and_then(|element| element.dyn_into().ok());
@@ -54,6 +62,13 @@ pub fn go(path: &str) {
 #[must_use]
 pub fn text_of(id: &str) -> Option<String> {
     document().get_element_by_id(id)?.text_content()
+}
+
+/// What stands in a field.
+#[must_use]
+pub fn value_of(id: &str) -> String {
+    let field = document().get_element_by_id(id).and_then(|element| element.dyn_into::<HtmlInputElement>().ok());
+    field.map(|field| field.value()).unwrap_or_default()
 }
 
 /// Empties the fields of a form.

@@ -36,7 +36,9 @@ pub fn Dialog(
             on_cleanup(move || {
                 escape.remove();
                 let opener = opener.try_get_value().flatten();
-                request_animation_frame(move || browser::give_focus(opener, return_to));
+                request_animation_frame(move || {
+                    browser::give_focus(opener.or_else(browser::first_in_dialog), return_to);
+                });
             });
         }
     });

@@ -36,6 +36,12 @@ impl Problems {
         Signal::derive(move || self.0.with(|error| Some(error.as_ref()?.fields()?.first(field)?.to_owned())))
     }
 
+    /// Whether it was refused for this.
+    #[must_use]
+    pub fn is(self, error: &AppError) -> bool {
+        self.0.with(|refused| refused.as_ref() == Some(error))
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(self) -> bool {

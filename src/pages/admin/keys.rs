@@ -7,11 +7,12 @@ use super::{AdminNav, NextPage, done};
 use crate::error::AppError;
 use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, NewKey, Sort, Status};
 use crate::model::time::Timestamp;
+use crate::pages::Asked;
+use crate::pages::confirm::Waiting;
 use crate::pages::keys::CreateKey;
 use crate::pages::keys::create::{CreateDialog, ExpiryFields};
 use crate::pages::keys::reveal::NewKeyDialog;
 use crate::pages::keys::table::Cells;
-use crate::pages::{Asked, confirm};
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
 use crate::ui::field::{Choice, Field};
@@ -50,7 +51,7 @@ pub async fn revoke_keys(ids: Vec<String>) -> Result<(), AppError> {
 pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
     let asked = Asked::here();
     let create = ServerAction::<CreateKey>::new();
-    confirm::before(create);
+    Waiting::here().ask_after(Problems::of(create));
     let (creating, new_key) = (RwSignal::new(asked.get("create").is_some()), RwSignal::new(None::<NewKey>));
     Effect::new(move |_| {
         if let Some(Ok(new)) = create.value().get() {

@@ -8,6 +8,7 @@ use super::CreateKey;
 use crate::model::keys::{Access, DEFAULT_DAYS, KeyForm, PRESET_DAYS, Scope, expiry};
 use crate::model::teams::Membership;
 use crate::model::time::Timestamp;
+use crate::pages::confirm::Waiting;
 use crate::ui::dialog::{Cancel, Dialog};
 use crate::ui::field::{Choice, Field};
 use crate::ui::notice::{FormProblem, Problems};
@@ -23,12 +24,12 @@ pub fn CreateDialog(
     create: ServerAction<CreateKey>,
     close: Callback<()>,
 ) -> impl IntoView {
-    let problems = Problems::of(create);
+    let (problems, waiting) = (Problems::of(create), Waiting::here());
     let back = if for_user { "/admin/keys" } else { "/profile" };
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         if let (false, Ok(form)) = (create.pending().get_untracked(), KeyForm::from_event(&event)) {
-            create.dispatch(CreateKey { form });
+            waiting.send(move || drop(create.dispatch(CreateKey { form: form.clone() })));
         }
     };
     let owner = for_user.then(|| {

@@ -8,6 +8,7 @@ use super::{Open, RevokeKey, RotateKey};
 use crate::model::keys::{DayUsage, GRACES, KeyEntry, RotateForm, Status, USAGE_DAYS};
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::browser_name;
+use crate::pages::confirm::Waiting;
 use crate::ui::chart::Bars;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
 use crate::ui::field::Choice;
@@ -151,11 +152,11 @@ pub fn RotateDialog(
     rotate: ServerAction<RotateKey>,
     close: Callback<()>,
 ) -> impl IntoView {
-    let problems = Problems::of(rotate);
+    let (problems, waiting) = (Problems::of(rotate), Waiting::here());
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         if let (false, Ok(form)) = (rotate.pending().get_untracked(), RotateForm::from_event(&event)) {
-            rotate.dispatch(RotateKey { form });
+            waiting.send(move || drop(rotate.dispatch(RotateKey { form: form.clone() })));
         }
     };
     let seen = entry.rotated_at.map(|at| at.as_millis().to_string()).unwrap_or_default();
