@@ -137,8 +137,8 @@ error_codes! {
 const PASSWORD_NEEDED: ErrorCode = ErrorCode {
     code: "password_needed",
     status: 403,
-    title: "This needs your password.",
-    fix: "Enter it again. For 15 minutes from then on you are not asked.",
+    title: "This needs your password again.",
+    fix: "Nothing was changed so far.",
 };
 
 impl AppError {

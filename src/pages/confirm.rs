@@ -1,6 +1,8 @@
 //! Entering the password again, before what a session that was left open must not be enough for: in a dialog, or without
 //! JavaScript on a page of its own. After it goes on what was asked for.
 
+use std::sync::Arc;
+
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 
@@ -25,13 +27,16 @@ pub async fn confirm_password(password: String) -> Result<(), AppError> {
     crate::server::accounts::confirm_here(&state, &session, password.into()).await
 }
 
+/// Sends something. No [`Callback`], for that ends with the row of a table that it was made in.
+type Call = Arc<dyn Fn() + Send + Sync>;
+
 /// What waits for the password. Components take it from the context.
 #[derive(Clone, Copy, Default)]
 pub struct Waiting {
     /// What was sent last and may need the password.
-    sent: StoredValue<Option<Callback<()>>>,
+    sent: StoredValue<Option<Call>>,
     /// What is sent again once the password was entered; nothing is asked where there is nothing.
-    asking: RwSignal<Option<Callback<()>>>,
+    asking: RwSignal<Option<Call>>,
 }
 
 impl Waiting {
@@ -43,9 +48,12 @@ impl Waiting {
 
     /// Sends what may need the password.
     pub fn send(self, call: impl Fn() + Send + Sync + 'static) {
-        let call = Callback::new(move |()| call());
-        self.sent.set_value(Some(call));
-        call.run(());
+        self.send_call(Arc::new(call));
+    }
+
+    fn send_call(self, call: Call) {
+        self.sent.set_value(Some(Arc::clone(&call)));
+        call();
     }
 
     /// Asks for the password where what was sent is refused for want of it.
@@ -73,7 +81,7 @@ pub fn ConfirmDialog() -> impl IntoView {
     Effect::new(move |_| {
         if let (Some(Ok(())), Some(again)) = (confirm.value().get(), waiting.asking.get_untracked()) {
             close.run(());
-            waiting.send(move || again.run(()));
+            waiting.send_call(again);
         }
     });
     let send = move |event: SubmitEvent| {
