@@ -43,6 +43,8 @@ export default defineConfig({
       KEYFOB_ADDR: "127.0.0.1:8765",
       KEYFOB_PUBLIC_URL: "http://localhost:8765",
       KEYFOB_LOG: "warn",
+      // All tests come from one address.
+      KEYFOB_SIGN_IN_RATE: "1000",
       LEPTOS_SITE_ROOT: "../target/site",
     },
     url: "http://127.0.0.1:8765/readyz",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::fields::FieldErrors;
 use crate::model::keys::Refusal;
+use crate::model::time::wait;
 
 /// What went wrong, as pages and clients are told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,11 @@ pub enum AppError {
         /// How many it lets through in a minute.
         limit: u32,
         /// After how many seconds it does again.
+        seconds: u32,
+    },
+    /// Too many tries to sign in or up.
+    TooManyTries {
+        /// After how many seconds the next is let through.
         seconds: u32,
     },
     /// The database is away, or there is more to do than can be done.
@@ -166,7 +172,7 @@ impl AppError {
             Self::NotAcceptable => &NOT_ACCEPTABLE,
             Self::ContentTooLarge => &CONTENT_TOO_LARGE,
             Self::UnsupportedMediaType => &UNSUPPORTED_MEDIA_TYPE,
-            Self::RateLimited { .. } => &RATE_LIMITED,
+            Self::RateLimited { .. } | Self::TooManyTries { .. } => &RATE_LIMITED,
             Self::Unavailable => &UNAVAILABLE,
             Self::Internal => &INTERNAL_ERROR,
         }
@@ -182,7 +188,20 @@ impl AppError {
                 "The key is limited, and this needs full access. Create a key that has it.".to_owned()
             }
             Self::ScopeMissing(scope) => format!("The key lacks the scope {scope}. Create a key that has it."),
+            Self::TooManyTries { seconds } => {
+                format!("There were too many tries. Wait {}, then try again.", wait(*seconds))
+            }
             other => format!("{} {}", other.code().title, other.code().fix),
+        }
+    }
+
+    /// After how many seconds to try again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::RateLimited { seconds, .. } | Self::TooManyTries { seconds } => Some(*seconds),
+            Self::Unavailable => Some(2),
+            _ => None,
         }
     }
 

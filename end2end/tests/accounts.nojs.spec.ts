@@ -24,3 +24,17 @@ test("without JavaScript: sign in again, save the name, change the password", as
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page).toHaveURL(/\/employees$/);
 });
+
+test("without JavaScript: who fails too often gets the form again, with the email address and how long to wait", async ({ page }) => {
+  const email = `nobody-${crypto.randomUUID()}@example.com`;
+  await page.goto("/sign-in?next=/employees");
+  const alert = page.getByRole("alert");
+  for (let tries = 0; tries < 12 && !(await alert.getByText("There were too many tries.").isVisible()); tries += 1) {
+    await page.getByLabel("Email").fill(email);
+    await page.getByLabel("Password").fill("not the password");
+    await page.getByRole("button", { name: "Sign in" }).click();
+  }
+  await expect(alert).toHaveText(/^There were too many tries\. Wait \d+ seconds?, then try again\.$/);
+  await expect(page.getByLabel("Email")).toHaveValue(email);
+  await expect(page.getByLabel("Password")).toHaveValue("");
+});

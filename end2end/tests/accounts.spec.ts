@@ -27,6 +27,30 @@ test("a wrong password and an unknown address are one answer", async ({ page, ex
   }
 });
 
+test("who fails too often has to wait, and a browser that the account knows does not", async ({ page, browser, expectedErrors }) => {
+  expectedErrors.push(/400|429/);
+  const { email, password } = await signUp(page);
+  await signOut(page);
+  const context = await browser.newContext();
+  const stranger = await context.newPage();
+  await stranger.goto("/sign-in");
+  await stranger.getByLabel("Email").fill(email);
+  await stranger.getByLabel("Password").fill("not the password");
+  const alert = stranger.getByRole("alert");
+  await expect(async () => {
+    await stranger.getByRole("button", { name: "Sign in" }).click();
+    await expect(alert).toHaveText(/^There were too many tries\. Wait \d+ seconds?, then try again\.$/, { timeout: 500 });
+  }).toPass();
+  await expect(stranger.getByLabel("Email")).toHaveValue(email);
+  await expectAccessible(stranger);
+  await context.close();
+  await page.goto("/sign-in");
+  await page.getByLabel("Email").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("heading", { name: "Profile" })).toBeVisible();
+});
+
 test("a common password is refused at its field", async ({ page, expectedErrors }) => {
   expectedErrors.push(/400/);
   await page.goto("/sign-up");

@@ -39,6 +39,8 @@ actions! {
     SessionBegin "session.begin" "Signed in"
     SessionConfirm "session.confirm" "Password entered again"
     SessionEnd "session.end" "Signed out"
+    SessionFail "session.fail" "Sign-in failed"
+    SessionDelay "session.delay" "Sign-in delayed"
     TeamCreate "team.create" "Team created"
     TeamAdd "team.add" "Added to a team"
     TeamRole "team.role" "Role in a team changed"

@@ -6,6 +6,13 @@ use time::{Date, Month, OffsetDateTime};
 /// One day in milliseconds.
 pub const DAY: i64 = 24 * 60 * 60 * 1000;
 
+/// How long to wait, for people: `40 seconds`, `8 minutes`; rounded up.
+#[must_use]
+pub fn wait(seconds: u32) -> String {
+    let (n, unit) = if seconds < 120 { (seconds, "second") } else { (seconds.div_ceil(60), "minute") };
+    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
 /// An instant: Unix time in milliseconds, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::Type))]
@@ -159,6 +166,20 @@ mod tests {
             (14400, "10 days ago"),
         ] {
             assert_eq!(now.plus(-minutes * 60_000).ago(now), words);
+        }
+    }
+
+    #[test]
+    fn how_long_to_wait_is_told_in_seconds_and_from_two_minutes_on_in_minutes() {
+        for (seconds, words) in [
+            (1, "1 second"),
+            (2, "2 seconds"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (121, "3 minutes"),
+            (900, "15 minutes"),
+        ] {
+            assert_eq!(wait(seconds), words);
         }
     }
 

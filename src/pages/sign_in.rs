@@ -40,7 +40,15 @@ pub fn SignInPage() -> impl IntoView {
             <ActionForm action attr:class="form">
                 <Next/>
                 <FormProblem problems/>
-                <Field id="email" name="email" label="Email" kind="email" autocomplete="username" error=problems.at("email")/>
+                <Field
+                    id="email"
+                    name="email"
+                    label="Email"
+                    kind="email"
+                    value=typed("email")
+                    autocomplete="username"
+                    error=problems.at("email")
+                />
                 <Field
                     id="password"
                     name="password"
@@ -68,7 +76,15 @@ pub fn SignUpPage() -> impl IntoView {
             <ActionForm action attr:class="form">
                 <Next/>
                 <FormProblem problems/>
-                <Field id="email" name="email" label="Email" kind="email" autocomplete="username" error=problems.at("email")/>
+                <Field
+                    id="email"
+                    name="email"
+                    label="Email"
+                    kind="email"
+                    value=typed("email")
+                    autocomplete="username"
+                    error=problems.at("email")
+                />
                 <Field
                     id="password"
                     name="password"
@@ -89,8 +105,12 @@ pub fn SignUpPage() -> impl IntoView {
 /// Where to go after it, from `?next=`; the server takes only a path of this site.
 #[component]
 fn Next() -> impl IntoView {
-    let next = Asked::here().get("next").unwrap_or_default();
-    view! { <input type="hidden" name="next" value=next/> }
+    view! { <input type="hidden" name="next" value=typed("next")/> }
+}
+
+/// What the page is asked to put into a field, such as what was typed there before.
+fn typed(name: &str) -> String {
+    Asked::here().get(name).unwrap_or_default()
 }
 
 /// The button "Sign out".

@@ -1,12 +1,14 @@
 //! Signing up, in and out, and entering the password again: where accounts, sessions and cookies meet.
 
+use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use secrecy::SecretString;
 
 use super::audit::{self, About, By};
-use super::auth;
 use super::auth::client::{address, user_agent};
 use super::auth::sessions::{self, Session};
+use super::auth::throttle::{Try, Whose};
+use super::auth::{self, device};
 use super::config::Signup;
 use super::state::AppState;
 use super::users::{self, NewUser};
@@ -18,7 +20,8 @@ use crate::model::users::{Email, User, browser_name};
 /// Makes an account, signs it in, and goes on to `next`.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if the address or the password will not do, or accounts are made by an administrator only.
+/// [`AppError::Invalid`] if the address or the password will not do, or accounts are made by an administrator only;
+/// [`AppError::TooManyTries`] if too many come from one address.
 pub async fn sign_up(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
     let (state, parts) = super::request()?;
     if state.config.signup == Signup::Closed {
@@ -26,21 +29,87 @@ pub async fn sign_up(email: String, password: SecretString, next: Option<String>
         return Err(FieldErrors::whole(sentence).into());
     }
     let email = Email::parse(&email).map_err(|sentence| FieldErrors::one("email", sentence))?;
-    let ip = address(&parts.extensions).map(|ip| ip.to_string()).unwrap_or_default();
-    let by = By { user: None, name: email.as_str().to_owned(), ip, at: state.now() };
+    let (from, now) = (address(&parts.extensions), state.now());
+    state.throttle.admit_sign_up(from, state.config.sign_in_rate, now)?;
+    let by = By { user: None, name: email.as_str().to_owned(), ip: audit::text(from), at: now };
     let new = NewUser { email, name: String::new(), superuser: false, password };
     let user = users::create(&state.db, &state.passwords, new, &by).await?;
-    begin_session(&state, &user, next.as_deref()).await
+    begin_session(&state, &user, None, next.as_deref()).await
 }
 
-/// Signs in, and goes on to `next`.
+/// Signs in, and goes on to `next`. An unknown address, a wrong password and a disabled account are one answer, take the same
+/// time, and make the next try wait alike.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if email and password do not belong together.
+/// [`AppError::Invalid`] if email and password do not belong together; [`AppError::TooManyTries`] if that was so too often, of
+/// this address or on this account: then the password is not looked at.
 pub async fn sign_in(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
-    let (state, _) = super::request()?;
-    let user = users::sign_in(&state.db, &state.passwords, &email, password).await?;
-    begin_session(&state, &user, next.as_deref()).await
+    let (state, parts) = super::request()?;
+    let from = address(&parts.extensions);
+    match check(&state, &parts, (&email, password)).await {
+        Ok((user, attempt)) => {
+            state.throttle.give_back_sign_in(from);
+            begin_session(&state, &user, Some(attempt), next.as_deref()).await
+        }
+        Err(error) => {
+            // Not on which account: what was typed there may be a password.
+            match &error {
+                AppError::Invalid(_) => tracing::info!(from = audit::text(from), "a sign-in failed"),
+                AppError::TooManyTries { seconds } => {
+                    tracing::info!(from = audit::text(from), seconds, "a sign-in has to wait");
+                }
+                _ => state.throttle.give_back_sign_in(from),
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Checks email and password, unless it is to wait.
+async fn check(
+    state: &AppState,
+    parts: &Parts,
+    (email, password): (&str, SecretString),
+) -> Result<(User, Try), AppError> {
+    let (from, now) = (address(&parts.extensions), state.now());
+    state.throttle.admit_sign_in(from, state.config.sign_in_rate, now)?;
+    let found = users::find_to_sign_in(&state.db, email).await?;
+    let known = |(user, hash): &(User, String)| device::find(&state.config, &parts.headers, (&user.id, hash));
+    let browser = found.as_ref().and_then(known);
+    let whose = browser.as_deref().map_or(Whose::Strangers(email), Whose::Browser);
+    let user = found.as_ref().map(|(user, _)| &user.id);
+    let by = By { user: None, name: String::new(), ip: audit::text(from), at: now };
+    let attempt = Try::begin(&state.db, (whose, user), &by).await?;
+    match users::sign_in(&state.db, &state.passwords, (found, password)).await {
+        Ok(Some(user)) => Ok((user, attempt)),
+        Ok(None) => Err(FieldErrors::whole("The email address or the password is wrong.").into()),
+        Err(error) => {
+            attempt.take_back(&state.db).await;
+            Err(error)
+        }
+    }
+}
+
+/// Changes the password of whoever is signed in. The browser stays one that the account knows.
+///
+/// # Errors
+/// As [`users::change_password`].
+pub async fn change_password(
+    state: &AppState,
+    session: &Session,
+    (current, new): (SecretString, SecretString),
+) -> Result<(), AppError> {
+    let change = (current, new, state.now());
+    let (secret, hash) = users::change_password(&state.db, &state.passwords, session, change).await?;
+    super::answer_with(header::SET_COOKIE, &sessions::cookie(&state.config, &secret));
+    know_browser(state, &session.user, &hash);
+    Ok(())
+}
+
+fn know_browser(state: &AppState, user: &User, password_hash: &str) {
+    if let Some(cookie) = device::cookie(&state.config, &user.id, password_hash) {
+        super::answer_with(header::SET_COOKIE, &cookie);
+    }
 }
 
 /// Ends the session of the request, if it has one, and goes to the first page.
@@ -60,7 +129,12 @@ pub async fn sign_out() -> Result<(), AppError> {
 }
 
 /// A session that was there before ends: a new sign-in has a new one (ASVS 5.0, 7.2.4).
-async fn begin_session(state: &AppState, user: &User, next: Option<&str>) -> Result<(), AppError> {
+async fn begin_session(
+    state: &AppState,
+    user: &User,
+    attempt: Option<Try>,
+    next: Option<&str>,
+) -> Result<(), AppError> {
     let (_, parts) = super::request()?;
     let by = By::user(user, address(&parts.extensions), state.now());
     if let Some(old) = sessions::find(&state.db, &state.config, &parts, by.at).await? {
@@ -68,12 +142,17 @@ async fn begin_session(state: &AppState, user: &User, next: Option<&str>) -> Res
     }
     let agent = user_agent(&parts.headers);
     let mut tx = state.db.begin().await?;
+    if let Some(attempt) = attempt {
+        attempt.succeed(&mut tx, (&user.id, &user.email)).await?;
+    }
     let secret = sessions::create(&mut tx, &user.id, agent, by.at).await?;
+    let hash = users::password_hash(&mut tx, &user.id).await?;
     let detail = browser_name(agent);
     let about = About { user: Some(&user.id), subject: &user.email, detail, ..About::default() };
     audit::record(&mut tx, &by, Action::SessionBegin, about).await?;
     tx.commit().await?;
     super::answer_with(header::SET_COOKIE, &sessions::cookie(&state.config, &secret));
+    know_browser(state, user, &hash);
     leptos_axum::redirect(own_path(next).unwrap_or("/profile"));
     Ok(())
 }
@@ -91,9 +170,10 @@ pub async fn confirm_here(state: &AppState, session: &Session, password: SecretS
 /// The same outside a server function: gives the session's new cookie.
 ///
 /// # Errors
-/// [`AppError::Invalid`] at `password` if it is wrong; [`AppError::CredentialsMissing`] if the session has ended.
+/// [`AppError::Invalid`] at `password` if it is wrong, [`AppError::TooManyTries`] if it was so too often;
+/// [`AppError::CredentialsMissing`] if the session has ended.
 pub async fn confirm(state: &AppState, session: &Session, password: SecretString) -> Result<String, AppError> {
-    if !users::check_password(&state.db, &state.passwords, session, password).await? {
+    if !users::check_password(&state.db, &state.passwords, session, (password, state.now())).await? {
         return Err(FieldErrors::one("password", "This is not your password.").into());
     }
     let by = session.by(state.now());
@@ -103,21 +183,6 @@ pub async fn confirm(state: &AppState, session: &Session, password: SecretString
     audit::record(&mut tx, &by, Action::SessionConfirm, about).await?;
     tx.commit().await?;
     Ok(sessions::cookie(&state.config, &secret))
-}
-
-/// Changes the password of whoever is signed in, and ends the other sessions.
-///
-/// # Errors
-/// As [`users::change_password`].
-pub async fn change_password(
-    state: &AppState,
-    session: &Session,
-    (current, new): (SecretString, SecretString),
-) -> Result<(), AppError> {
-    let passwords = (current, new, state.now());
-    let secret = users::change_password(&state.db, &state.passwords, session, passwords).await?;
-    super::answer_with(header::SET_COOKIE, &sessions::cookie(&state.config, &secret));
-    Ok(())
 }
 
 /// A path of this site, and nothing that a browser could take for another's.

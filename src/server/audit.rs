@@ -46,7 +46,9 @@ impl By {
     }
 }
 
-fn text(ip: Option<IpAddr>) -> String {
+/// An address as the audit has it; empty where it is not known.
+#[must_use]
+pub fn text(ip: Option<IpAddr>) -> String {
     ip.map(|ip| ip.to_string()).unwrap_or_default()
 }
 

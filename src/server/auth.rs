@@ -3,9 +3,11 @@
 
 pub mod client;
 pub mod credentials;
+pub mod device;
 pub mod password;
 pub mod secrets;
 pub mod sessions;
+pub mod throttle;
 
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -35,6 +35,10 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_KEY_RATE", default_value_t = 0)]
     pub key_rate: u32,
 
+    /// Sign-ins a minute that may fail from one address, and sign-ups an hour; 0 for no limit
+    #[arg(long, env = "KEYFOB_SIGN_IN_RATE", default_value_t = 10)]
+    pub sign_in_rate: u32,
+
     /// Networks of proxies whose X-Forwarded-For counts, with commas between them: 10.0.0.0/8,192.0.2.7
     #[arg(long, env = "KEYFOB_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
@@ -170,17 +174,19 @@ fn brand(raw: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn check(url: &str) -> Result<(), String> {
-        let config = Config {
+    /// The settings as they are where only this one is set.
+    pub fn config(url: &str) -> Result<Config, String> {
+        Ok(Config {
             addr: ([127, 0, 0, 1], 0).into(),
             public_url: public_url(url)?,
             allow_insecure_http: false,
             signup: Signup::Open,
             api_key_header: None,
             key_rate: 0,
+            sign_in_rate: 10,
             trusted_proxies: Vec::new(),
             security_contact: None,
             keys: KeyConfig { key_brand: "kf".into(), max_keys_per_user: 50 },
@@ -188,8 +194,11 @@ mod tests {
             log_format: LogFormat::Text,
             site_root: PathBuf::new(),
             watch: None,
-        };
-        config.check()
+        })
+    }
+
+    fn check(url: &str) -> Result<(), String> {
+        config(url)?.check()
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod db;
 pub mod doctor;
 pub mod employees;
 pub mod feed;
+mod forms;
 pub mod headers;
 pub mod keys;
 pub mod load;
@@ -24,6 +25,7 @@ pub mod state;
 pub mod teams;
 pub mod usage;
 pub mod users;
+pub mod windows;
 
 use std::pin::Pin;
 
@@ -45,6 +47,7 @@ use leptos_axum::ResponseOptions;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use self::forms::Failure;
 use self::receive::Receive;
 use self::state::AppState;
 use crate::app::shell;
@@ -167,20 +170,41 @@ async fn only_admins(state: State<AppState>, request: Request, next: Next) -> Re
 }
 
 /// Runs a server function. The whole body is read first, for Leptos would read any amount.
-async fn server_function(State(state): State<AppState>, parts: Parts, body: Result<Bytes, BytesRejection>) -> Response {
+async fn server_function(
+    State(state): State<AppState>,
+    mut parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
     if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
         return AppError::NotFound.into_response();
     }
-    let is_form = takes_html(&parts);
-    let request = Request::from_parts(parts, Body::from(body));
-    let call = leptos_axum::handle_server_fns_with_context(move || provide_context(state.clone()), request);
-    let response = call.await.into_response();
-    // See set_status_of_failure: any other refusal of a form redirects.
-    if is_form && response.status() == StatusCode::FORBIDDEN {
-        return AppError::PasswordNeeded.into_response();
+    let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+    let failure = Failure::default();
+    let provided = (state.clone(), failure.clone());
+    let provide = move || {
+        provide_context(provided.0.clone());
+        provide_context(provided.1.clone());
+    };
+    let response = leptos_axum::handle_server_fns_with_context(provide, request).await.into_response();
+    if !takes_html(&parts) {
+        return response;
     }
-    response
+    match failure.get() {
+        // See ask_for_password.
+        Some(AppError::PasswordNeeded) => AppError::PasswordNeeded.into_response(),
+        Some(error) => match forms::again(&state, &parts, &body, error) {
+            Some((uri, seconds)) => {
+                parts.uri = uri;
+                let mut response = page(State(state), parts).await;
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                response
+            }
+            None => response,
+        },
+        None => response,
+    }
 }
 
 /// Answers a form that needs the password and was sent without JavaScript by a page that asks for it, and lets the form
@@ -195,7 +219,10 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
     };
     let (form, password) = confirm::read(&parts, &body);
     let ask = |form, why: AppError| {
-        document(&state, why.code().status, || ConfirmDocument(form, why, state.site.stylesheet()))
+        let wait = why.retry_after();
+        let mut page = document(&state, why.code().status, || ConfirmDocument(form, why, state.site.stylesheet()));
+        page.headers_mut().extend(wait.map(|seconds| (header::RETRY_AFTER, seconds.into())));
+        page
     };
     let mut cookie = None;
     if let Some(password) = password {
@@ -262,7 +289,7 @@ async fn show_once(
 /// The search of `/admin/keys`. A pasted key stays in the body, and the answer is the page; anything else goes into the
 /// address, where it can be kept and sent on.
 async fn find_key(State(state): State<AppState>, mut parts: Parts, RawForm(body): RawForm) -> Response {
-    if auth::secrets::PresentedKey::parse(form_value(&body, "search").trim().as_bytes()).is_none() {
+    if auth::secrets::PresentedKey::parse(forms::value(&body, "search").trim().as_bytes()).is_none() {
         return Redirect::to(&format!("/admin/keys?{}", String::from_utf8_lossy(&body))).into_response();
     }
     parts.extensions.insert(Pasted(body));
@@ -272,11 +299,6 @@ async fn find_key(State(state): State<AppState>, mut parts: Parts, RawForm(body)
 /// The body of a search for a key, in place of the address.
 #[derive(Clone)]
 struct Pasted(Bytes);
-
-fn form_value(body: &[u8], wanted: &str) -> String {
-    let found = url::form_urlencoded::parse(body).find(|(name, _)| name == wanted);
-    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
-}
 
 /// `/admin/audit.csv`: the events of the filter, at most [`audit::CSV_MOST`] of them.
 async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response {
@@ -366,14 +388,18 @@ pub fn go_to(path: &str) {
     leptos_axum::redirect(path);
 }
 
-/// Gives a server function's refusal its status. A browser without JavaScript is redirected to its form instead, but for
-/// want of the password.
+/// Gives a server function's refusal its status. A browser without JavaScript is redirected to its form instead, or gets
+/// another page for an answer.
 pub fn set_status_of_failure(error: &AppError) {
-    let redirects = is_form() && *error != AppError::PasswordNeeded;
-    if let (Some(response), false, Ok(status)) =
-        (use_context::<ResponseOptions>(), redirects, StatusCode::from_u16(error.code().status))
-    {
+    if let Some(failure) = use_context::<Failure>() {
+        failure.set(error);
+    }
+    let status = StatusCode::from_u16(error.code().status);
+    if let (Some(response), false, Ok(status)) = (use_context::<ResponseOptions>(), is_form(), status) {
         response.set_status(status);
+        if let Some(seconds) = error.retry_after() {
+            response.insert_header(header::RETRY_AFTER, seconds.into());
+        }
     }
 }
 

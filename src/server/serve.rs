@@ -53,7 +53,7 @@ pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>
     Ok(())
 }
 
-/// Writes how keys were used, again and again, and a last time when the server stops.
+/// Writes how keys were used and which sign-ins failed, again and again, and a last time when the server stops.
 async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,6 +70,7 @@ async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
         waited = 0;
         // A failure is logged where it happens; what was counted is kept, and written the next time.
         let written = state.usage.write(&state.db, state.now()).await;
+        let _ = state.throttle.settle(&state.db, state.now()).await;
         if stop {
             if written.is_err() {
                 tracing::error!("what keys were used for in the last seconds could not be written, and is lost");

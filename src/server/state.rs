@@ -9,6 +9,7 @@ use axum::extract::FromRef;
 use leptos::prelude::LeptosOptions;
 
 use super::auth::password::Passwords;
+use super::auth::throttle::Throttle;
 use super::config::Config;
 use super::db::Db;
 use super::keys::cache::{self, KeyCache};
@@ -44,6 +45,8 @@ pub struct Parts {
     pub usage: Usage,
     /// The hasher of passwords, with its queue.
     pub passwords: Passwords,
+    /// What addresses have tried.
+    pub throttle: Throttle,
     /// What the server carries just now.
     pub load: Load,
     /// Where the browser's files are.
@@ -68,6 +71,7 @@ impl AppState {
             key_cache,
             usage: Usage::default(),
             passwords: Passwords::new(),
+            throttle: Throttle::default(),
             load: Load::default(),
             site,
         }))

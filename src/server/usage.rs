@@ -1,7 +1,6 @@
 //! How keys are used: the last use, requests per day, and limits. Kept in memory and written in batches, so that a request
 //! costs no write.
 
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use dashmap::DashMap;
 
 use super::db::rows;
 use super::db::{Db, execute, fetch};
+use super::windows::{Addresses, MINUTE, Windows};
 use crate::error::AppError;
 use crate::model::keys::{DayUsage, KeyId};
 use crate::model::time::{DAY, Timestamp};
@@ -19,8 +19,6 @@ pub const WRITE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 const MUCH: usize = 5000;
 /// How many days of requests are kept.
 const KEPT_DAYS: i64 = 90;
-/// The length of a window of a limit, in milliseconds.
-const WINDOW: i64 = 60 * 1000;
 /// How many unknown keys an address may present in a window, before the database is no longer asked for it.
 const FAILURES: u32 = 100;
 /// How many reports of leaked keys an address may send in a window.
@@ -79,12 +77,19 @@ impl Tally {
 }
 
 /// What was counted and is not yet written, and what limits have been spent. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Usage {
     tallies: Arc<DashMap<KeyId, Tally>>,
     keys: Windows<KeyId>,
-    failures: Windows<IpAddr>,
-    reports: Windows<IpAddr>,
+    failures: Addresses,
+    reports: Addresses,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        let (failures, reports) = (Addresses::of(MINUTE), Addresses::of(MINUTE));
+        Self { tallies: Arc::default(), keys: Windows::default(), failures, reports }
+    }
 }
 
 impl Usage {
@@ -105,7 +110,7 @@ impl Usage {
     /// # Errors
     /// [`AppError::RateLimited`].
     pub fn admit(&self, key: &KeyId, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        if limit == 0 { Ok(()) } else { self.keys.spend(key, limit, now) }
+        if limit == 0 { Ok(()) } else { within(self.keys.spend(key, limit, now), limit) }
     }
 
     /// Refuses an address that has presented too many unknown keys.
@@ -113,14 +118,12 @@ impl Usage {
     /// # Errors
     /// [`AppError::RateLimited`].
     pub fn check_failures(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
-        from.map_or(Ok(()), |from| self.failures.check(&from, FAILURES, now))
+        within(self.failures.check(from, FAILURES, now), FAILURES)
     }
 
     /// Notes that an address presented an unknown key.
     pub fn note_failure(&self, from: Option<IpAddr>, now: Timestamp) {
-        if let Some(from) = from {
-            let _ = self.failures.spend(&from, FAILURES, now);
-        }
+        let _ = self.failures.spend(from, FAILURES, now);
     }
 
     /// Lets a report of leaked keys through.
@@ -128,7 +131,7 @@ impl Usage {
     /// # Errors
     /// [`AppError::RateLimited`].
     pub fn admit_report(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
-        from.map_or(Ok(()), |from| self.reports.spend(&from, REPORTS, now))
+        within(self.reports.spend(from, REPORTS, now), REPORTS)
     }
 
     /// Whether so much is counted that it had better be written soon.
@@ -142,8 +145,8 @@ impl Usage {
     /// # Errors
     /// If the database does not answer.
     pub async fn write(&self, db: &Db, now: Timestamp) -> Result<(), AppError> {
-        for windows in [&self.failures, &self.reports] {
-            windows.forget(now);
+        for addresses in [&self.failures, &self.reports] {
+            addresses.forget(now);
         }
         self.keys.forget(now);
         let mut keys: Vec<_> = self.tallies.iter().map(|entry| entry.key().clone()).collect();
@@ -173,6 +176,10 @@ impl Usage {
             tally.last = old.last;
         }
     }
+}
+
+fn within(spent: Result<(), u32>, limit: u32) -> Result<(), AppError> {
+    spent.map_err(|seconds| AppError::RateLimited { limit, seconds })
 }
 
 /// How many keys are written in one transaction: few enough to let others write between.
@@ -224,108 +231,17 @@ async fn forget_old(db: &Db, now: Timestamp) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Counts in windows of a minute, each of which begins with its first request.
-#[derive(Clone, Debug)]
-struct Windows<K: Eq + Hash>(Arc<DashMap<K, Window>>);
-
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    began: Timestamp,
-    spent: u32,
-}
-
-impl<K: Eq + Hash> Default for Windows<K> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<K: Eq + Hash + Clone> Windows<K> {
-    fn spend(&self, of: &K, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        let mut window = self.0.entry(of.clone()).or_insert(Window { began: now, spent: 0 });
-        if window.is_over(now) {
-            *window = Window { began: now, spent: 0 };
-        }
-        if window.spent >= limit {
-            return Err(window.refusal(limit, now));
-        }
-        window.spent += 1;
-        Ok(())
-    }
-
-    fn check(&self, of: &K, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        match self.0.get(of) {
-            Some(window) if window.spent >= limit && !window.is_over(now) => Err(window.refusal(limit, now)),
-            _ => Ok(()),
-        }
-    }
-
-    fn forget(&self, now: Timestamp) {
-        self.0.retain(|_, window| !window.is_over(now));
-    }
-}
-
-impl Window {
-    fn is_over(self, now: Timestamp) -> bool {
-        // A clock that was set back must not stretch a window.
-        now >= self.began.plus(WINDOW) || now < self.began
-    }
-
-    fn refusal(self, limit: u32, now: Timestamp) -> AppError {
-        let left = self.began.plus(WINDOW).as_millis() - now.as_millis();
-        AppError::RateLimited { limit, seconds: u32::try_from(left).unwrap_or(0).div_ceil(1000).max(1) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn key() -> KeyId {
-        KeyId::parse("01890000-0000-7000-8000-000000000000").unwrap()
-    }
-
     #[test]
-    fn a_limit_lets_exactly_so_many_through_in_a_window_and_tells_when_it_ends() {
-        let usage = Usage::default();
-        for n in 0..3 {
-            assert_eq!(usage.admit(&key(), 3, NOW.plus(n)), Ok(()));
-        }
-        assert_eq!(usage.admit(&key(), 3, NOW.plus(1000)), Err(AppError::RateLimited { limit: 3, seconds: 59 }));
-        assert_eq!(usage.admit(&key(), 3, NOW.plus(WINDOW - 1)), Err(AppError::RateLimited { limit: 3, seconds: 1 }));
-        assert_eq!(usage.admit(&key(), 3, NOW.plus(WINDOW)), Ok(()));
-    }
-
-    #[test]
-    fn no_limit_is_no_limit() {
-        let usage = Usage::default();
-        assert!((0..1000).all(|_| usage.admit(&key(), 0, NOW).is_ok()));
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_begins_a_new_window() {
-        let usage = Usage::default();
-        assert_eq!(usage.admit(&key(), 1, NOW), Ok(()));
-        assert_eq!(usage.admit(&key(), 1, NOW.plus(-DAY)), Ok(()));
-    }
-
-    #[test]
-    fn parallel_requests_spend_no_more_than_the_limit() {
-        let usage = Usage::default();
-        let through = std::sync::atomic::AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..100 {
-                        if usage.admit(&key(), 100, NOW).is_ok() {
-                            through.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!(through.into_inner(), 100);
+    fn a_limit_is_told_with_its_refusal_and_no_limit_is_no_limit() {
+        let (usage, key) = (Usage::default(), KeyId::parse("01890000-0000-7000-8000-000000000000").unwrap());
+        assert!((0..1000).all(|_| usage.admit(&key, 0, NOW).is_ok()));
+        assert_eq!(usage.admit(&key, 1, NOW), Ok(()));
+        assert_eq!(usage.admit(&key, 1, NOW.plus(1000)), Err(AppError::RateLimited { limit: 1, seconds: 59 }));
     }
 }

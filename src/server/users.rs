@@ -6,6 +6,7 @@ use super::audit::{self, About, By};
 use super::auth::password::{Passwords, Verdict};
 use super::auth::secrets;
 use super::auth::sessions::{self, Session};
+use super::auth::throttle::{self, Try, Whose};
 use super::db::{Db, Tx, execute, fetch, is_taken, like};
 use super::state::AppState;
 use crate::error::AppError;
@@ -58,54 +59,73 @@ async fn record(tx: &mut Tx, by: &By, action: Action, user: &User) -> Result<(),
     audit::record(tx, by, action, About { user: Some(&user.id), subject: &user.email, ..About::default() }).await
 }
 
-/// Checks email and password and gives the user. An unknown address, a wrong password and a disabled account are one
-/// answer, and take the same time (ASVS 5.0, 6.3.8).
+/// The user who may sign in with this email address, and the hash of their password.
 ///
 /// # Errors
-/// [`AppError::Invalid`] with that one answer.
-pub async fn sign_in(db: &Db, passwords: &Passwords, email: &str, password: SecretString) -> Result<User, AppError> {
+/// If the database does not answer.
+pub async fn find_to_sign_in(db: &Db, email: &str) -> Result<Option<(User, String)>, AppError> {
     #[derive(sqlx::FromRow)]
     struct Row {
         #[sqlx(flatten)]
         user: User,
         password_hash: String,
     }
-    let row = match Email::parse(email) {
-        Ok(email) => {
-            let sql =
-                "SELECT id, email, name, superuser, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL";
-            let mut conn = db.read().await?;
-            fetch!(conn, optional Row, sql, email.as_str())?
-        }
-        Err(_) => None,
-    };
-    let (user, stored) = row.map(|row| (row.user, row.password_hash)).unzip();
-    let verdict = passwords.verify(password, stored).await?;
-    match (verdict, user) {
-        (Verdict::Right, Some(user)) => Ok(user),
-        (Verdict::RightButOld(hash), Some(user)) => {
-            let mut conn = db.write().await?;
-            execute!(conn, "UPDATE users SET password_hash = $2 WHERE id = $1", &user.id, hash)?;
-            Ok(user)
-        }
-        _ => Err(FieldErrors::whole("The email address or the password is wrong.").into()),
-    }
+    let Ok(email) = Email::parse(email) else { return Ok(None) };
+    let sql = "SELECT id, email, name, superuser, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL";
+    let mut conn = db.read().await?;
+    let row = fetch!(conn, optional Row, sql, email.as_str())?;
+    Ok(row.map(|row| (row.user, row.password_hash)))
 }
 
-/// Whether it is the password of whoever is signed in.
+/// Gives the user if it is their password; that there is no user takes the same time (ASVS 5.0, 6.3.8).
 ///
 /// # Errors
-/// [`AppError::Unavailable`] if too many passwords wait to be checked.
+/// [`AppError::Unavailable`] if too many wait.
+pub async fn sign_in(
+    db: &Db,
+    passwords: &Passwords,
+    (found, password): (Option<(User, String)>, SecretString),
+) -> Result<Option<User>, AppError> {
+    let (user, stored) = found.unzip();
+    let verdict = passwords.verify(password, stored).await?;
+    if let (Verdict::RightButOld(hash), Some(user)) = (&verdict, &user) {
+        let mut conn = db.write().await?;
+        execute!(conn, "UPDATE users SET password_hash = $2 WHERE id = $1", &user.id, hash)?;
+    }
+    Ok(user.filter(|_| verdict != Verdict::Wrong))
+}
+
+/// The hash of a user's password.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn password_hash(tx: &mut Tx, user: &UserId) -> Result<String, AppError> {
+    Ok(fetch!(tx, one(String,), "SELECT password_hash FROM users WHERE id = $1", user)?.0)
+}
+
+/// Whether it is the password of whoever is signed in. Counted as a try, for a session that was left open must not be the
+/// place to guess it.
+///
+/// # Errors
+/// [`AppError::TooManyTries`] if it was wrong too often; [`AppError::Unavailable`] if too many passwords wait to be checked.
 pub async fn check_password(
     db: &Db,
     passwords: &Passwords,
     session: &Session,
-    password: SecretString,
+    (password, now): (SecretString, Timestamp),
 ) -> Result<bool, AppError> {
+    let attempt = Try::begin(db, (Whose::Session(&session.id), None), &session.by(now)).await?;
     let mut conn = db.read().await?;
     let (stored,) = fetch!(conn, one(String,), "SELECT password_hash FROM users WHERE id = $1", &session.user.id)?;
     drop(conn);
-    Ok(passwords.verify(password, Some(stored)).await? != Verdict::Wrong)
+    match passwords.verify(password, Some(stored)).await {
+        Ok(Verdict::Wrong) => Ok(false),
+        Ok(_) => attempt.succeed_in_session(db).await.map(|()| true),
+        Err(error) => {
+            attempt.take_back(db).await;
+            Err(error)
+        }
+    }
 }
 
 /// Sets the display name.
@@ -122,30 +142,31 @@ pub async fn rename(db: &Db, user: &User, name: &str, by: &By) -> Result<(), App
 }
 
 /// Changes the password of whoever is signed in, and ends the other sessions. Gives this session's new secret, for the
-/// password was entered for it.
+/// password was entered for it, and the hash of the new password.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if the current one is wrong or the new one weak.
+/// [`AppError::Invalid`] if the current one is wrong or the new one weak, [`AppError::TooManyTries`] if it was wrong too often.
 pub async fn change_password(
     db: &Db,
     passwords: &Passwords,
     session: &Session,
     (current, new, now): (SecretString, SecretString, Timestamp),
-) -> Result<SecretString, AppError> {
-    if !check_password(db, passwords, session, current).await? {
+) -> Result<(SecretString, String), AppError> {
+    if !check_password(db, passwords, session, (current, now)).await? {
         return Err(FieldErrors::one("current", "This is not your current password.").into());
     }
     let hash = passwords.hash(new, "new", session.user.email.clone()).await?;
     let mut tx = db.begin().await?;
-    execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", &session.user.id, hash)?;
+    execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", &session.user.id, &hash)?;
     let secret = sessions::confirm(&mut tx, session, now).await?;
     record(&mut tx, &session.by(now), Action::AccountPassword, &session.user).await?;
     tx.commit().await?;
     sessions::end_others(db, session, now).await?;
-    Ok(secret)
+    Ok((secret, hash))
 }
 
-/// Sets a password for the operator, and ends all sessions of the account. False if there is no such account.
+/// Sets a password for the operator, ends all sessions of the account, and lets its owner sign in without a wait. False if there is
+/// no such account.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the password is weak.
@@ -160,6 +181,7 @@ pub async fn set_password(
     let mut tx = db.begin().await?;
     execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", &user.id, hash)?;
     sessions::end_all(&mut tx, &user.id).await?;
+    throttle::lift(&mut tx, &user.id).await?;
     record(&mut tx, by, Action::AccountPassword, &user).await?;
     tx.commit().await?;
     Ok(true)
@@ -170,7 +192,7 @@ pub async fn set_password(
 pub enum Change {
     /// Its sessions end, and its keys are refused from the next request on.
     Disable,
-    /// It may sign in again, and its keys work as before.
+    /// It may sign in again, without a wait, and its keys work as before.
     Enable,
     /// It becomes a superuser.
     Promote,
@@ -226,7 +248,8 @@ pub async fn change(db: &Db, user: &User, change: Change, by: &By) -> Result<(),
             execute!(tx, sql, &user.id, by.at)?
         }
         Change::Enable => {
-            execute!(tx, "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL", &user.id)?
+            let sql = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
+            throttle::lift(&mut tx, &user.id).await? + execute!(tx, sql, &user.id)?
         }
         Change::Promote => execute!(tx, "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser", &user.id)?,
         Change::Demote => execute!(tx, "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser", &user.id)?,

@@ -51,10 +51,18 @@ both! {
         let ada = ada.after(&ada.call("confirm_password", &[("password", PASSWORD)]).await.is(200));
         let changed = ada.call("change_password", &[("current", PASSWORD), ("new", "another four words here")]).await.is(200);
         ada.after(&changed).call("sign_out", &[]).await.is(200);
+        for (email, times) in [("ada@example.com", 1), ("bob@example.com", 5)] {
+            for _ in 0..times {
+                visitor.call("sign_in", &[("email", email), ("password", "not the password")]).await.is(400);
+            }
+        }
+        app.advance(Duration::from_mins(1));
+        app.settle().await;
 
         let events = events(app).await;
         let prefix = made["facts"]["prefix"].as_str().unwrap();
         for expected in ["account.create ada@example.com 203.0.113.9 ada@example.com", "session.begin ada@example.com 203.0.113.9 ada@example.com",
+            "session.fail somebody 203.0.113.9 ada@example.com", "session.delay somebody 203.0.113.9 bob@example.com",
             "team.add ada@example.com 203.0.113.9 red", "account.disable root@example.com 203.0.113.1 bob@example.com",
             &format!("key.create ada@example.com 203.0.113.9 {prefix}"), &format!("key.edit root@example.com 203.0.113.1 {prefix}"),
             &format!("key.leak a report 198.51.100.7 {prefix}"), &format!("key.revoke ada@example.com 203.0.113.9 {}", other.facts.prefix)] {

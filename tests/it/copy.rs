@@ -108,6 +108,7 @@ async fn fill(app: &TestApp) -> Filled {
     let of_team = app.make_key_that("bob", |spec| spec.team = Some(team.id)).await.key;
     let form = [("email", "ada@example.com"), ("password", PASSWORD)];
     let session = app.browser().call("sign_in", &form).await.is(200);
+    app.browser().call("sign_in", &[("email", "bob@example.com"), ("password", "x")]).await.is(400);
     app.write_usage().await;
     for (table, rows) in dump(app).await {
         assert!(!rows.is_empty(), "nothing in {table}: fill it here");

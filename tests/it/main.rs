@@ -37,4 +37,5 @@ mod queries;
 mod rotation;
 mod sessions;
 mod teams;
+mod throttle;
 mod usage;

@@ -17,11 +17,24 @@ async fn listed(client: &Client) -> Vec<Value> {
     client.call("list_sessions", &[]).await.is(200).json().as_array().unwrap().clone()
 }
 
-fn attributes(answer: &Answer) -> Vec<&str> {
-    let [cookie] = answer.all("set-cookie")[..] else { panic!("{answer:?}") };
+fn attributes_of(cookie: &str) -> Vec<&str> {
     let mut parts: Vec<_> = cookie.split("; ").skip(1).collect();
     parts.sort_unstable();
     parts
+}
+
+/// The attributes of the session's cookie. At a sign-in the cookie of the known browser stands beside it: the same ones, for a year.
+fn attributes(answer: &Answer) -> Vec<&str> {
+    let cookies = answer.all("set-cookie");
+    let session = attributes_of(cookies[0]);
+    if let [session_cookie, device] = cookies[..] {
+        let name = session_cookie.split('=').next().unwrap().replace("session", "device=");
+        assert!(device.starts_with(&name), "{cookies:?}");
+        let year = session.iter().map(|one| if one.starts_with("Max-Age") { "Max-Age=31536000" } else { one });
+        assert_eq!(attributes_of(device), year.collect::<Vec<_>>());
+    }
+    assert!(cookies.len() <= 2, "{cookies:?}");
+    session
 }
 
 both! {

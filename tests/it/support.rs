@@ -227,6 +227,13 @@ impl TestApp {
         users::change(&self.state.db, &user, change, &By::operator(self.state.now())).await.unwrap();
     }
 
+    /// Sets the user's password, as the operator does.
+    pub async fn set_password(&self, name: &str, password: &str) {
+        let email = Email::parse(&format!("{name}@example.com")).unwrap();
+        let (state, by) = (&self.state, By::operator(self.state.now()));
+        assert!(users::set_password(&state.db, &state.passwords, (&email, password.into()), &by).await.unwrap());
+    }
+
     /// A browser with a session of a superuser.
     pub async fn admin(&self) -> Client {
         self.change("root", Change::Promote).await;
@@ -258,6 +265,11 @@ impl TestApp {
     /// Writes how keys were used, as the server does again and again.
     pub async fn write_usage(&self) {
         self.state.usage.write(&self.state.db, self.state.now()).await.unwrap();
+    }
+
+    /// Puts what failed into the audit and forgets what is old, as the server does again and again.
+    pub async fn settle(&self) {
+        self.state.throttle.settle(&self.state.db, self.state.now()).await.unwrap();
     }
 
     /// Runs a statement behind the server's back.

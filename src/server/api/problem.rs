@@ -141,15 +141,14 @@ pub fn body(state: &AppState, id: &str, error: &AppError) -> Response {
     if let AppError::RateLimited { limit, seconds } = error {
         // draft-ietf-httpapi-ratelimit-headers-10.
         for (name, value) in [
-            (header::RETRY_AFTER, seconds.to_string()),
             (HeaderName::from_static("ratelimit"), format!("\"minute\";r=0;t={seconds}")),
             (HeaderName::from_static("ratelimit-policy"), format!("\"minute\";q={limit};w=60")),
         ] {
             headers.extend(HeaderValue::from_str(&value).ok().map(|value| (name, value)));
         }
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }

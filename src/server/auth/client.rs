@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, header};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 /// The longest user agent that is kept, in bytes; of what is not ASCII nothing is.
 const USER_AGENT_MAX: usize = 200;
@@ -17,6 +17,15 @@ pub struct ClientAddress(pub Option<IpAddr>);
 #[must_use]
 pub fn address(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ClientAddress>().and_then(|found| found.0)
+}
+
+/// What counts as one address where addresses are limited: of IPv6 the network of 64 bits, for whoever has one has all of it.
+#[must_use]
+pub fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Net::new(ip, 64).map_or(ip, |net| net.network()).into(),
+    }
 }
 
 /// The program that sent a request, as it calls itself, cut to what is kept.
@@ -66,6 +75,14 @@ mod tests {
         assert_eq!(found([10, 0, 0, 1], &["203.0.113.9"], &[]), "10.0.0.1");
         assert_eq!(found([10, 0, 0, 1], &["203.0.113.9"], &["10.0.0.0/8"]), "203.0.113.9");
         assert_eq!(found([192, 0, 2, 1], &["203.0.113.9"], &["10.0.0.0/8"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn of_ipv6_a_network_counts_as_one_address() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("2001:db8:1:3::"), "2001:db8:1:3::");
     }
 
     #[test]

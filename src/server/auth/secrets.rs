@@ -121,9 +121,10 @@ pub fn make_request_id() -> [u8; 32] {
     text
 }
 
-/// Makes the nonce that the scripts of one page and the policy in its header have in common: 128 bits.
+/// Makes a number that is used once, in hex, and is no secret: 128 bits. The scripts of a page and the policy in its header have
+/// one in common.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place of all randomness; this is good for one page only")]
+#[expect(clippy::disallowed_methods, reason = "the one place of all randomness; this is no secret")]
 pub fn make_nonce() -> String {
     let mut bytes = [0; 16];
     rand::rng().fill_bytes(&mut bytes);
@@ -134,7 +135,9 @@ fn digest(text: &str) -> String {
     Digest::of(text).hex()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hex, in lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]);
     digits.map(char::from).collect()

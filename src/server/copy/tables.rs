@@ -74,5 +74,8 @@ tables! {
         id: Text, at: Number, action: Text, actor_id: Text, actor: Text, ip: Text, user_id: Text, key_id: Text,
         team_id: Text, subject: Text, detail: Text,
     }
+    failed_sign_ins {
+        digest: Text, user_id: Text, ip: Text, failures: Number, recorded: Number, failed_at: Number,
+    }
     locks { name: Text }
 }

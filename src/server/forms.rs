@@ -1,0 +1,52 @@
+//! Forms as a browser without JavaScript sends them.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::http::Uri;
+use axum::http::request::Parts;
+use leptos::server_fn::error::ServerFnUrlError;
+use url::Position;
+
+use super::state::AppState;
+use crate::error::AppError;
+
+/// The first value of a field; empty if there is none.
+pub fn value(body: &[u8], wanted: &str) -> String {
+    let found = url::form_urlencoded::parse(body).find(|(name, _)| name == wanted);
+    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// What the server function that is running was refused for.
+#[derive(Clone, Default)]
+pub struct Failure(Arc<OnceLock<AppError>>);
+
+impl Failure {
+    /// Notes it.
+    pub fn set(&self, error: &AppError) {
+        let _ = self.0.set(error.clone());
+    }
+
+    /// It, if it was refused.
+    pub fn get(&self) -> Option<&AppError> {
+        self.0.get()
+    }
+}
+
+/// Of a sign-in or sign-up that was one too many: the address of the page with the form, with what is wrong and what was typed but
+/// the password, and after how many seconds to try again. The page is the answer, not a redirect to it, for that would have another
+/// status, and the email address in the browser's history.
+pub fn again(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, u32)> {
+    let AppError::TooManyTries { seconds } = error else { return None };
+    let function = parts.uri.path();
+    let form = match function {
+        "/fn/sign_in" => "/sign-in",
+        "/fn/sign_up" => "/sign-up",
+        _ => return None,
+    };
+    let told = ServerFnUrlError::new(function, error.clone()).to_url(&format!("{}{form}", state.config.origin()));
+    let mut url = told.ok()?;
+    for field in ["email", "next"] {
+        url.query_pairs_mut().append_pair(field, &value(body, field));
+    }
+    Some((url[Position::BeforePath..].parse().ok()?, *seconds))
+}
