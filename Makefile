@@ -12,7 +12,7 @@ define step
 @printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
 endef
 
-.PHONY: help run dev test torture bench audit
+.PHONY: help run dev test torture bench audit dist
 .DEFAULT_GOAL := help
 
 help: ## lists these commands
@@ -62,3 +62,11 @@ bench: ## prints the performance table
 	@scripts/tools.sh build
 	@$(MAKE) --no-print-directory $(SITE)
 	scripts/with-postgres.sh cargo bench --bench http --no-default-features --features ssr $(if $(COMPARE),-- --compare "$$COMPARE")
+
+dist: ## builds dist/: one program with the browser's files in it, what it is made of, and checksums
+	$(call step,Tools,scripts/tools.sh dist)
+	$(call step,The browser's files,$(BUILD) --frontend-only)
+	$(call step,The program,KEYFOB_EMBED_SITE=target/site cargo build --release --bin keyfob --no-default-features --features ssr)
+	$(call step,Bill of materials and checksums,scripts/dist/collect.sh)
+	$(call step,Check from an empty folder,node scripts/dist/check.js)
+	@printf '\n==> dist/ is ready\n'

@@ -1,4 +1,26 @@
-//! A new migration must be compiled in.
-fn main() {
-    println!("cargo:rerun-if-changed=migrations");
+//! What is compiled in beside the sources: the migrations, and for `make dist` the browser's files.
+
+use std::path::Path;
+use std::{env, fs};
+
+/// The files below the site's folder that the server serves.
+const FILES: [&str; 5] = ["favicon.svg", "robots.txt", "pkg/keyfob.css", "pkg/keyfob.js", "pkg/keyfob.wasm"];
+
+fn main() -> std::io::Result<()> {
+    // A new migration must be compiled in.
+    println!("cargo::rerun-if-changed=migrations");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=KEYFOB_EMBED_SITE");
+    let mut list = Vec::new();
+    if let Some(folder) = env::var_os("KEYFOB_EMBED_SITE") {
+        let folder = fs::canonicalize(folder)?;
+        for file in FILES {
+            for name in [file.to_owned(), format!("{file}.br")] {
+                let path = folder.join(&name).to_string_lossy().into_owned();
+                list.push(format!("({name:?}, include_bytes!({path:?}))"));
+            }
+        }
+    }
+    let out = env::var_os("OUT_DIR").unwrap_or_default();
+    fs::write(Path::new(&out).join("site.rs"), format!("&[{}]\n", list.join(",\n")))
 }

@@ -3,6 +3,7 @@
 #     scripts/tools.sh build    to build and run
 #     scripts/tools.sh test     and to test
 #     scripts/tools.sh audit    to build, and to audit
+#     scripts/tools.sh dist     to build what is handed on
 # Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
 # the packages chromium, nginx, postgresql and sqlite3.
 set -eu
@@ -10,6 +11,7 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
 
 CARGO_LEPTOS=0.3.10
+CARGO_CYCLONEDX=0.5.9
 # The command-line side of wasm-bindgen has to be the very version that the code is built with.
 WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock)
 
@@ -48,6 +50,14 @@ wasm_bindgen() {
     if is_version wasm-bindgen "$WASM_BINDGEN"; then return; fi
     say "Installing wasm-bindgen $WASM_BINDGEN into .tools (once; a minute or two)"
     cargo install wasm-bindgen-cli --version "$WASM_BINDGEN" --root .tools
+}
+
+# It writes what a program is made of.
+cargo_cyclonedx() {
+    if [ "$(cargo-cyclonedx cyclonedx --version 2>/dev/null)" = "cargo-cyclonedx-cyclonedx $CARGO_CYCLONEDX" ]; then return; fi
+    say "Installing cargo-cyclonedx $CARGO_CYCLONEDX into .tools (once; a minute or two)"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+        cargo install cargo-cyclonedx --version "$CARGO_CYCLONEDX" --locked --root .tools
 }
 
 # The packages of one folder, again only when its lock file has changed.
@@ -133,13 +143,17 @@ test)
     browser
     build
     ;;
+dist)
+    build
+    cargo_cyclonedx
+    ;;
 audit)
     has openssl || fail "openssl is missing: install it (Debian: apt-get install openssl), then run make audit again."
     node_packages scripts/audit
     build
     ;;
 *)
-    echo "Usage: scripts/tools.sh build|test|audit" >&2
+    echo "Usage: scripts/tools.sh build|test|audit|dist" >&2
     exit 2
     ;;
 esac

@@ -1,14 +1,25 @@
-//! The browser's files: WASM, JavaScript and CSS, under a name that changes with their content.
+//! The browser's files: WASM, JavaScript and CSS, under a name that changes with their content. They are in a folder, or part of
+//! the program.
 
-use std::path::Path;
+mod embedded;
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 use axum::Router;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
 use leptos::prelude::LeptosOptions;
 use sha2::{Digest, Sha256};
 use tower::ServiceBuilder;
 use tower_http::services::ServeDir;
+use tower_http::services::fs::{Backend, TokioBackend};
 use tower_http::set_header::SetResponseHeaderLayer;
+
+use self::embedded::Embedded;
+
+/// The files that `make dist` makes part of the program; none in any other build.
+static EMBEDDED: Embedded = Embedded(include!(concat!(env!("OUT_DIR"), "/site.rs")));
 
 /// Where the browser's files are, and under which version.
 #[derive(Clone, Debug)]
@@ -17,12 +28,15 @@ pub struct Site {
     pub options: LeptosOptions,
     /// A path that changes when any of them does: `/v-3f2a9c01`. Browsers may keep what is under it for ever.
     pub version: String,
+    /// The folder; none where they are part of the program.
+    folder: Option<PathBuf>,
 }
 
 impl Site {
-    /// Reads the folder that cargo-leptos wrote.
+    /// The files that are part of the program, or else those in the folder that cargo-leptos wrote.
     #[must_use]
     pub fn at(root: &Path) -> Self {
+        let folder = EMBEDDED.0.is_empty().then(|| root.to_owned());
         let options = LeptosOptions::builder()
             .output_name("keyfob")
             .site_root(root.display().to_string())
@@ -30,14 +44,14 @@ impl Site {
             .build();
         let mut content = Sha256::new();
         for name in ["keyfob.js", "keyfob.wasm", "keyfob.css"] {
-            match std::fs::read(root.join("pkg").join(name)) {
+            match read(folder.as_deref(), &Path::new("pkg").join(name)) {
                 Ok(bytes) => content.update(bytes),
                 Err(error) => tracing::warn!(%error, "no {name} in {}/pkg: pages work, but plainly", root.display()),
             }
         }
         let digest = content.finalize();
         let version = format!("/v-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
-        Self { options, version }
+        Self { options, version, folder }
     }
 
     /// The path of the style sheet.
@@ -48,19 +62,38 @@ impl Site {
 
     /// Serves the files, compressed beforehand where the browser takes it.
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        let root = Path::new(&*self.options.site_root);
-        let files = |folder: &Path| ServeDir::new(folder).precompressed_br().append_index_html_on_directories(false);
+        match &self.folder {
+            Some(folder) => self.routes_of(folder, &TokioBackend),
+            None => self.routes_of(Path::new(""), &EMBEDDED),
+        }
+    }
+
+    fn routes_of<S: Clone + Send + Sync + 'static>(&self, root: &Path, backend: &impl Backend) -> Router<S> {
+        let files = |folder: &Path| {
+            let files = ServeDir::with_backend(folder, backend.clone()).precompressed_br();
+            files.append_index_html_on_directories(false)
+        };
         let keep = |response: &Response<_>| {
             let found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
             Some(HeaderValue::from_static(if found { "public, max-age=31536000, immutable" } else { "no-store" }))
         };
         let keep = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, keep);
         let pkg = ServiceBuilder::new().layer(keep).service(files(&root.join("pkg")));
-        let icon = |name| tower_http::services::ServeFile::new(root.join(name));
+        let icon = ServiceBuilder::new().map_request(|mut request: Request| {
+            *request.uri_mut() = Uri::from_static("/favicon.svg");
+            request
+        });
         Router::new()
             .nest_service(&format!("{}/pkg", self.version), pkg)
-            .route_service("/favicon.svg", icon("favicon.svg"))
-            .route_service("/favicon.ico", icon("favicon.svg"))
-            .route_service("/robots.txt", icon("robots.txt"))
+            .route_service("/favicon.svg", files(root))
+            .route_service("/favicon.ico", icon.service(files(root)))
+            .route_service("/robots.txt", files(root))
+    }
+}
+
+fn read(folder: Option<&Path>, path: &Path) -> io::Result<Vec<u8>> {
+    match folder {
+        Some(folder) => std::fs::read(folder.join(path)),
+        None => EMBEDDED.read(path).map(<[u8]>::to_vec),
     }
 }

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Puts the program, the bills of materials of both of its sides (CycloneDX) and the checksums of all into dist/.
+set -eu
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.tools/bin:$PATH"
+
+# The crates that are compiled into one side, with their licences and digests.
+materials() {
+    name=$1 target=$2 features=$3
+    cargo cyclonedx --quiet --format json --spec-version 1.5 --no-default-features --features "$features" \
+        --target "$target" --override-filename "$name"
+    # Where it was built is nobody's concern.
+    sed "s|path+file://$PWD|path+file:///keyfob|g" "$name.json" >"dist/$name.json"
+    rm "$name.json"
+}
+
+rm -rf dist
+mkdir dist
+cp target/release/keyfob dist/
+materials keyfob.cdx "$(rustc --print host-tuple)" ssr
+materials keyfob-browser.cdx wasm32-unknown-unknown hydrate
+(cd dist && sha256sum keyfob keyfob.cdx.json keyfob-browser.cdx.json >SHA256SUMS)
