@@ -45,7 +45,8 @@ pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
 pub async fn end_session(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::confirmed().await?;
     let id = crate::model::users::SessionId::parse(&id).ok_or(AppError::NotFound)?;
-    crate::server::auth::sessions::end(&state.db, &id, &session.by(state.now())).await.map(|_| ())
+    let ended = crate::server::auth::sessions::end(&state.db, &id, &session.by(state.now())).await?;
+    ended.then_some(()).ok_or(AppError::NotFound)
 }
 
 /// Ends all sessions of whoever asks but this one.

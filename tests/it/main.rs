@@ -16,6 +16,7 @@ mod admin;
 mod architecture;
 mod audit;
 mod backup;
+mod bola;
 mod cli;
 mod confirm;
 mod copy;

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, EMPLOYEES, TestApp};
 
-async fn document(app: &TestApp) -> Value {
+pub async fn document(app: &TestApp) -> Value {
     let answer = app.anonymous().get("/api/openapi.json").await.is(200);
     assert_eq!(answer.header("content-type"), "application/json");
     answer.json()
 }
 
 /// Every operation: method, path and description.
-fn operations(document: &Value) -> Vec<(Method, String, Value)> {
+pub fn operations(document: &Value) -> Vec<(Method, String, Value)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

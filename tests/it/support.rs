@@ -3,6 +3,7 @@
 
 mod client;
 mod databases;
+pub mod functions;
 
 use std::time::Duration;
 
@@ -282,6 +283,11 @@ impl TestApp {
     /// All values of the first column of a query, as text.
     pub async fn texts(&self, query: &str) -> Vec<String> {
         databases::texts(&self.state.db, query).await
+    }
+
+    /// Every row of every table.
+    pub async fn rows(&self) -> Vec<String> {
+        databases::rows(&self.state.db).await
     }
 
     /// The one number that a query gives.

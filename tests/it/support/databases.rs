@@ -149,3 +149,24 @@ pub async fn number(db: &Db, query: &str) -> i64 {
         Db::Postgres { transactions: pool, .. } => query.fetch_one(pool).await.unwrap().get(0),
     }
 }
+
+/// Every row of every table, each as one line of text.
+pub async fn rows(db: &Db) -> Vec<String> {
+    let tables = match db {
+        Db::Sqlite { .. } => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+        Db::Postgres { .. } => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
+    };
+    let mut rows = Vec::new();
+    for table in texts(db, tables).await {
+        let query = match db {
+            Db::Sqlite { .. } => {
+                let columns = format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_info('{table}')");
+                format!("SELECT {} FROM \"{table}\"", texts(db, &columns).await.join(" || ', ' || "))
+            }
+            Db::Postgres { .. } => format!("SELECT t::text FROM \"{table}\" t"),
+        };
+        rows.extend(texts(db, &query).await.into_iter().map(|row| format!("{table}: {row}")));
+    }
+    rows.sort();
+    rows
+}
