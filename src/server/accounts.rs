@@ -195,6 +195,9 @@ pub(super) fn own_path(next: Option<&str>) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use url::Url;
+
     use super::*;
 
     #[test]
@@ -204,6 +207,28 @@ mod tests {
             ["", "profile", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/\t/evil.example"]
         {
             assert_eq!(own_path(Some(other)), None, "{other:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn what_is_let_through_is_on_this_site_for_every_browser(
+            raw in r"/?(/|[\\\\/.@:?#%&\t\r\n ]|[!-~]|\PC|http|https|evil\.example|%2f|%5c|javascript){0,12}"
+        ) {
+            for here in ["http://localhost:8000/sign-in?next=x", "https://keys.example.com/fn/sign_in"] {
+                let here = Url::parse(here).unwrap();
+                if let Some(path) = own_path(Some(&raw)) {
+                    let there = here.join(path).unwrap();
+                    prop_assert_eq!((there.origin(), there.username()), (here.origin(), ""));
+                }
+            }
+        }
+
+        #[test]
+        fn every_path_of_this_site_is_let_through(path in "/[a-z0-9-]{1,12}(/[a-z0-9-]{1,12}){0,3}(\\?[a-z]{1,5}=[a-z0-9%]{0,9})?") {
+            prop_assert_eq!(own_path(Some(&path)), Some(path.as_str()));
         }
     }
 }

@@ -34,7 +34,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, RawForm, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -176,6 +176,10 @@ async fn server_function(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
+    // Leptos redirects a form without JavaScript back there.
+    if !comes_from_here(&state, &parts.headers) {
+        parts.headers.remove(header::REFERER);
+    }
     if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
         return AppError::NotFound.into_response();
     }
@@ -240,6 +244,15 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
     response
 }
 
+/// Whether the page that a request comes from is of this site: by the public address, or by the one that it was sent to.
+fn comes_from_here(state: &AppState, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(Ok(page)) = text(header::REFERER).map(url::Url::parse) else { return false };
+    let origin = page.origin().ascii_serialization();
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    origin == state.config.origin() || (authority.is_some() && authority == text(header::HOST))
+}
+
 /// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
 /// Nothing redirects, for the key would have to be kept somewhere on the way.
 async fn create_key_without_javascript(
@@ -290,7 +303,9 @@ async fn show_once(
 /// address, where it can be kept and sent on.
 async fn find_key(State(state): State<AppState>, mut parts: Parts, RawForm(body): RawForm) -> Response {
     if auth::secrets::PresentedKey::parse(forms::value(&body, "search").trim().as_bytes()).is_none() {
-        return Redirect::to(&format!("/admin/keys?{}", String::from_utf8_lossy(&body))).into_response();
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(url::form_urlencoded::parse(&body));
+        return Redirect::to(&format!("/admin/keys?{}", query.finish())).into_response();
     }
     parts.extensions.insert(Pasted(body));
     page(State(state), parts).await

@@ -69,7 +69,7 @@ const WITHOUT_ROW: [&str; 16] = [
 ];
 
 /// Two users with all that one can have.
-async fn scene(app: &TestApp) -> (TestApp, Belongings, Belongings) {
+pub async fn scene(app: &TestApp) -> (TestApp, Belongings, Belongings) {
     let app = app.configured(|config| config.keys.max_keys_per_user = 10_000);
     app.admin().await;
     let (own, theirs) = (Belongings::of(&app, "bob", "blue").await, Belongings::of(&app, "zoe", "red").await);
@@ -104,7 +104,7 @@ fn tells_nothing(answer: &Answer, of: &Belongings, sent: &str) {
 }
 
 /// The rows of the database that have something of somebody in them.
-async fn rows(app: &TestApp, of: &Belongings) -> Vec<String> {
+pub async fn rows(app: &TestApp, of: &Belongings) -> Vec<String> {
     let values: Vec<_> = REACHED_BY_ID.iter().filter(|thing| **thing != "team").map(|thing| of.get(thing)).collect();
     app.rows().await.into_iter().filter(|row| values.iter().any(|value| row.contains(value))).collect()
 }
@@ -121,7 +121,7 @@ async fn ask(client: &Client, method: &str, path: &str, fields: &[(&str, &str)])
     }
 }
 
-async fn call(client: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn call(client: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
     ask(&client.with("accept", "application/json"), "POST", path, fields).await
 }
 

@@ -29,6 +29,7 @@ mod headers;
 mod health;
 mod keys;
 mod keys_form;
+mod mass_assignment;
 mod matrix;
 mod openapi;
 mod overload;

@@ -5,6 +5,7 @@ mod client;
 mod databases;
 pub mod functions;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Router;
@@ -288,6 +289,11 @@ impl TestApp {
     /// Every row of every table.
     pub async fn rows(&self) -> Vec<String> {
         databases::rows(&self.state.db).await
+    }
+
+    /// The names of the columns of all tables.
+    pub async fn columns(&self) -> BTreeSet<String> {
+        databases::columns(&self.state.db).await
     }
 
     /// The one number that a query gives.

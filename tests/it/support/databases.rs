@@ -1,5 +1,6 @@
 //! A database for each test: a file in a folder of its own, or a copy of one migrated PostgreSQL database.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use argon2::password_hash::PasswordHasher;
@@ -150,14 +151,33 @@ pub async fn number(db: &Db, query: &str) -> i64 {
     }
 }
 
+async fn tables(db: &Db) -> Vec<String> {
+    let query = match db {
+        Db::Sqlite { .. } => "SELECT name FROM sqlite_master WHERE type = 'table'",
+        Db::Postgres { .. } => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+    };
+    texts(db, query).await
+}
+
+/// The names of the columns of all tables, each once.
+pub async fn columns(db: &Db) -> BTreeSet<String> {
+    let mut columns = BTreeSet::new();
+    for table in tables(db).await {
+        let query = match db {
+            Db::Sqlite { .. } => format!("SELECT name FROM pragma_table_info('{table}')"),
+            Db::Postgres { .. } => {
+                format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{table}'")
+            }
+        };
+        columns.extend(texts(db, &query).await);
+    }
+    columns
+}
+
 /// Every row of every table, each as one line of text.
 pub async fn rows(db: &Db) -> Vec<String> {
-    let tables = match db {
-        Db::Sqlite { .. } => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
-        Db::Postgres { .. } => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
-    };
     let mut rows = Vec::new();
-    for table in texts(db, tables).await {
+    for table in tables(db).await {
         let query = match db {
             Db::Sqlite { .. } => {
                 let columns = format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_info('{table}')");
