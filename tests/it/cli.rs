@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::support::{EMPLOYEES, PASSWORD};
+use crate::support::{EMPLOYEES, PASSWORD, trail};
 
 /// What the program did.
 #[derive(Debug)]
@@ -19,16 +19,23 @@ pub async fn run(url: &str, arguments: &[&str], environment: &[(&str, &str)], in
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
     command.args(arguments).env_clear().env("DATABASE_URL", url).envs(environment.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let input = input.to_owned();
+    let given = input.to_owned();
     let ran = tokio::task::spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
         // A program that refuses at once does not read it.
-        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), given.as_bytes());
         child.wait_with_output().unwrap()
     });
     let Output { status, stdout, stderr } = ran.await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+    let ran = Ran { code: status.code().unwrap(), out: text(stdout), err: text(stderr) };
+    if trail::is_left() && arguments.contains(&"--password-stdin") {
+        input.lines().filter(|line| trail::is_telling(line)).for_each(trail::secret);
+    }
+    trail::keys(&ran.out);
+    let makes_keys = arguments.contains(&"seed") || arguments.starts_with(&["key", "create"]);
+    trail::write("printed", &format!("{} {}", ran.err, if makes_keys { "" } else { &ran.out }));
+    ran
 }
 
 async fn keyfob(url: &str, line: &str) -> Ran {

@@ -37,6 +37,7 @@ mod own_endpoint;
 mod pages;
 mod queries;
 mod rotation;
+mod secrets;
 mod sessions;
 mod teams;
 mod throttle;

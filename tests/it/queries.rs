@@ -5,14 +5,14 @@ use std::sync::{LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Instrument, Subscriber};
-use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{Layer, Registry};
 
-use crate::support::{Client, EMPLOYEES, FIGURES};
+use crate::support::{Client, EMPLOYEES, FIGURES, trail};
 
 /// Counts the statements that sqlx runs within each span `counted`; it takes the span along to the database's thread.
-struct Counter;
+pub struct Counter;
 
 /// Whether an event is of a statement; not of the settings of a connection that was opened just then.
 struct Statement(bool);
@@ -43,10 +43,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
 
 /// The number of queries of a request.
 async fn queries(client: &Client, path: &str) -> usize {
-    static SUBSCRIBER: LazyLock<()> = LazyLock::new(|| {
-        tracing::subscriber::set_global_default(Registry::default().with(Counter)).unwrap();
-    });
-    LazyLock::force(&SUBSCRIBER);
+    trail::listen();
     let span = tracing::info_span!("counted");
     client.get(path).instrument(span.clone()).await.is(200);
     COUNTS.lock().unwrap().remove(&span.id().unwrap().into_u64()).unwrap_or_default()

@@ -4,6 +4,7 @@
 mod client;
 mod databases;
 pub mod functions;
+pub mod trail;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -71,6 +72,8 @@ pub async fn run(kind: Kind, test: impl AsyncFnOnce(&TestApp)) {
     }
     let app = TestApp::over(db, default_config(), Router::new()).at(&database.url);
     test(&app).await;
+    trail::database(&app).await;
+    database.leave_trail();
     app.state.db.close().await;
     database.throw_away().await;
 }
@@ -96,6 +99,10 @@ pub struct TestApp {
 
 impl TestApp {
     fn over(db: Db, config: Config, own: Router<AppState>) -> Self {
+        if trail::is_left() {
+            trail::listen();
+            trail::secret(PASSWORD);
+        }
         let state = AppState::new(db, config, Clock::standing(NOW));
         let router = keyfob::server::router(state.clone(), own.clone());
         Self { state, url: String::new(), own, router }
@@ -147,6 +154,7 @@ impl TestApp {
         let mut tx = self.state.db.begin().await.unwrap();
         let secret = sessions::create(&mut tx, &user.id, "Tests/1.0", self.state.now()).await.unwrap();
         tx.commit().await.unwrap();
+        trail::secret(secret.expose_secret());
         let cookie = format!("{}={}", sessions::cookie_name(&self.state.config), secret.expose_secret());
         self.browser().with("cookie", &cookie)
     }
@@ -202,7 +210,9 @@ impl TestApp {
         };
         change(&mut spec);
         let request = Request { user: &user.id, form: None, spec };
-        keys::create(&self.state.db, &self.state.config.keys, request, &self.by(&user)).await.unwrap()
+        let made = keys::create(&self.state.db, &self.state.config.keys, request, &self.by(&user)).await.unwrap();
+        trail::keys(&made.key);
+        made
     }
 
     /// An employee of the user; gives its id.

@@ -10,6 +10,8 @@ use keyfob::server::receive::Receive;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use super::trail;
+
 /// Sends requests, each with the same headers.
 #[derive(Clone)]
 pub struct Client {
@@ -112,7 +114,10 @@ impl Client {
     /// A form, as a browser sends one by itself.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        self.typed(Method::POST, path, "application/x-www-form-urlencoded", &body).await
+        let answer = self.typed(Method::POST, path, "application/x-www-form-urlencoded", &body).await;
+        let passwords = fields.iter().filter(|(name, _)| matches!(*name, "password" | "current" | "new"));
+        passwords.filter(|(_, value)| trail::is_telling(value)).for_each(|(_, value)| trail::secret(value));
+        answer
     }
 
     /// A server function, called by the page's script.
@@ -139,11 +144,14 @@ impl Client {
         if let Some(address) = self.address {
             request.extensions_mut().insert(ConnectInfo(address));
         }
+        let path = request.uri().path().to_owned();
         let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
+        answer.leave_trail(&path);
+        answer
     }
 
     /// Opens a page, as a browser does.
@@ -162,7 +170,26 @@ pub fn request(method: Method, path: &str, body: Body) -> Request<Body> {
     Request::builder().method(method).uri(path).body(body).unwrap()
 }
 
+/// The answers that have a secret in them, once: the new key.
+const TOLD_ONCE: [&str; 5] =
+    ["/fn/create_key", "/fn/rotate_key", "/profile/keys", "/profile/keys/rotate", "/api/v1/key/rotate"];
+
 impl Answer {
+    /// Notes the secrets that came with it, and leaves the rest on the trail.
+    fn leave_trail(&self, path: &str) {
+        for cookie in self.all("set-cookie") {
+            let value = cookie.split(';').next().unwrap().split_once('=').unwrap().1;
+            if !value.is_empty() {
+                trail::secret(value);
+            }
+        }
+        trail::keys(&self.body);
+        let mut headers = self.headers.clone();
+        headers.remove("set-cookie");
+        let told = self.status == 200 && TOLD_ONCE.contains(&path.trim_end_matches('/'));
+        trail::write("answers", &format!("{path} {} {headers:?} {}", self.status, if told { "" } else { &self.body }));
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::trail;
+
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -64,8 +66,17 @@ impl Database {
         self.url.strip_prefix("sqlite://").unwrap().into()
     }
 
+    /// Leaves what its files hold on the trail.
+    pub fn leave_trail(&self) {
+        match &self.place {
+            Place::Folder(folder) => trail::folder(folder.path()),
+            Place::Server(_) => trail::secret(server().password().unwrap()),
+        }
+    }
+
     /// Removes it. What a failed test leaves goes with the server.
     pub async fn throw_away(self) {
+        self.leave_trail();
         match self.place {
             Place::Folder(folder) => folder.close().unwrap(),
             Place::Server(name) => on_server(&format!("DROP DATABASE {name} WITH (FORCE)")).await,

@@ -1,0 +1,186 @@
+//! No secret is written anywhere. `scripts/leaks.sh` looks at what all tests leave; here is the server itself, behind sockets,
+//! with its log at trace.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::any;
+use keyfob::server::auth::secrets::make_request_id;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::cli::run;
+use crate::support::{EMPLOYEES, trail};
+
+/// One `keyfob serve` that logs all that it can. It ends when this is dropped.
+struct Server {
+    child: Child,
+    addr: SocketAddr,
+    log: NamedTempFile,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    async fn start(url: &str, format: &str) -> Self {
+        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = NamedTempFile::new().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+        command.args(["serve", &format!("--addr={addr}"), "--log=trace", &format!("--log-format={format}")]);
+        command.env_clear().env("DATABASE_URL", url).stdin(Stdio::null());
+        let child = command.stdout(log.reopen().unwrap()).stderr(log.reopen().unwrap()).spawn().unwrap();
+        let server = Self { child, addr, log };
+        for _ in 0..1500 {
+            if server
+                .exchange("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .await
+                .contains("200 OK")
+            {
+                return server;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the server is not ready: {}", server.log());
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    /// Sends bytes; gives what comes back until the server closes the connection.
+    async fn exchange(&self, request: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(self.addr).await else { return String::new() };
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// A request as a page of this site sends it.
+    async fn ask(&self, line: &str, headers: &[(&str, &str)], body: &str) -> String {
+        let kind = if body.starts_with(['{', '[']) { "application/json" } else { "application/x-www-form-urlencoded" };
+        let mut request = format!(
+            "{line} HTTP/1.1\r\nHost: localhost:8000\r\nOrigin: http://localhost:8000\r\nConnection: close\r\n\
+             Content-Type: {kind}\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
+        self.exchange(&format!("{request}\r\n{body}")).await
+    }
+
+    /// The same by HTTP/2; gives the status.
+    async fn ask_http2(&self, headers: &[(&str, &str)]) -> u16 {
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut request = axum::http::Request::get(format!("http://localhost:8000{EMPLOYEES}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        let status = answer.await.unwrap().status().as_u16();
+        drop(client);
+        connection.abort();
+        status
+    }
+}
+
+/// What stands in a text between two others.
+#[track_caller]
+fn between(text: &str, before: &str, after: &str) -> String {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
+    rest.split_once(after).unwrap().0.to_owned()
+}
+
+/// Does with an account all that is done with secrets; gives the secrets.
+async fn live(server: &Server, email: &str) -> Vec<String> {
+    let (password, other) = (format!("the first of {email}"), format!("the second of {email}"));
+    let wrong = format!("neither of {email}");
+    let sign_up = format!("email={email}&password={password}");
+    let answer = server.ask("POST /fn/sign_up", &[], &sign_up).await;
+    let session = between(&answer, "set-cookie: session=", ";");
+    let cookie = format!("session={session}");
+    let signed_in = [("Cookie", cookie.as_str())];
+    let form = server.ask("POST /fn/list_keys", &signed_in, "revoked=false").await;
+    let form = between(&form, "\"form_id\":\"", "\"");
+    let create = format!("form[form_id]={form}&form[name]=ci&form[expires]=90&form[access]=full");
+    let key = between(&server.ask("POST /fn/create_key", &signed_in, &create).await, "\"key\":\"", "\"");
+    let schemes =
+        [format!("Api-Key {key}"), format!("Bearer {key}"), format!("Basic {key}"), format!("Api-Key {key}x")];
+    for (scheme, status) in schemes.iter().zip([200, 200, 401, 401]) {
+        let answer = server.ask(&format!("GET {EMPLOYEES}?key={key}"), &[("Authorization", scheme)], "").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    server.ask("GET /api/v1/verify", &[("X-Api-Key", &key), ("Authorization", &schemes[0])], "").await;
+    assert_eq!(server.ask_http2(&[("authorization", &schemes[0]), ("cookie", &cookie)]).await, 200);
+    assert_eq!(server.ask_http2(&signed_in.map(|(_, cookie)| ("cookie", cookie))).await, 200);
+    server.exchange(&format!("GET / HTTP/1.1\r\nAuthorization: {}\r\nno header\r\n\r\n", schemes[0])).await;
+    server.exchange(&format!("GET / HTTP/1.1\r\nX-Api-Key: {key}\r\nX: {}\r\n\r\n", key.repeat(1000))).await;
+    let rotated = server.ask("POST /api/v1/key/rotate", &[("X-Api-Key", &key)], "{\"grace\":\"15m\"}").await;
+    let rotated = between(&rotated, "\"key\":\"", "\"");
+    server.ask("POST /admin/keys", &signed_in, &format!("search={rotated}")).await;
+    let leaked = server.ask("POST /api/v1/leaked-keys", &[], &format!("[{{\"token\":\"{rotated}\"}}]")).await;
+    assert!(leaked.starts_with("HTTP/1.1 202"), "{leaked}");
+    server.ask(&format!("GET {EMPLOYEES}"), &[("X-Api-Key", &rotated)], "").await;
+    server.ask("POST /fn/sign_in", &[], &format!("email={email}&password={wrong}")).await;
+    server.ask("POST /fn/change_password", &signed_in, &format!("current={password}&new={other}")).await;
+    let answer = server.ask("POST /fn/sign_in", &[], &format!("email={email}&password={other}")).await;
+    let second = between(&answer, "set-cookie: session=", ";");
+    let page = server.ask("GET /profile", &[("Cookie", &format!("session={second}"))], "").await;
+    assert!(page.starts_with("HTTP/1.1 200") && !page.contains(&key[12..]) && !page.contains(&second), "{page}");
+    server.ask("POST /fn/sign_out", &[("Cookie", &format!("session={second}"))], "").await;
+    vec![password, other, wrong, session, second, key[12..].to_owned(), rotated[12..].to_owned()]
+}
+
+both! {
+    async fn a_server_that_logs_all_it_can_writes_no_secret_anywhere(app: &TestApp) {
+        for format in ["text", "json"] {
+            let server = Server::start(&app.url, format).await;
+            let secrets = live(&server, &format!("{format}@example.com")).await;
+            let log = server.log();
+            // The log has all that there is to tell. hyper tells nothing of HTTP/1.
+            for there in ["/fn/change_password", "INSERT INTO sessions", "h2::", "tower_http::", "TRACE"] {
+                assert!(log.contains(there), "{there} is not in the log");
+            }
+            let mut written = vec![("the log", log), ("the database", app.rows().await.join("\n"))];
+            if let Some(file) = app.url.strip_prefix("sqlite://") {
+                let bytes = [file.to_owned(), format!("{file}-wal")].map(|file| std::fs::read(file).unwrap_or_default());
+                written.push(("the file", String::from_utf8_lossy(&bytes.concat()).into_owned()));
+            }
+            for (place, text) in &written {
+                assert!(text.contains("sign_up") || text.contains(&format!("{format}@example.com")), "{place}");
+                for secret in &secrets {
+                    assert!(!text.contains(secret), "{secret} is in {place}");
+                }
+            }
+        }
+    }
+
+    /// What `scripts/leaks.sh` has to find, or it does not look.
+    async fn the_canary_is_left_in_every_place(app: &TestApp) {
+        async fn sing(body: String) -> String {
+            tracing::trace!(body);
+            body
+        }
+        async fn panic(body: String) {
+            panic!("{body}");
+        }
+        let canary = format!("canary-{}", String::from_utf8_lossy(&make_request_id()));
+        let own = app.with_own(Router::new().route("/api/sing", any(sing)).route("/api/panic", any(panic)));
+        let bird = own.with_key("ada").await;
+        assert_eq!(bird.text(axum::http::Method::POST, "/api/sing", &canary).await.is(200).body, canary);
+        bird.text(axum::http::Method::POST, "/api/panic", &canary).await.is(500);
+        app.sql(&format!("UPDATE users SET name = '{canary}'")).await;
+        assert!(run(&app.url, &["serve"], &[("KEYFOB_SIGNUP", &canary)], "").await.err.contains(&canary));
+        assert!(app.rows().await.join("\n").contains(&canary));
+        trail::write("canaries", &canary);
+    }
+}
