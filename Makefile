@@ -12,7 +12,7 @@ define step
 @printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
 endef
 
-.PHONY: help run dev test torture bench audit dist
+.PHONY: help run dev test fuzz torture bench audit dist
 .DEFAULT_GOAL := help
 
 help: ## lists these commands
@@ -55,6 +55,10 @@ audit: ## scans the headers with MDN's Observatory and Firefox, and checks licen
 torture: ## kills it, stops it, fills its disk and holds it up, for at most 15 minutes, and prints a table of the outcome
 	@scripts/tools.sh test
 	@scripts/torture.sh
+
+# A case is random input beside a reading of the published rules by other means; `make test` tries 256 of each.
+fuzz: ## tries what reads keys, credentials and addresses with 200,000 random inputs each, for some minutes
+	PROPTEST_CASES=200000 cargo test --lib -- server::auth::secrets server::auth::credentials server::accounts
 
 # COMPARE=http://127.0.0.1:9000/path measures one more server, COMPARE_HEADER='Name: value' is what it is sent; both reach
 # the program by its environment, for a header may hold a key.

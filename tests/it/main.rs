@@ -41,4 +41,5 @@ mod secrets;
 mod sessions;
 mod teams;
 mod throttle;
+mod timing;
 mod usage;

@@ -43,9 +43,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
 
 /// The number of queries of a request.
 async fn queries(client: &Client, path: &str) -> usize {
+    queries_of(client, path, 200).await
+}
+
+/// The number of queries of a request that is answered with this status.
+pub async fn queries_of(client: &Client, path: &str, status: u16) -> usize {
     trail::listen();
     let span = tracing::info_span!("counted");
-    client.get(path).instrument(span.clone()).await.is(200);
+    client.get(path).instrument(span.clone()).await.is(status);
     COUNTS.lock().unwrap().remove(&span.id().unwrap().into_u64()).unwrap_or_default()
 }
 

@@ -44,8 +44,11 @@ fn after_scheme(value: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use axum::http::HeaderValue;
     use proptest::prelude::*;
+    use regex::bytes::Regex;
     use secrecy::ExposeSecret;
 
     use super::super::secrets::make_key;
@@ -112,6 +115,46 @@ mod tests {
         }
     }
 
+    const OWN: HeaderName = HeaderName::from_static("x-company-key");
+
+    /// The rules as they are published, by regular expressions: what the reader is compared with.
+    fn expected(lines: &[(&str, Vec<u8>)]) -> Result<Option<Vec<u8>>, AppError> {
+        static SCHEME: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r"(?si-u)\A(?:Api-Key|Bearer)(?: (.*))?\z").unwrap());
+        let found = lines.iter().filter_map(|(name, value)| match *name {
+            "authorization" => SCHEME.captures(value).map(|all| all.get(1).map(|key| key.as_bytes().to_vec())),
+            "x-api-key" | "x-company-key" => Some(Some(value.clone())),
+            _ => None,
+        });
+        match &*found.map(Option::unwrap_or_default).collect::<Vec<_>>() {
+            [] => Ok(None),
+            [one] if PresentedKey::parse(one).is_some() => Ok(Some(one.clone())),
+            [_] => Err(AppError::KeyMalformed),
+            _ => Err(AppError::CredentialsAmbiguous),
+        }
+    }
+
+    /// Headers that carry a key, or nearly.
+    fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
+        let name = prop_oneof![
+            4 => Just("authorization"),
+            2 => Just("x-api-key"),
+            1 => Just("x-company-key"),
+            1 => proptest::sample::select(vec!["cookie", "proxy-authorization", "api-key"]),
+        ];
+        let before = proptest::string::bytes_regex(
+            r"(?s-u)((?i:Api-Key|Bearer|Basic|Token) ?|[ \t,:]{0,2}|Api-Key:|(?i:Bearer) (?i:Bearer) |[\x80-\xff]{0,2})",
+        );
+        let key = (any::<bool>(), proptest::string::bytes_regex(r"(?s-u)[\t -~\x80-\xff]{0,20}").unwrap());
+        let after = proptest::sample::select(vec!["", "", "", "", " ", ",", "0", "\t", ", Bearer x"]);
+        let value = (before.unwrap(), key, after).prop_map(|(before, (good, junk), after)| {
+            let key = if good { make_key("kf").key.expose_secret().as_bytes().to_vec() } else { junk };
+            [before, key, after.into()].concat()
+        });
+        proptest::collection::vec((name, value), 0..4)
+    }
+
+    // `make fuzz` runs these for long.
     proptest! {
         #[test]
         fn no_header_makes_the_reader_panic_or_pass(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
@@ -119,6 +162,22 @@ mod tests {
                 let mut headers = HeaderMap::new();
                 headers.append(AUTHORIZATION, value);
                 prop_assert!(!matches!(key(&headers, None), Ok(Some(_))));
+            }
+        }
+
+        #[test]
+        fn headers_are_read_as_the_rules_say_in_any_order_and_in_no_other_way(lines in headers()) {
+            let expected = expected(&lines);
+            for lines in [lines.clone(), lines.into_iter().rev().collect()] {
+                let mut headers = HeaderMap::new();
+                for (name, value) in lines {
+                    headers.append(name, HeaderValue::from_bytes(&value).unwrap());
+                }
+                let read = key(&headers, Some(&OWN));
+                prop_assert_eq!(has_key(&headers, Some(&OWN)), !matches!(read, Ok(None)));
+                let read = read.map(|key| key.map(|key| key.digest()));
+                let key = expected.as_ref().map(|key| key.as_ref().map(|key| PresentedKey::parse(key).unwrap().digest()));
+                prop_assert_eq!(read, key.map_err(Clone::clone));
             }
         }
     }
