@@ -39,6 +39,7 @@ test: ## installs what is missing, then every check: format, lints, tests on SQL
 	$(call step,Lints: browser,cargo clippy --lib --no-default-features --features hydrate --target wasm32-unknown-unknown -- -D warnings)
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
 	$(call step,Tests on SQLite and PostgreSQL; and no secret in what they write,scripts/leaks.sh scripts/with-postgres.sh cargo test --lib --bins --test it)
+	$(call step,The API by its description,scripts/schemathesis.sh)
 	$(call step,Many machines,scripts/with-postgres.sh cargo test --test cluster -- --nocapture --test-threads=1)
 	$(call step,Faults,cargo test --test torture -- --nocapture --test-threads=1)
 	$(call step,Release build,$(MAKE) --no-print-directory $(SITE))

@@ -124,6 +124,17 @@ sqlite() {
     has sqlite3 || fail "The tests need sqlite3: install it (Debian: apt-get install sqlite3), then run make test again."
 }
 
+# What calls the API by its own description.
+schemathesis() {
+    if cmp -s scripts/schemathesis/requirements.txt .tools/schemathesis/.installed; then return; fi
+    has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "The tests need Python: install python3, 3.10 or later, with venv (Debian: apt-get install python3-venv), then run make test again."
+    say "Installing schemathesis into .tools"
+    python3 -m venv --clear .tools/schemathesis
+    .tools/schemathesis/bin/pip install -q --disable-pip-version-check -r scripts/schemathesis/requirements.txt
+    cp scripts/schemathesis/requirements.txt .tools/schemathesis/.installed
+}
+
 build() {
     toolchain
     node_packages style
@@ -140,6 +151,7 @@ test)
     proxy
     sqlite
     node_packages end2end
+    schemathesis
     browser
     build
     ;;

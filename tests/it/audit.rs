@@ -149,9 +149,11 @@ both! {
         let client = app.anonymous().coming_from("203.0.113.9");
         assert_eq!(report(&client, tokens(1000)).await, 202);
         client.post(LEAKED, tokens(1001)).await.refused(400, "validation_failed");
-        client.post(LEAKED, json!("kf_")).await.refused(400, "malformed_json");
+        for wrong in [json!("kf_"), json!(["kf_"]), json!([["kf_"]]), json!([{"token": 5}]), json!({}), json!(null)] {
+            client.post(LEAKED, wrong).await.refused(400, "malformed_json");
+        }
         client.typed(axum::http::Method::POST, LEAKED, "text/plain", "[]").await.refused(415, "unsupported_media_type");
-        for _ in 4..30 {
+        for _ in 9..30 {
             assert_eq!(report(&client, json!([])).await, 202);
         }
         client.post(LEAKED, json!([])).await.refused(429, "rate_limited");

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::http::{Extensions, StatusCode};
-use serde::Deserialize;
-use utoipa::openapi::{ArrayBuilder, OneOfBuilder, Ref, RefOr, Schema};
+use serde_json::Value;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::openapi::{Asks, Input};
+use super::openapi::{Asks, Input, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::server::audit::By;
@@ -22,22 +22,37 @@ const MOST: usize = 1000;
 /// The largest report in bytes: so many keys, and what scanners write beside each.
 pub const MAX_BODY: usize = 1024 * 1024;
 
-/// A key that was found where it should not be. What scanners say beside it, such as the place, is not looked at.
-#[derive(Deserialize, ToSchema)]
-pub struct ReportedKey {
-    /// The key.
-    #[schema(example = "kf_8Qw3ZkPa_...")]
-    token: String,
+/// A key that was found where it should not be.
+pub enum ReportedKey {}
+
+impl PartialSchema for ReportedKey {
+    fn schema() -> RefOr<Schema> {
+        let mut token = schemas::any_text();
+        token.description = Some("The key: `kf_8Qw3ZkPa_...`.".to_owned());
+        let about = "A key that was found where it should not be. What scanners say beside it, such as the place, is not looked at.";
+        ObjectBuilder::new().description(Some(about)).property("token", token).required("token").into()
+    }
 }
 
-/// One key, or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub enum Report {
-    /// Several.
-    Many(Vec<ReportedKey>),
-    /// One.
-    One(ReportedKey),
+impl ToSchema for ReportedKey {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ReportedKey")
+    }
+}
+
+/// One key, or several; [`tokens`] reads it.
+pub enum Report {}
+
+/// What a report says that keys are. By hand, for serde takes an array for a struct, too.
+fn tokens(report: Value) -> Option<Vec<String>> {
+    let token = |mut reported: Value| match reported.get_mut("token").map(Value::take) {
+        Some(Value::String(token)) => Some(token),
+        _ => None,
+    };
+    match report {
+        Value::Array(reported) => reported.into_iter().map(token).collect(),
+        one => Some(vec![token(one)?]),
+    }
 }
 
 impl PartialSchema for Report {
@@ -58,7 +73,7 @@ impl ToSchema for Report {
     }
 }
 
-type Body = Result<Json<Report>, JsonRejection>;
+type Body = Result<Json<Value>, JsonRejection>;
 
 impl Input for Body {
     fn describe(asks: &mut Asks) {
@@ -95,9 +110,8 @@ fn too_many() -> AppError {
 pub async fn report(State(state): State<AppState>, extensions: Extensions, body: Body) -> Result<StatusCode, AppError> {
     let (from, now) = (address(&extensions), state.now());
     state.usage.admit_report(from, now)?;
-    let reported = match body {
-        Ok(Json(Report::Many(reported))) => reported,
-        Ok(Json(Report::One(reported))) => vec![reported],
+    let tokens = match body {
+        Ok(Json(report)) => tokens(report).ok_or_else(malformed)?,
         Err(rejection) => {
             return Err(match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
@@ -106,10 +120,9 @@ pub async fn report(State(state): State<AppState>, extensions: Extensions, body:
             });
         }
     };
-    if reported.len() > MOST {
+    if tokens.len() > MOST {
         return Err(too_many());
     }
-    let tokens: Vec<_> = reported.into_iter().map(|reported| reported.token).collect();
     revoke_leaked(&state.db, &tokens, &By::reporter(from, now)).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,0 +1,55 @@
+#!/bin/sh
+# Calls every operation of the API by its own description, with good and bad data, once with a key and once with a session:
+# no answer may be a 5xx, and none that the description does not allow. The requests are the same each time.
+set -eu
+cd "$(dirname "$0")/.."
+tools=.tools/schemathesis/bin
+keyfob=target/debug/keyfob
+cargo build --quiet --bin keyfob
+
+dir=$(mktemp -d)
+server=
+stop() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$dir"
+}
+trap stop EXIT
+
+export DATABASE_URL="sqlite://$dir/keyfob.db"
+export KEYFOB_KEYS="$dir/keys" KEYFOB_EMPLOYEES="$dir/employees"
+email=fuzz@example.com
+password="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+$keyfob user create --email "$email" --password-stdin 2>/dev/null <<EOT
+$password
+EOT
+$keyfob seed --users 1 --keys-per-user 200 --employees-per-user 1 >"$KEYFOB_KEYS" 2>/dev/null
+key=$($keyfob key create --user "$email" --name fuzzing --no-expiry 2>/dev/null)
+
+# The port may be taken: then the server ends, and we take another.
+tries=0
+until [ -n "$server" ] && "$tools/python" -c "import requests; requests.get('$origin/readyz').raise_for_status()" 2>/dev/null; do
+    if [ -z "$server" ] || ! kill -0 "$server" 2>/dev/null; then
+        origin="http://127.0.0.1:$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))"
+        KEYFOB_ADDR=${origin#http://} KEYFOB_PUBLIC_URL=$origin KEYFOB_TRUSTED_PROXIES=127.0.0.1 KEYFOB_LOG=warn \
+            $keyfob serve 2>"$dir/log" &
+        server=$!
+    fi
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || { cat "$dir/log" >&2; exit 1; }
+    sleep 0.2
+done
+session=$("$tools/python" scripts/schemathesis/prepare.py "$origin" "$email" "$password" "$KEYFOB_EMPLOYEES")
+
+status=0
+for credential in "X-Api-Key: $key" "Cookie: session=$session"; do
+    echo "With ${credential%%:*}"
+    "$tools/schemathesis" --config-file scripts/schemathesis/schemathesis.toml run "$origin/api/openapi.json" \
+        --header "$credential" >"$dir/report" 2>&1 || status=1
+    if [ "$status" = 0 ]; then sed -n '/^API Operations:/,$p' "$dir/report"; else cat "$dir/report"; fi
+done
+# What went wrong inside is in the log, and nowhere else.
+if grep -q ' ERROR \|panicked' "$dir/log"; then
+    cat "$dir/log" >&2
+    status=1
+fi
+exit "$status"
