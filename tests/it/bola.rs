@@ -72,7 +72,8 @@ const WITHOUT_ROW: [&str; 16] = [
 pub async fn scene(app: &TestApp) -> (TestApp, Belongings, Belongings) {
     let app = app.configured(|config| config.keys.max_keys_per_user = 10_000);
     app.admin().await;
-    let (own, theirs) = (Belongings::of(&app, "bob", "blue").await, Belongings::of(&app, "zoe", "red").await);
+    let (own, theirs) =
+        (Box::pin(Belongings::of(&app, "bob", "blue")).await, Box::pin(Belongings::of(&app, "zoe", "red")).await);
     (app, own, theirs)
 }
 
@@ -127,7 +128,7 @@ pub async fn call(client: &Client, path: &str, fields: &[(&str, &str)]) -> Answe
 
 both! {
     async fn no_server_function_takes_an_id_of_somebody_else(app: &TestApp) {
-        let (app, own, theirs) = scene(app).await;
+        let (app, own, theirs) = Box::pin(scene(app)).await;
         let listed: BTreeSet<_> = FUNCTIONS.iter().map(|(path, ..)| *path).collect();
         assert_eq!(server_fn_paths().map(|(path, _)| path).collect::<BTreeSet<_>>(), listed);
         let (nobody, bob) = (app.browser(), app.signed_in("bob").await);
@@ -160,9 +161,9 @@ both! {
 
     /// What shows that the test above refuses the ids, not the forms.
     async fn every_server_function_works_for_its_own_user_and_touches_nobody_else(app: &TestApp) {
-        let (app, _, theirs) = scene(app).await;
+        let (app, _, theirs) = Box::pin(scene(app)).await;
         for (n, (path, whose, form, _)) in FUNCTIONS.into_iter().enumerate() {
-            let own = Belongings::of(&app, "bob", &format!("blue-{n}")).await;
+            let own = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
             let client = if whose == For::Superusers { app.admin().await } else { app.signed_in("bob").await };
             let before = rows(&app, &theirs).await;
             let answer = call(&client, path, &own.fill(form)).await.is(200);
@@ -174,7 +175,7 @@ both! {
     }
 
     async fn no_page_takes_an_id_of_somebody_else(app: &TestApp) {
-        let (app, own, theirs) = scene(app).await;
+        let (app, own, theirs) = Box::pin(scene(app)).await;
         let (bob, key, root) = (app.signed_in("bob").await, app.with_key("bob").await, app.admin().await);
         let before = app.rows().await;
         for (method, path, form, refusal) in ROUTES {
@@ -200,7 +201,7 @@ both! {
     }
 
     async fn no_operation_of_the_api_takes_an_id_of_somebody_else(app: &TestApp) {
-        let (app, own, theirs) = scene(app).await;
+        let (app, own, theirs) = Box::pin(scene(app)).await;
         let parameter = Regex::new(r"\{(\w+)\}").unwrap();
         for (n, (method, path, operation)) in operations(&document(&app).await).into_iter().enumerate() {
             let things = parameter.captures_iter(&path).map(|found| match (&found[1], path.contains("{team}")) {
@@ -225,7 +226,7 @@ both! {
                 }
                 assert_eq!(app.rows().await, before, "{method} {path} changed something");
             }
-            let more = Belongings::of(&app, "bob", &format!("blue-{n}")).await;
+            let more = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
             let before = rows(&app, &theirs).await;
             let answer = ask(&app.with_key("bob").await, &at(&more.fill(&form)), body).await;
             assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
@@ -235,7 +236,7 @@ both! {
     }
 
     async fn nothing_but_the_key_itself_reports_it_as_leaked(app: &TestApp) {
-        let (app, _, theirs) = scene(app).await;
+        let (app, _, theirs) = Box::pin(scene(app)).await;
         let before = app.rows().await;
         let digest = app.texts("SELECT digest FROM keys").await.remove(0);
         for token in REACHED_BY_ID.into_iter().map(|thing| theirs.get(thing)).chain([digest.as_str()]) {

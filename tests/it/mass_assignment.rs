@@ -32,8 +32,8 @@ async fn superusers(app: &TestApp) -> Vec<String> {
 /// The fields that an operation says its body has: those that are taken, and those that may only be sent back.
 fn fields(document: &Value, operation: &Value) -> (Vec<String>, Vec<String>) {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let named = schema["$ref"].as_str().map(|to| document.pointer(to.trim_start_matches('#')).unwrap());
-    let schema = named.unwrap_or(schema);
+    let referred = schema["$ref"].as_str().map(|to| document.pointer(to.trim_start_matches('#')).unwrap());
+    let schema = referred.unwrap_or(schema);
     assert_eq!(schema["additionalProperties"], false, "{schema}");
     let properties = schema["properties"].as_object().unwrap();
     let (back, taken): (Vec<_>, Vec<_>) = properties.iter().partition(|(_, about)| about["readOnly"] == true);
@@ -43,7 +43,7 @@ fn fields(document: &Value, operation: &Value) -> (Vec<String>, Vec<String>) {
 
 both! {
     async fn no_body_of_the_api_sets_more_than_its_fields(app: &TestApp) {
-        let (app, _, theirs) = scene(app).await;
+        let (app, _, theirs) = Box::pin(scene(app)).await;
         let (document, names) = (document(&app).await, names(&app, &theirs).await);
         let mut bodies = 0;
         for (n, (method, path, operation)) in operations(&document).into_iter().enumerate() {
@@ -52,7 +52,7 @@ both! {
                 continue;
             }
             bodies += 1;
-            let own = Belongings::of(&app, "bob", &format!("blue-{n}")).await;
+            let own = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
             let (employee, team) = (if path.contains("{team}") { "team_employee" } else { "employee" }, own.get("team"));
             let path = path.replace("{team}", team).replace("{id}", own.get(employee));
             let client = app.with_key("bob").await;
@@ -83,10 +83,10 @@ both! {
             ("/profile/keys", For::Users, "form_id=@new_id&name=ci&expires=90&access=full&team=&owner=", 0),
             ("/profile/keys/rotate", For::Users, "id=@key&grace=0&seen=", 0),
         ];
-        let (app, _, theirs) = scene(app).await;
+        let (app, _, theirs) = Box::pin(scene(app)).await;
         let names = names(&app, &theirs).await;
         for (n, (path, whose, form, _)) in FUNCTIONS.into_iter().chain(WITHOUT_JAVASCRIPT).enumerate() {
-            let own = Belongings::of(&app, "bob", &format!("blue-{n}")).await;
+            let own = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
             let client = if whose == For::Superusers { app.admin().await } else { app.signed_in("bob").await };
             // Fields of the function, also those that this form leaves out.
             let known: Vec<_> = FUNCTIONS.iter().filter(|row| row.0 == path).flat_map(|row| own.fill(row.2)).collect();
@@ -106,7 +106,7 @@ both! {
     }
 
     async fn a_redirect_goes_to_this_site_whatever_stands_in_the_form(app: &TestApp) {
-        let (app, own, _) = scene(app).await;
+        let (app, own, _) = Box::pin(scene(app)).await;
         let (bob, root) = (app.signed_in("bob").await, app.admin().await);
         for team in [" blue", "blue\n", "blue\r\nSet-Cookie: a=b", "//evil.example", "blue/..", "blue?x", "\\evil.example"] {
             let fields = [("team", team), ("email", own.get("stranger")), ("role", "member")];
