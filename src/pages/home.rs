@@ -55,13 +55,16 @@ pub fn NotFoundPage() -> impl IntoView {
     }
 }
 
-/// The whole document in place of a page that cannot be rendered.
+/// The whole document in place of a page that cannot be rendered. Where the fault is ours, it shows the id under which the log
+/// has the cause.
 #[must_use]
 #[expect(non_snake_case, reason = "a view")]
-pub fn FailureDocument(error: AppError, stylesheet: String) -> impl IntoView {
+pub fn FailureDocument(error: AppError, request_id: String, stylesheet: String) -> impl IntoView {
+    let id = (error == AppError::Internal).then(|| view! { <p>"request_id: "<code>{request_id}</code></p> });
     view! {
         <PlainDocument title="This page could not be loaded" stylesheet>
             <div role="alert" class="notice"><p>{error.detail()}</p></div>
+            {id}
             <p class="hero-actions"><a class="btn" href="/">"Go to the first page"</a></p>
         </PlainDocument>
     }

@@ -97,19 +97,20 @@ pub fn router(state: AppState, own: Router<AppState>) -> Receive {
 
 /// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
 async fn page(State(state): State<AppState>, parts: Parts) -> Response {
-    let path = parts.uri.path().to_owned();
+    let (path, id) = (parts.uri.path().to_owned(), parts.extensions.get::<RequestId>().copied());
     match visit(&state, parts).await {
         Ok(visit) => render(&state, visit),
         Err(AppError::CredentialsMissing) => {
             (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
         }
-        Err(error) => failure(&state, error),
+        Err(error) => failure(&state, id, error),
     }
 }
 
 /// The page that says what went wrong.
-fn failure(state: &AppState, error: AppError) -> Response {
-    document(state, error.code().status, || FailureDocument(error, state.site.stylesheet()))
+fn failure(state: &AppState, id: Option<RequestId>, error: AppError) -> Response {
+    let id = id.map(|id| id.as_str().to_owned()).unwrap_or_default();
+    document(state, error.code().status, || FailureDocument(error, id, state.site.stylesheet()))
 }
 
 /// The page, whole, from all that it shows.

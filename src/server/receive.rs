@@ -137,7 +137,7 @@ impl Taken {
 fn refuse(state: &AppState, id: &RequestId, taken: Taken, error: AppError) -> Response {
     let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match taken {
-        Taken::Page => failure(state, error),
+        Taken::Page => failure(state, Some(*id), error),
         Taken::Function => (status, Json(error)).into_response(),
         Taken::Problem => api::problem(state, id.as_str(), &error),
     };

@@ -35,6 +35,7 @@ mod openapi;
 mod overload;
 mod own_endpoint;
 mod pages;
+mod panics;
 mod queries;
 mod rotation;
 mod secrets;

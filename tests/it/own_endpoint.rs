@@ -69,16 +69,6 @@ both! {
         assert_eq!((answer.status, answer.body.as_str()), (200, "ada@example.com"));
         client.get("/api/slow").await.refused(401, "key_revoked");
     }
-
-    async fn an_endpoint_that_panics_answers_500_and_the_next_request_is_served(app: &TestApp) {
-        async fn broken(_: Caller) -> &'static str {
-            panic!("on purpose: a test")
-        }
-        let app = app.with_own(Router::new().route("/api/broken", any(broken)));
-        let ada = app.with_key("ada").await;
-        ada.get("/api/broken").await.refused(500, "internal_error");
-        ada.get(crate::support::EMPLOYEES).await.is(200);
-    }
 }
 
 #[test]
