@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use http_body::{Frame, SizeHint};
 
+use super::auth::password;
 use super::state::AppState;
 
 /// How many requests may run at once. One more is refused at once, so that the others keep their time.
@@ -18,12 +19,16 @@ pub const MOST: usize = 256;
 /// How many of them may be forms that are sent. They have places of their own, for a crowd that signs in must not take those of
 /// whoever comes with a key.
 pub const MOST_FORMS: usize = 128;
-/// How long a request may take, its body included.
-pub const TIME: Duration = Duration::from_secs(10);
+/// How many may sign in or up: as many as can wait for their password to be hashed. The rest of a crowd is refused before it
+/// costs anything.
+pub const MOST_SIGN_INS: usize = password::QUEUE;
+/// How long a request may take, its body included: whoever waits ten seconds has an answer.
+pub const TIME: Duration = Duration::from_millis(9_500);
 
 /// What the server carries just now.
 #[derive(Debug, Default)]
 pub struct Load {
+    sign_ins: AtomicUsize,
     forms: AtomicUsize,
     others: AtomicUsize,
     probes: AtomicUsize,
@@ -33,7 +38,9 @@ pub struct Load {
 /// What a request takes a place as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A form that is sent: a server function.
+    /// A form to sign in or up.
+    SignIn,
+    /// Any other form that is sent: a server function.
     Form,
     /// The question whether the server is alive, or ready. It is answered whatever else runs.
     Probe,
@@ -44,6 +51,7 @@ pub enum Kind {
 impl Load {
     fn running(&self, kind: Kind) -> (&AtomicUsize, usize) {
         match kind {
+            Kind::SignIn => (&self.sign_ins, MOST_SIGN_INS),
             Kind::Form => (&self.forms, MOST_FORMS),
             Kind::Probe => (&self.probes, usize::MAX),
             Kind::Other => (&self.others, MOST),
@@ -154,7 +162,7 @@ mod tests {
         for _ in 0..3 {
             assert!(load.admit(Kind::Other).is_none());
         }
-        assert!(load.admit(Kind::Form).is_some());
+        assert!(load.admit(Kind::Form).is_some() && load.admit(Kind::SignIn).is_some());
         places.pop();
         let place = load.admit(Kind::Other);
         assert!(place.is_some() && load.admit(Kind::Other).is_none());

@@ -48,7 +48,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::forms::Failure;
-use self::receive::Receive;
+use self::receive::{Receive, RequestId};
 use self::state::AppState;
 use crate::app::shell;
 use crate::error::AppError;
@@ -220,7 +220,8 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
         return next.run(Request::from_parts(parts, body)).await;
     }
     let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
-        return failure(&state, AppError::ContentTooLarge);
+        let id = parts.extensions.get::<RequestId>().copied();
+        return failure(&state, id, AppError::ContentTooLarge);
     };
     let (form, password) = confirm::read(&parts, &body);
     let ask = |form, why: AppError| {

@@ -109,6 +109,7 @@ impl RequestId {
 
 fn kind(request: &Request) -> Kind {
     match request.uri().path() {
+        "/fn/sign_in" | "/fn/sign_up" => Kind::SignIn,
         path if path.starts_with("/fn/") || path.starts_with("/admin/fn/") => Kind::Form,
         "/healthz" | "/readyz" => Kind::Probe,
         _ => Kind::Other,
@@ -127,7 +128,7 @@ impl Taken {
     fn by(request: &Request, kind: Kind) -> Self {
         match request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
             Some(accept) if accept.contains("text/html") => Self::Page,
-            _ if kind == Kind::Form => Self::Function,
+            _ if matches!(kind, Kind::Form | Kind::SignIn) => Self::Function,
             _ => Self::Problem,
         }
     }

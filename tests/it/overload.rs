@@ -45,14 +45,18 @@ both! {
         let page = app.browser().open("/sign-in").await;
         assert_eq!((page.status, page.header("retry-after")), (503, "2"));
         assert!(page.body.starts_with("<!DOCTYPE html>"), "{page:?}");
-        // Forms have places of their own.
-        let fields = &[("email", "ada@example.com"), ("password", "x")][..];
-        app.browser().call("sign_in", fields).await.failed(400);
-        let places: Vec<_> = std::iter::from_fn(|| app.state.load.admit(Kind::Form)).collect();
-        let called = app.browser().call("sign_in", fields).await;
-        assert_eq!(called.failed(503), serde_json::json!("Unavailable"));
-        assert_eq!(called.header("retry-after"), "2");
-        drop(places);
+        // Forms have places of their own, and those to sign in have others.
+        let sign_in = &[("email", "ada@example.com"), ("password", "x")][..];
+        for (function, fields, kind, otherwise) in
+            [("sign_in", sign_in, Kind::SignIn, 400), ("sign_out", &[], Kind::Form, 200)]
+        {
+            assert_eq!(app.browser().call(function, fields).await.status, otherwise, "{function}");
+            let places: Vec<_> = std::iter::from_fn(|| app.state.load.admit(kind)).collect();
+            let called = app.browser().call(function, fields).await;
+            assert_eq!(called.failed(503), serde_json::json!("Unavailable"), "{function}");
+            assert_eq!(called.header("retry-after"), "2");
+            drop(places);
+        }
         for path in ["/healthz", "/readyz"] {
             app.anonymous().get(path).await.is(200);
         }

@@ -7,10 +7,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::alone;
+use crate::browser::Browser;
 use crate::client::{ANSWER, me, with_key};
 use crate::connection::{Connection, body};
 use crate::machines::{KEYFOB, Machine};
-use crate::scene::{Browser, Scene, report, short_or_long};
+use crate::scene::Scene;
+use crate::table::{report, short_or_long};
 
 const CLIENTS: usize = 4;
 /// How long it may take until it is ready again.

@@ -10,7 +10,8 @@ use crate::alone;
 use crate::client::{ask, use_key};
 use crate::connection::{Connection, request};
 use crate::machines::{KEYFOB, Machine};
-use crate::scene::{Scene, report, short_or_long};
+use crate::scene::Scene;
+use crate::table::{report, short_or_long};
 
 /// How long it may take to be as before once there is room.
 const HEALED: Duration = Duration::from_secs(5);

@@ -8,7 +8,8 @@ use tokio::task::spawn_blocking;
 use crate::alone;
 use crate::client::use_key;
 use crate::machines::{KEYFOB, Machine, free_address, keyfob};
-use crate::scene::{Scene, report};
+use crate::scene::Scene;
+use crate::table::report;
 
 #[tokio::test]
 async fn a_second_server_on_a_file_ends_with_one_line_and_other_commands_work_beside_the_first() {

@@ -1,21 +1,16 @@
 //! Where the tests play: an SQLite database with keys, and what is written of the outcome.
 
-use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use keyfob::server::auth::secrets::make_id;
-use keyfob::server::state::Clock;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::connection::{Connection, header, request};
-use crate::machines::{KEYFOB, Machine, make_keys};
+use crate::machines::{Machine, make_keys};
 
 /// A database in a folder of its own.
 pub struct Scene {
@@ -43,6 +38,13 @@ impl Scene {
         let rows = sqlx::raw_sql(AssertSqlSafe(query.to_owned())).fetch_all(&mut conn).await.unwrap();
         conn.close().await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Runs a statement behind the server's back.
+    pub async fn execute(&self, statement: &str) {
+        let mut conn = SqliteConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
     }
 
     /// The one number that a query gives.
@@ -74,64 +76,11 @@ pub async fn until_ended(machine: &mut Machine, limit: Duration) -> (ExitStatus,
     }
 }
 
-/// Whether this is `make torture`.
-pub fn is_long() -> bool {
-    std::env::var_os("KEYFOB_TORTURE_TABLE").is_some()
-}
-
-/// The number for `make test`, or the one for `make torture`.
-pub fn short_or_long<T>(short: T, long: T) -> T {
-    if is_long() { long } else { short }
-}
-
-/// Prints a line of the table, and adds it to that of `make torture`.
-pub fn report(fault: &str, outcome: &str) {
-    println!("{fault}: {outcome}");
-    if let Some(table) = std::env::var_os("KEYFOB_TORTURE_TABLE") {
-        let mut table = std::fs::OpenOptions::new().append(true).create(true).open(table).unwrap();
-        writeln!(table, "{fault}\t{outcome}").unwrap();
-    }
-}
-
-/// A call of a server function by a page of the site.
-pub fn form(function: &str, cookie: &str, fields: &str) -> Vec<u8> {
-    let cookie = format!("Cookie: {cookie}");
-    let headers = [
-        "Content-Type: application/x-www-form-urlencoded",
-        "Accept: application/json",
-        "Sec-Fetch-Site: same-origin",
-        &cookie,
-    ];
-    request(&format!("POST /fn/{function}"), &headers, fields)
-}
-
-/// A browser that is signed in.
-#[derive(Clone)]
-pub struct Browser {
-    cookie: String,
-}
-
-impl Browser {
-    /// Makes an account, and signs in.
-    pub async fn sign_in(addr: SocketAddr, url: &str) -> Self {
-        let mut command = Command::new(KEYFOB);
-        command.args(["user", "create", "--email", "eve@example.com", "--password-stdin"]);
-        command.env_clear().env("DATABASE_URL", url).stdin(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"four words for tests\n").unwrap();
-        assert!(child.wait().unwrap().success());
-        let mut connection = Connection::open(addr).await.unwrap();
-        let fields = "email=eve%40example.com&password=four+words+for+tests";
-        assert_eq!(connection.ask(&form("sign_in", "", fields)).await.unwrap(), 200, "{}", connection.text());
-        let text = connection.text();
-        let cookie = header(&text, "set-cookie").unwrap().split(';').next().unwrap().to_owned();
-        Self { cookie }
-    }
-
-    /// The bytes of a request for one more key.
-    pub fn create_key(&self) -> Vec<u8> {
-        let id = make_id(Clock::system().now());
-        let fields = "form%5Bname%5D=x&form%5Bexpires%5D=90&form%5Bdate%5D=&form%5Baccess%5D=full";
-        form("create_key", &self.cookie, &format!("form%5Bform_id%5D={id}&{fields}"))
-    }
+/// How many bytes of memory a machine has in use now, and had at most.
+pub fn memory(machine: &Machine) -> [u64; 2] {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", machine.pid())).unwrap();
+    ["VmRSS:", "VmHWM:"].map(|name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    })
 }

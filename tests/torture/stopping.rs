@@ -13,7 +13,8 @@ use crate::alone;
 use crate::client::{ask, with_key};
 use crate::connection::{Connection, header, request};
 use crate::machines::Machine;
-use crate::scene::{Scene, report, short_or_long, terminate, until_ended};
+use crate::scene::{Scene, terminate, until_ended};
+use crate::table::{report, short_or_long};
 
 /// How long stopping may take while nothing holds it up.
 const SOON: Duration = Duration::from_secs(8);

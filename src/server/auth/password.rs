@@ -1,5 +1,5 @@
-//! Passwords: Argon2id, off the async threads, at most on half of the cores at a time and a bounded queue before that, so
-//! that signing in never slows the checking of keys.
+//! Passwords: Argon2id on threads that let all others go first, at most on half of the cores at a time and a bounded queue
+//! before that, so that signing in never slows the checking of keys.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,14 +7,14 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Argon2, Params};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::users::password_length;
 
 /// How many may wait for their turn; the next is told to come back.
-const QUEUE: usize = 32;
+pub const QUEUE: usize = 32;
 
 /// What an unknown email's password is held against, made with today's parameters so that it takes as long.
 static NOBODY: LazyLock<String> = LazyLock::new(|| hash("nobody has this password").unwrap_or_default());
@@ -75,15 +75,36 @@ impl Passwords {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
         let waiting = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| AppError::Unavailable)?;
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| AppError::Unavailable)?;
-        let done = tokio::task::spawn_blocking(move || {
+        let (done, outcome) = oneshot::channel();
+        // One of its own each time: a thread that has given way cannot go back, and making one is nothing beside the work.
+        let thread = std::thread::Builder::new().name("password".to_owned()).spawn(move || {
             // Held to the end of the work, also when the one who asked has gone.
             let _held = (waiting, core);
-            work()
+            give_way();
+            let _ = done.send(work());
         });
-        done.await.map_err(|error| {
-            tracing::error!(%error, "hashing a password broke off");
+        if let Err(error) = thread {
+            tracing::error!(%error, "no thread could be made to hash a password");
+            return Err(AppError::Unavailable);
+        }
+        outcome.await.map_err(|_| {
+            tracing::error!("hashing a password broke off");
             AppError::Internal
         })
+    }
+}
+
+/// How far a thread that hashes stands back: the others have ten times its share of a core where both want all of it, and
+/// do not wait for it to end its slice. Further back, nobody could sign in while keys are checked as fast as they can be.
+#[cfg(target_os = "linux")]
+const STAND_BACK: i32 = 10;
+
+/// Lets the other threads go before this one.
+fn give_way() {
+    // Elsewhere than on Linux it would be the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, STAND_BACK) {
+        tracing::debug!(%error, "a thread that hashes a password does not give way");
     }
 }
 
