@@ -396,7 +396,10 @@ impl Db {
 impl From<sqlx::Error> for AppError {
     /// Logs the cause, once; no text of it reaches a client.
     fn from(error: sqlx::Error) -> Self {
-        if is_outage(&error) {
+        if is_damage(&error) {
+            tracing::error!(%error, "the database is damaged: stop the server and run keyfob doctor");
+            Self::Unavailable
+        } else if is_outage(&error) {
             tracing::warn!(%error, "the database did not answer");
             Self::Unavailable
         } else {
@@ -410,7 +413,10 @@ impl From<rusqlite::Error> for AppError {
     /// As for sqlx's.
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error().map(|error| error.extended_code.cast_unsigned());
-        if code.is_some_and(is_outage_of_sqlite) {
+        if code.is_some_and(is_damage_to_sqlite) {
+            tracing::error!(%error, "the database is damaged: stop the server and run keyfob doctor");
+            Self::Unavailable
+        } else if code.is_some_and(is_outage_of_sqlite) {
             tracing::warn!(%error, "the database did not answer");
             Self::Unavailable
         } else {
@@ -423,6 +429,18 @@ impl From<rusqlite::Error> for AppError {
 /// SQLite's codes, the low byte of an extended one: 5 busy, 6 locked, 8 read-only, 10 I/O, 13 full, 14 open.
 const fn is_outage_of_sqlite(code: u32) -> bool {
     matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)
+}
+
+/// SQLite's codes: 11 corrupt, 26 not a database.
+const fn is_damage_to_sqlite(code: u32) -> bool {
+    matches!(code & 0xff, 11 | 26)
+}
+
+/// Whether what a file of SQLite holds is not what SQLite has written.
+fn is_damage(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let is_sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
+    is_sqlite && error.code().and_then(|code| code.parse().ok()).is_some_and(is_damage_to_sqlite)
 }
 
 /// Whether the database is away, locked, full or read-only, rather than the query wrong.

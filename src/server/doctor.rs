@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::fs::StatVfsMountFlags;
+
 use super::config::{Config, Signup};
 use super::copy::open_source;
 use super::db::{Db, Migrated, Tx, fetch, migrated, sqlite_file};
@@ -88,9 +90,16 @@ fn around(file: &Path) -> Vec<Finding> {
             )),
         }));
     }
-    found.extend(free(folder).map(|free| match free / 1_000_000 {
-        _ if free >= LITTLE_ROOM => Well("There is room on the disk.".to_owned()),
-        left => Wrong(format!("The disk of {} has {left} MB left. Make room, or changes will fail.", folder.display())),
+    found.extend(rustix::fs::statvfs(folder).ok().map(|disk| match disk.f_bavail.saturating_mul(disk.f_frsize) {
+        _ if disk.f_flag.contains(StatVfsMountFlags::RDONLY) => {
+            Wrong(format!("The disk of {} is read-only. Mount it so that it can be written.", folder.display()))
+        }
+        free if free >= LITTLE_ROOM => Well("There is room on the disk.".to_owned()),
+        free => Wrong(format!(
+            "The disk of {} has {} MB left. Make room, or changes will fail.",
+            folder.display(),
+            free / 1_000_000
+        )),
     }));
     found
 }
@@ -104,12 +113,6 @@ fn mode(path: &Path) -> Option<u32> {
 #[cfg(not(unix))]
 fn mode(_: &Path) -> Option<u32> {
     None
-}
-
-/// How many bytes are left.
-fn free(folder: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 async fn contents(db: &Db, now: Timestamp) -> Result<Vec<Finding>, AppError> {

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, PgPool, SqlitePool};
 
 use super::open::{OpenError, lock};
-use super::{Backend, Db, Tx, fetch};
+use super::{Backend, Db, Tx, fetch, is_damage};
 use crate::error::AppError;
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
@@ -111,8 +111,11 @@ async fn migrate_postgres(pool: &PgPool) -> Result<(), OpenError> {
 }
 
 fn migration_failed(error: &sqlx::migrate::MigrateError) -> OpenError {
-    use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing};
+    use sqlx::migrate::MigrateError::{Execute, ExecuteMigration, VersionMismatch, VersionMissing};
     OpenError(match error {
+        Execute(cause) | ExecuteMigration(cause, _) if is_damage(cause) => {
+            format!("the database is damaged: {cause}. Restore a backup.")
+        }
         VersionMissing(version) => format!(
             "the database is newer than this program: it holds migration {version}. Start a newer keyfob, or restore a backup."
         ),
