@@ -4,8 +4,13 @@ set -eu
 
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
+export KEYFOB_TORTURE_TABLE=$table
 status=0
-KEYFOB_TORTURE_TABLE=$table timeout 900 cargo test --test torture -- --nocapture --test-threads=1 || status=$?
+timeout 900 scripts/with-postgres.sh sh -c '
+    status=0
+    cargo test --test cluster faults -- --nocapture --test-threads=1 || status=$?
+    cargo test --test torture -- --nocapture --test-threads=1 || status=$?
+    exit "$status"' || status=$?
 printf '\n%-66s  %s\n' 'fault' 'outcome'
 awk -F '\t' '{ printf "%-66s  %s\n", $1, $2 }' "$table"
 case $status in

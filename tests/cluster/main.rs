@@ -9,6 +9,9 @@
     reason = "tests: a panic is how they fail"
 )]
 
+#[allow(dead_code, reason = "what `make torture` does with it")]
+#[path = "../torture/browser.rs"]
+mod browser;
 mod client;
 #[allow(dead_code, reason = "what `make bench` asks by")]
 #[path = "../../benches/http/connection.rs"]
@@ -18,8 +21,11 @@ mod database;
 mod machines;
 mod nginx;
 mod proxy;
+#[path = "../torture/table.rs"]
+mod table;
 mod traffic;
 
+mod faults;
 mod outages;
 mod processes;
 mod revocations;

@@ -23,6 +23,8 @@ pub enum Trouble {
     Cut,
     /// They stay open, and new ones are accepted, but nothing goes through. One that lost something stays silent for ever.
     BlackHole,
+    /// Whatever is asked of the server reaches it as much later.
+    Slow(Duration),
 }
 
 /// Whose connections.
@@ -106,7 +108,7 @@ async fn open(mut client: TcpStream, mut rules: watch::Receiver<Rule>, shared: A
     let mut server = TcpStream::connect(shared.server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    if trouble == Trouble::None {
+    if trouble != Trouble::BlackHole {
         *shared.passed.lock().unwrap().entry(name.clone()).or_default() += 1;
         server.write_all(&startup).await?;
     }
@@ -139,7 +141,13 @@ async fn carry(
             (0, true) => return Ok(()),
             _ if is_lost => {}
             (0, false) => return Ok(()),
-            (_, true) => server.write_all(&asked[..length]).await?,
+            (_, true) => {
+                let rule = *rules.borrow();
+                if let Trouble::Slow(by) = rule.on(name) {
+                    sleep(by).await;
+                }
+                server.write_all(&asked[..length]).await?;
+            }
             (_, false) => client.write_all(&answered[..length]).await?,
         }
     }

@@ -129,6 +129,11 @@ async fn open_postgres(url: &str) -> Result<Db, sqlx::Error> {
         ("idle_in_transaction_session_timeout", "10s"),
     ]);
     let transactions = PgPoolOptions::new().max_connections(TRANSACTIONS).acquire_timeout(pool::ACQUIRE);
+    // By itself the pool asks without a limit: behind a network that swallows all, it would keep the place of a connection that
+    // is given back for as long as nothing is said.
+    let transactions = transactions.test_before_acquire(false);
+    let transactions = transactions.before_acquire(|conn, _| Box::pin(pool::answers(conn)));
+    let transactions = transactions.after_release(|conn, _| Box::pin(pool::answers(conn)));
     let transactions = transactions.connect_with(options.clone()).await?;
     let server = "SELECT (SELECT COUNT(*) > 0 FROM pg_catalog.pg_proc WHERE proname = 'pg_notify'), \
                   CAST(current_setting('server_version_num') AS BIGINT) >= 120000";

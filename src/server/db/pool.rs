@@ -56,11 +56,16 @@ impl<C: Connection> managed::Manager for Opener<C> {
         if line.sound && metrics.last_used() < IDLE {
             return Ok(());
         }
-        match tokio::time::timeout(ANSWER, line.conn.ping()).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(RecycleError::message("it gave no answer")),
-        }
+        Ok(answers(&mut line.conn).await.map(|_| ())?)
     }
+}
+
+/// Whether a connection answers in time.
+///
+/// # Errors
+/// If it does not.
+pub async fn answers<C: Connection>(conn: &mut C) -> Result<bool, sqlx::Error> {
+    super::within(ANSWER, conn.ping()).await.map(|()| true)
 }
 
 /// A pool of at most so many connections. The one used last is lent first, for it remembers most.
