@@ -114,6 +114,13 @@ impl Clock {
         }
     }
 
+    /// Sets a standing clock, also back; does nothing to the system's.
+    pub fn set(&self, at: Timestamp) {
+        if let Some(millis) = &self.0 {
+            millis.store(at.as_millis(), Ordering::SeqCst);
+        }
+    }
+
     /// The time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]

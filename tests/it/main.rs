@@ -19,6 +19,7 @@ mod backup;
 mod bola;
 mod cli;
 mod confirm;
+mod clock;
 mod copy;
 mod credentials;
 mod database;
