@@ -8,6 +8,8 @@
     reason = "tests: a panic is how they fail"
 )]
 
+#[allow(dead_code, reason = "what tests/cluster opens")]
+mod browser;
 #[allow(dead_code, reason = "what tests/cluster asks by")]
 #[path = "../cluster/client.rs"]
 mod client;
@@ -18,14 +20,18 @@ mod connection;
 #[path = "../cluster/machines.rs"]
 mod machines;
 mod scene;
+mod table;
 #[allow(dead_code, reason = "what tests/cluster looks at")]
 #[path = "../cluster/traffic.rs"]
 mod traffic;
 
 mod crashes;
+mod damage;
 mod disk;
+mod http2;
 mod limits;
 mod lock;
+mod overload;
 mod sign_ins;
 mod stopping;
 
