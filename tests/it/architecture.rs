@@ -269,9 +269,10 @@ fn what_the_table_of_requirements_names_is_there() {
     let mut seen = 0;
     for found in test.captures_iter(&table) {
         let (place, name) = (&found[1], &found[2]);
-        let candidates = [place.to_owned(), format!("tests/it/{place}.rs"), format!("tests/cluster/{place}.rs")];
-        let texts = candidates.iter().filter_map(|path| std::fs::read_to_string(root.join(path)).ok());
-        assert!(texts.into_iter().any(|text| text.contains(&format!("fn {name}("))), "no {name} in {place}");
+        let suites = ["it", "cluster", "torture"].map(|suite| format!("tests/{suite}/{place}.rs"));
+        let candidates = suites.into_iter().chain([place.to_owned()]);
+        let mut texts = candidates.filter_map(|path| std::fs::read_to_string(root.join(path)).ok());
+        assert!(texts.any(|text| text.contains(&format!("fn {name}("))), "no {name} in {place}");
         seen += 1;
     }
     assert!(seen > 80, "{seen}");
