@@ -25,6 +25,7 @@ async fn broken_page(State(state): State<AppState>) -> Html<String> {
 
 #[server(prefix = "/fn", endpoint = "broken_function")]
 async fn broken_function() -> Result<(), AppError> {
+    tokio::task::yield_now().await;
     panic!("on purpose: a test")
 }
 

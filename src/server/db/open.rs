@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::changes::Changes;
 use super::near::Near;
-use super::{Db, pool};
+use super::{Db, is_damage, pool};
 
 /// Why the database could not be opened, in one line for the operator.
 #[derive(Debug)]
@@ -52,7 +52,10 @@ impl Db {
             OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
         })?;
         open_sqlite(options).await.map_err(|error| {
-            OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
+            OpenError(match is_damage(&error) {
+                true => format!("the database {} is damaged: {error}. Restore a backup.", file.display()),
+                false => format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()),
+            })
         })
     }
 
