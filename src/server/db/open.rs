@@ -28,6 +28,9 @@ impl std::error::Error for OpenError {}
 /// How many connections read from SQLite. Each is a thread; more than there are cores, so that a query can be handed over
 /// while others run.
 const SQLITE_READERS: usize = 8;
+/// How long a change may wait for the one writer of SQLite. With more before it, it is told to come back: whoever waits longer
+/// makes all behind it late.
+const WRITER: Duration = Duration::from_millis(750);
 /// How many connections of PostgreSQL run single statements.
 const STATEMENTS: usize = 16;
 /// How many run transactions.
@@ -114,7 +117,7 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
         .busy_timeout(Duration::from_secs(5));
     // Two that make a new file WAL at once would meet a lock that nobody waits for.
     let _lock = lock(options.get_filename()).await.map_err(sqlx::Error::Io)?;
-    let write = SqlitePoolOptions::new().acquire_timeout(pool::ACQUIRE).test_before_acquire(false).max_connections(1);
+    let write = SqlitePoolOptions::new().acquire_timeout(WRITER).test_before_acquire(false).max_connections(1);
     // Where a COMMIT fails, as on a full disk, SQLite has rolled back and sqlx believes that it has not: no transaction would
     // begin on that connection any more.
     let write = write.before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
