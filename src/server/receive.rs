@@ -108,7 +108,7 @@ impl RequestId {
 }
 
 fn kind(request: &Request) -> Kind {
-    match request.uri().path() {
+    match request.uri().path().trim_end_matches('/') {
         "/fn/sign_in" | "/fn/sign_up" => Kind::SignIn,
         path if path.starts_with("/fn/") || path.starts_with("/admin/fn/") => Kind::Form,
         "/healthz" | "/readyz" => Kind::Probe,

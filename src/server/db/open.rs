@@ -55,9 +55,10 @@ impl Db {
             OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
         })?;
         open_sqlite(options).await.map_err(|error| {
-            OpenError(match is_damage(&error) {
-                true => format!("the database {} is damaged: {error}. Restore a backup.", file.display()),
-                false => format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()),
+            OpenError(if is_damage(&error) {
+                format!("the database {} is damaged: {error}. Restore a backup.", file.display())
+            } else {
+                format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display())
             })
         })
     }
