@@ -70,8 +70,8 @@ bench: ## prints the performance table
 
 dist: ## builds dist/: one program with the browser's files in it, what it is made of, and checksums
 	$(call step,Tools,scripts/tools.sh dist)
-	$(call step,The browser's files,$(BUILD) --frontend-only)
-	$(call step,The program,KEYFOB_EMBED_SITE=target/site cargo build --release --bin keyfob --no-default-features --features ssr)
+	$(call step,Files of the browser,$(BUILD) --frontend-only)
+	$(call step,Program,KEYFOB_EMBED_SITE=target/site cargo-leptos build --release --server-only)
 	$(call step,Bill of materials and checksums,scripts/dist/collect.sh)
 	$(call step,Check from an empty folder,node scripts/dist/check.js)
 	@printf '\n==> dist/ is ready\n'
