@@ -48,6 +48,10 @@ pub fn serve(args: &[String]) -> io::Result<()> {
             }
             ["check", addr] => serve_check(addr, state(cache::BYTES).await?).await,
             ["check-cold", addr] => serve_check(addr, state(0).await?).await,
+            ["check-unwritten", addr] => {
+                let router = server::router(state(0).await?, who());
+                serve_bare(addr, Router::new().fallback_service(router)).await
+            }
             _ => Err(io::Error::other("no such baseline")),
         }
     })
@@ -82,10 +86,14 @@ async fn state(remember: u64) -> io::Result<AppState> {
     Ok(AppState::with_cache(db, config, Clock::system(), KeyCache::new(remember)))
 }
 
-/// Keyfob with an endpoint that does nothing but to check the key: it answers with the id of the caller.
+/// Keyfob with an endpoint that does nothing but to check the key.
 async fn serve_check(addr: &str, state: AppState) -> io::Result<()> {
-    let who = async |caller: Caller| caller.user().id.to_string();
-    server::serve::serve(TcpListener::bind(addr)?, state, Router::new().route("/api/who", get(who))).await
+    server::serve::serve(TcpListener::bind(addr)?, state, who()).await
+}
+
+/// The endpoint: it answers with the id of the caller.
+fn who() -> Router<AppState> {
+    Router::new().route("/api/who", get(async |caller: Caller| caller.user().id.to_string()))
 }
 
 /// What the profile page shows to whoever has this cookie.

@@ -80,7 +80,7 @@ impl Group {
 }
 
 fn print_line(name: &str, [connections, rate, p50, p99, wire, of, busy, cost]: [&str; 8]) {
-    println!("{name:<34}{connections:>11}{rate:>12}{p50:>9}{p99:>9}{wire:>9}{of:>14}{busy:>13}{cost:>13}");
+    println!("{name:<46}{connections:>11}{rate:>12}{p50:>9}{p99:>9}{wire:>9}{of:>14}{busy:>13}{cost:>13}");
 }
 
 /// Anything else that is measured, in two columns.

@@ -107,14 +107,20 @@ pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()
     let mut server = [lab.keyfob(small)?];
     let (verify, _) = lab.row("/api/v1/verify", &mut server, api(asks(VERIFY, &[&small.key_header()]), "")).await?;
     drop(server);
-    let few = cold(lab, small, format!("cold, {} keys in turn", number(USERS))).await?;
-    let many = cold(lab, large, format!("cold, {} keys in turn", number(MANY_USERS * KEYS_EACH))).await?;
+    let [of_few, of_many] = [USERS, MANY_USERS * KEYS_EACH].map(|keys| format!("cold, {} keys in turn", number(keys)));
+    let few = cold(lab, small, "check-cold", of_few.clone()).await?;
+    let many = cold(lab, large, "check-cold", of_many.clone()).await?;
+    // What of it is finding the key; the rest is keeping when it was used.
+    let found_of_few = cold(lab, small, "check-unwritten", format!("{of_few}, no use written")).await?;
+    let found_of_many = cold(lab, large, "check-unwritten", format!("{of_many}, no use written")).await?;
 
     let mut group = Group::new("The key check, SQLite".to_owned(), "fewer keys");
     for row in [&warm, &verify, &few] {
         group.line(row, wire, None);
     }
     group.line(&many, wire, Some(many.of(&few)));
+    group.line(&found_of_few, wire, None);
+    group.line(&found_of_many, wire, Some(found_of_many.of(&found_of_few)));
     report.groups.push(group);
     report.targets.push(Target::at_least("key check alone", warm.of(wire), 0.7, "of the wire limit"));
     let what = format!("cold key check, {} keys", number(MANY_USERS * KEYS_EACH));
@@ -123,9 +129,9 @@ pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()
 }
 
 /// The check alone where nothing is remembered, each time with another key.
-async fn cold(lab: &Lab, store: &Store, name: String) -> io::Result<Row> {
+async fn cold(lab: &Lab, store: &Store, baseline: &str, name: String) -> io::Result<Row> {
     let keys: &Arc<Keys> = &store.keys;
-    let mut server = [lab.baseline(store, "check-cold", &[])?];
+    let mut server = [lab.baseline(store, baseline, &[])?];
     Ok(lab.row(&name, &mut server, api(Asks::in_turn(WHO, keys), "")).await?.0)
 }
 
