@@ -40,15 +40,7 @@ pub fn SignInPage() -> impl IntoView {
             <ActionForm action attr:class="form">
                 <Next/>
                 <FormProblem problems/>
-                <Field
-                    id="email"
-                    name="email"
-                    label="Email"
-                    kind="email"
-                    value=typed("email")
-                    autocomplete="username"
-                    error=problems.at("email")
-                />
+                <EmailField problems/>
                 <Field
                     id="password"
                     name="password"
@@ -76,15 +68,7 @@ pub fn SignUpPage() -> impl IntoView {
             <ActionForm action attr:class="form">
                 <Next/>
                 <FormProblem problems/>
-                <Field
-                    id="email"
-                    name="email"
-                    label="Email"
-                    kind="email"
-                    value=typed("email")
-                    autocomplete="username"
-                    error=problems.at("email")
-                />
+                <EmailField problems/>
                 <Field
                     id="password"
                     name="password"
@@ -99,6 +83,21 @@ pub fn SignUpPage() -> impl IntoView {
             </ActionForm>
             <p class="quiet">"You have an account? " <a href="/sign-in">"Sign in"</a></p>
         </div>
+    }
+}
+
+#[component]
+fn EmailField(problems: Problems) -> impl IntoView {
+    view! {
+        <Field
+            id="email"
+            name="email"
+            label="Email"
+            kind="email"
+            value=typed("email")
+            autocomplete="username"
+            error=problems.at("email")
+        />
     }
 }
 
