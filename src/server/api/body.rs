@@ -54,6 +54,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
+/// The whole number that a floating-point one is, if it is one.
+fn whole(number: f64) -> Option<i64> {
+    if number.fract() == 0.0 { format!("{number:.0}").parse().ok() } else { None }
+}
+
 impl JsonObject {
     /// Takes a field that is a string.
     ///
@@ -67,15 +72,17 @@ impl JsonObject {
         }
     }
 
-    /// Takes a field that is a whole number.
+    /// Takes a field that is a whole number; for JSON, 5.0 is one as well.
     ///
     /// # Errors
     /// A sentence, if it is something else. `Ok(None)` if it is not there.
     pub fn whole(&mut self, field: &str) -> Result<Option<i64>, String> {
         match self.0.remove(field) {
             None => Ok(None),
-            Some(Value::Number(number)) if number.is_i64() => Ok(number.as_i64()),
-            Some(_) => Err("Give a whole number.".to_owned()),
+            Some(value) => match value.as_i64().or_else(|| whole(value.as_f64()?)) {
+                Some(number) => Ok(Some(number)),
+                None => Err("Give a whole number.".to_owned()),
+            },
         }
     }
 

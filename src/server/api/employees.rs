@@ -372,12 +372,12 @@ impl FromRequestParts<AppState> for Params {
 
 impl Input for Params {
     fn describe(asks: &mut Asks) {
-        let mut page_size = schemas::whole(1, PAGE_SIZE_MAX.cast_signed());
+        let mut page_size = schemas::whole(1, i32::MAX);
         page_size.default = Some(PAGE_SIZE.into());
         let ordering = schemas::one_of(Order::NAMES.iter().copied());
         for (name, about, schema) in [
             ("page", "Which page, from 1. One after the last is not found.", schemas::whole(1, i32::MAX)),
-            ("page_size", "How many to a page.", page_size),
+            ("page_size", "How many to a page, of which more than 200 are 200.", page_size),
             ("ordering", "By which field; with `-` descending. By `created_at` if left out.", ordering),
             ("department", "Only those of a department.", schemas::department()),
             ("search", "Only those whose name has this in it, in any case of letters.", schemas::any_text()),

@@ -18,9 +18,10 @@ pub fn department() -> Object {
     one_of(Department::ALL.map(Department::as_str))
 }
 
-/// A name of 1 to 100 characters, of which not all are white space.
+/// A name of 1 to 100 characters, of which not all are white space and none is a control character.
 pub fn name() -> Object {
-    text().min_length(Some(1)).max_length(Some(100)).pattern(Some(r"\S")).build()
+    let pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+    text().min_length(Some(1)).max_length(Some(100)).pattern(Some(pattern)).build()
 }
 
 /// A yearly salary.
