@@ -30,7 +30,7 @@ impl std::error::Error for OpenError {}
 const SQLITE_READERS: usize = 8;
 /// How long a change may wait for the one writer of SQLite. With more before it, it is told to come back: whoever waits longer
 /// makes all behind it late.
-const WRITER: Duration = Duration::from_millis(750);
+const WRITER: Duration = Duration::from_millis(500);
 /// How many connections of PostgreSQL run single statements.
 const STATEMENTS: usize = 16;
 /// How many run transactions.
