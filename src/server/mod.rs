@@ -97,7 +97,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Receive {
 
 /// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
 async fn page(State(state): State<AppState>, parts: Parts) -> Response {
-    let (path, id) = (parts.uri.path().to_owned(), parts.extensions.get::<RequestId>().copied());
+    let (path, id) = (parts.uri.path().to_owned(), RequestId::of(&parts.extensions));
     match visit(&state, parts).await {
         Ok(visit) => render(&state, visit),
         Err(AppError::CredentialsMissing) => {
@@ -107,9 +107,9 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
     }
 }
 
-/// The page that says what went wrong.
-fn failure(state: &AppState, id: Option<RequestId>, error: AppError) -> Response {
-    let id = id.map(|id| id.as_str().to_owned()).unwrap_or_default();
+/// The page that says what went wrong with a request.
+fn failure(state: &AppState, id: RequestId, error: AppError) -> Response {
+    let id = id.as_str().to_owned();
     document(state, error.code().status, || FailureDocument(error, id, state.site.stylesheet()))
 }
 
@@ -220,8 +220,7 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
         return next.run(Request::from_parts(parts, body)).await;
     }
     let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
-        let id = parts.extensions.get::<RequestId>().copied();
-        return failure(&state, id, AppError::ContentTooLarge);
+        return failure(&state, RequestId::of(&parts.extensions), AppError::ContentTooLarge);
     };
     let (form, password) = confirm::read(&parts, &body);
     let ask = |form, why: AppError| {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::http::{Extensions, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Json, Router};
 use futures_util::FutureExt;
@@ -52,17 +52,16 @@ impl Receive {
         let (version, kind) = (request.version(), kind(&request));
         let taken = Taken::by(&request, kind);
         let mut response = match state.load.admit(kind) {
-            None => refuse(state, &id, taken, AppError::Unavailable),
+            None => refuse(state, id, taken, AppError::Unavailable),
             Some(_place) => {
                 let run = AssertUnwindSafe(self.routes.call(load::watch_body(request, state, kind))).catch_unwind();
                 match load::in_time(load::TIME, run.instrument(span)).await {
                     Some(Ok(Ok(response))) => response,
-                    // What panicked has said so itself, where and why.
                     Some(Err(_)) => {
-                        tracing::error!(id = id.as_str(), "a request was given up after a panic");
-                        refuse(state, &id, taken, AppError::Internal)
+                        tracing::error!(id = id.as_str(), "a request broke off: see the panic before this line");
+                        refuse(state, id, taken, AppError::Internal)
                     }
-                    None => refuse(state, &id, taken, AppError::Unavailable),
+                    None => refuse(state, id, taken, AppError::Unavailable),
                 }
             }
         };
@@ -100,6 +99,11 @@ where
 pub struct RequestId([u8; 32]);
 
 impl RequestId {
+    /// Of the request that has these extensions.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or(Self([b'0'; 32]))
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -128,17 +132,17 @@ impl Taken {
     fn by(request: &Request, kind: Kind) -> Self {
         match request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
             Some(accept) if accept.contains("text/html") => Self::Page,
-            _ if matches!(kind, Kind::Form | Kind::SignIn) => Self::Function,
+            _ if matches!(kind, Kind::SignIn | Kind::Form) => Self::Function,
             _ => Self::Problem,
         }
     }
 }
 
 /// Says what went wrong outside of every handler: too many requests run, this one took too long, or it panicked.
-fn refuse(state: &AppState, id: &RequestId, taken: Taken, error: AppError) -> Response {
+fn refuse(state: &AppState, id: RequestId, taken: Taken, error: AppError) -> Response {
     let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match taken {
-        Taken::Page => failure(state, Some(*id), error),
+        Taken::Page => failure(state, id, error),
         Taken::Function => (status, Json(error)).into_response(),
         Taken::Problem => api::problem(state, id.as_str(), &error),
     };
