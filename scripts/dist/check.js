@@ -73,14 +73,20 @@ function checkMaterials(name, crates) {
 const folder = mkdtempSync(join(tmpdir(), "keyfob-dist-"));
 const port = await freePort();
 const env = { KEYFOB_ADDR: `${HOST}:${port}`, KEYFOB_LOG: "warn" };
-const keyfob = spawn(join(root, "dist/keyfob"), { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
+const keyfob = spawn(join(root, "dist/keyfob"), { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] });
+let log = "";
+keyfob.stderr.setEncoding("utf8").on("data", (text) => (log += text));
 try {
   await ready(keyfob, port);
   await check(port);
+  assert.doesNotMatch(log, /WARN|ERROR/);
   assert.deepEqual(readdirSync(folder), ["data"], "it needs nothing beside it, and leaves only its data");
   checkMaterials("keyfob.cdx.json", ["leptos", "axum", "sqlx", "argon2", "libsqlite3-sys"]);
   checkMaterials("keyfob-browser.cdx.json", ["leptos", "wasm-bindgen", "web-sys"]);
   console.log("dist/keyfob serves its pages and files from an empty folder.");
+} catch (error) {
+  console.error(log);
+  throw error;
 } finally {
   keyfob.kill();
   rmSync(folder, { recursive: true, force: true });
