@@ -373,6 +373,7 @@ impl FromRequestParts<AppState> for Params {
 impl Input for Params {
     fn describe(asks: &mut Asks) {
         let mut page_size = schemas::whole(1, i32::MAX);
+        (page_size.maximum, page_size.format) = (Some(u32::MAX.into()), None);
         page_size.default = Some(PAGE_SIZE.into());
         let ordering = schemas::one_of(Order::NAMES.iter().copied());
         for (name, about, schema) in [
