@@ -1,5 +1,6 @@
 //! Clients that misuse HTTP/2, and what others notice of them.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -77,37 +78,33 @@ async fn more_streams_than_100_are_refused_and_slow_bodies_end() {
 
 #[tokio::test]
 async fn a_rapid_reset_ends_the_connection() {
-    let _alone = alone().await;
-    let scene = Scene::set(1).await;
-    let machine = Machine::start(&scene.url).await;
-    let (times, mut most) = (short_or_long(20, 200), 0);
-    let outcome = beside(&machine, &scene.keys[0], async {
-        for _ in 0..times {
-            most = most.max(reset_rapidly(machine.addr).await);
-        }
-    });
-    let outcome = outcome.await;
-    report(
-        &format!("HTTP/2: rapid reset, {times} times"),
-        &format!("the connection ends after {most} requests at most; {outcome}"),
-    );
+    ends_the_connection("rapid reset", "requests", reset_rapidly).await;
 }
 
 #[tokio::test]
 async fn a_flood_of_continuations_ends_the_connection() {
+    ends_the_connection("a flood of CONTINUATION", "bytes", continue_for_ever).await;
+}
+
+/// Misuses one connection after the other; each time it must end. `misuse` tells after how many of `what`.
+async fn ends_the_connection<N: Display + Default + Ord>(
+    name: &str,
+    what: &str,
+    misuse: impl AsyncFn(SocketAddr) -> N,
+) {
     let _alone = alone().await;
     let scene = Scene::set(1).await;
     let machine = Machine::start(&scene.url).await;
-    let (times, mut most) = (short_or_long(20, 200), 0);
+    let (times, mut most) = (short_or_long(20, 200), N::default());
     let outcome = beside(&machine, &scene.keys[0], async {
         for _ in 0..times {
-            most = most.max(continue_for_ever(machine.addr).await);
+            most = std::mem::take(&mut most).max(misuse(machine.addr).await);
         }
     });
     let outcome = outcome.await;
     report(
-        &format!("HTTP/2: a flood of CONTINUATION, {times} times"),
-        &format!("the connection ends after {most} bytes at most; {outcome}"),
+        &format!("HTTP/2: {name}, {times} times"),
+        &format!("the connection ends after {most} {what} at most; {outcome}"),
     );
 }
 

@@ -16,7 +16,7 @@ use crate::table::{report, short_or_long};
 /// By so many connections it does as much as it can.
 const BUSY: u32 = 32;
 /// By so many come the requests that are too much: more than may run at once.
-const CONNECTIONS: u32 = 600;
+const CONNECTIONS: u32 = 1800;
 /// How long an answer that is no refusal may take.
 const LIMIT: Duration = Duration::from_secs(1);
 /// How much more memory than after a quarter of the time it may take.

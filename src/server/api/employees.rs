@@ -376,11 +376,12 @@ impl Input for Params {
         (page_size.maximum, page_size.format) = (Some(u32::MAX.into()), None);
         page_size.default = Some(PAGE_SIZE.into());
         let ordering = schemas::one_of(Order::NAMES.iter().copied());
+        let department = schemas::one_of(Department::ALL.map(Department::as_str).into_iter().chain([""]));
         for (name, about, schema) in [
             ("page", "Which page, from 1. One after the last is not found.", schemas::whole(1, i32::MAX)),
             ("page_size", "How many to a page, of which more than 200 are 200.", page_size),
             ("ordering", "By which field; with `-` descending. By `created_at` if left out.", ordering),
-            ("department", "Only those of a department.", schemas::department()),
+            ("department", "Only those of a department; of all if empty.", department),
             ("search", "Only those whose name has this in it, in any case of letters.", schemas::any_text()),
         ] {
             asks.parameter(parameter(ParameterIn::Query, name, about, schema));
