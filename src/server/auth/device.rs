@@ -40,6 +40,10 @@ pub fn cookie(config: &Config, user: &UserId, password_hash: &str) -> Option<Str
 pub fn find(config: &Config, headers: &HeaderMap, (user, password_hash): (&UserId, &str)) -> Option<String> {
     let jar = CookieJar::from_headers(headers);
     let (number, proof) = jar.get(name(config))?.value().split_once('.')?;
+    // One way to write it and no other.
+    if proof.len() != 64 || !proof.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
     let byte = |pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
     let proof: Vec<_> = proof.as_bytes().chunks(2).map(byte).collect::<Option<_>>()?;
     mac(number, user, password_hash)?.verify_slice(&proof).ok()?;
@@ -86,6 +90,7 @@ mod tests {
             &made[..made.len() - 2],
             &made[..made.len() - 1],
             &format!("{made}00"),
+            &made.replace(proof, &proof.to_uppercase()),
             &format!("__Host-device=.{proof}"),
             &format!("device={number}.{proof}"),
             &format!("__Host-device={number}"),
