@@ -40,7 +40,7 @@ pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
     crate::server::auth::sessions::list(&state.db, &session, state.now()).await
 }
 
-/// Ends one session of whoever asks. One that has ended already is no error.
+/// Ends one session of whoever asks. One that has ended already is not found.
 #[server(prefix = "/fn", endpoint = "end_session")]
 pub async fn end_session(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::confirmed().await?;

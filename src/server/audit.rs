@@ -100,9 +100,9 @@ pub fn changes_keys(action: &str) -> bool {
 pub async fn of_user(db: &Db, user: &UserId, most: i64) -> Result<Vec<AuditEntry>, AppError> {
     // Two ways into the table, each by its index; together they would be a scan.
     let sql = "SELECT id, at, action, actor, ip, subject, detail FROM audit WHERE id IN (\
-               SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT 0 + $2) AS concerned \
-               UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT 0 + $2) AS done) \
-               ORDER BY id DESC LIMIT 0 + $2";
+               SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT $2) AS concerned \
+               UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT $2) AS done) \
+               ORDER BY id DESC LIMIT $2";
     let read = |row: Row<'_>| {
         Ok(AuditEntry {
             id: row.get("id")?,
@@ -137,7 +137,7 @@ macro_rules! events {
         concat!(
             "SELECT id, at, action, actor, ip, subject, detail FROM audit WHERE id < $3 ",
             $filter,
-            " ORDER BY id DESC LIMIT 0 + $4"
+            " ORDER BY id DESC LIMIT $4"
         )
     };
 }

@@ -110,14 +110,14 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
 /// The page that says what went wrong with a request.
 fn failure(state: &AppState, id: RequestId, error: AppError) -> Response {
     let id = id.as_str().to_owned();
-    document(state, error.code().status, || FailureDocument(error, id, state.site.stylesheet()))
+    document(state, Some(&error.clone()), || FailureDocument(error, id, state.site.stylesheet()))
 }
 
 /// The page, whole, from all that it shows.
 #[must_use]
 pub fn render(state: &AppState, visit: Visit) -> Response {
-    let status = if matches!(visit.page, Page::NotFound) { 404 } else { 200 };
-    document(state, status, || shell(&state.site.options, &state.site.version, visit))
+    let nothing = matches!(visit.page, Page::NotFound).then_some(&AppError::NotFound);
+    document(state, nothing, || shell(&state.site.options, &state.site.version, visit))
 }
 
 /// Finds out who visits, and reads what the page shows them.
@@ -192,7 +192,7 @@ async fn server_function(
         provide_context(provided.1.clone());
     };
     let response = leptos_axum::handle_server_fns_with_context(provide, request).await.into_response();
-    if !takes_html(&parts) {
+    if !takes_html(&parts.headers) {
         return response;
     }
     match failure.get() {
@@ -216,7 +216,7 @@ async fn server_function(
 /// pass when it comes from there.
 async fn ask_for_password(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    if parts.method != Method::POST || !takes_html(&parts) {
+    if parts.method != Method::POST || !takes_html(&parts.headers) {
         return next.run(Request::from_parts(parts, body)).await;
     }
     let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
@@ -224,10 +224,7 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
     };
     let (form, password) = confirm::read(&parts, &body);
     let ask = |form, why: AppError| {
-        let wait = why.retry_after();
-        let mut page = document(&state, why.code().status, || ConfirmDocument(form, why, state.site.stylesheet()));
-        page.headers_mut().extend(wait.map(|seconds| (header::RETRY_AFTER, seconds.into())));
-        page
+        document(&state, Some(&why.clone()), || ConfirmDocument(form, why, state.site.stylesheet()))
     };
     let mut cookie = None;
     if let Some(password) = password {
@@ -296,8 +293,8 @@ async fn show_once(
         Err(AppError::PasswordNeeded) => return AppError::PasswordNeeded.into_response(),
         _ => {}
     }
-    let status = made.as_ref().err().map_or(200, |error| error.code().status);
-    document(&state, status, || NewKeyDocument(made, origin, stylesheet, links))
+    let refusal = made.as_ref().err().cloned();
+    document(&state, refusal.as_ref(), || NewKeyDocument(made, origin, stylesheet, links))
 }
 
 /// The search of `/admin/keys`. A pasted key stays in the body, and the answer is the page; anything else goes into the
@@ -333,21 +330,23 @@ async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response {
     }
 }
 
-/// Answers with a page. The nonce of its scripts is made here, for the page and for the policy in its header.
-fn document<V: IntoView>(state: &AppState, status: u16, view: impl FnOnce() -> V) -> Response {
+/// Answers with a page, and where it tells of a refusal as that has to be answered. The nonce of its scripts is made here, for
+/// the page and for the policy in its header.
+fn document<V: IntoView>(state: &AppState, refusal: Option<&AppError>, view: impl FnOnce() -> V) -> Response {
     let nonce = Nonce::from_value(auth::secrets::make_nonce());
     let policy = headers::page_policy(&nonce, &state.config);
     let html = Owner::new().with(|| {
         provide_context(nonce);
         view().to_html()
     });
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(refusal.map_or(200, |error| error.code().status));
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
     if let Some(policy) = policy {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    if let Some(seconds) = refusal.and_then(AppError::retry_after) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }
@@ -421,10 +420,10 @@ pub fn set_status_of_failure(error: &AppError) {
 
 /// Whether the server function that is running was called by a form, without JavaScript.
 fn is_form() -> bool {
-    use_context::<Parts>().is_some_and(|parts| takes_html(&parts))
+    use_context::<Parts>().is_some_and(|parts| takes_html(&parts.headers))
 }
 
-fn takes_html(parts: &Parts) -> bool {
-    let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+fn takes_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }

@@ -21,7 +21,7 @@ use super::auth::{client, secrets};
 use super::headers::Headers;
 use super::load::{self, Kind};
 use super::state::AppState;
-use super::{MAX_BODY, api, failure};
+use super::{MAX_BODY, api, failure, takes_html};
 use crate::error::AppError;
 
 /// The server as a service: the routes, and what stands around them. Cheap to clone.
@@ -130,10 +130,10 @@ enum Taken {
 
 impl Taken {
     fn by(request: &Request, kind: Kind) -> Self {
-        match request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) {
-            Some(accept) if accept.contains("text/html") => Self::Page,
-            _ if matches!(kind, Kind::SignIn | Kind::Form) => Self::Function,
-            _ => Self::Problem,
+        match kind {
+            _ if takes_html(request.headers()) => Self::Page,
+            Kind::SignIn | Kind::Form => Self::Function,
+            Kind::Probe | Kind::Other => Self::Problem,
         }
     }
 }
@@ -141,6 +141,7 @@ impl Taken {
 /// Says what went wrong outside of every handler: too many requests run, this one took too long, or it panicked.
 fn refuse(state: &AppState, id: RequestId, taken: Taken, error: AppError) -> Response {
     let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let wait = error.retry_after();
     let mut response = match taken {
         Taken::Page => failure(state, id, error),
         Taken::Function => (status, Json(error)).into_response(),
@@ -148,8 +149,8 @@ fn refuse(state: &AppState, id: RequestId, taken: Taken, error: AppError) -> Res
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    if let Some(seconds) = wait {
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }

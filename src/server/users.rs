@@ -318,7 +318,7 @@ pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -
     let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
                AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
-               ORDER BY email LIMIT 0 + $3";
+               ORDER BY email LIMIT $3";
     let most = i64::try_from(ON_A_PAGE + 1).unwrap_or(0);
     let mut accounts = fetch!(conn, all Account, sql, after, like(&search), most)?;
     let more = accounts.len() > ON_A_PAGE;

@@ -5,11 +5,12 @@
 //! password, and nobody can make one who does not know the hash.
 
 use axum::http::HeaderMap;
-use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use axum_extra::extract::cookie::CookieJar;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::secrets;
+use super::sessions::bare_cookie;
 use crate::model::users::UserId;
 use crate::server::config::Config;
 
@@ -26,13 +27,7 @@ fn name(config: &Config) -> &'static str {
 pub fn cookie(config: &Config, user: &UserId, password_hash: &str) -> Option<String> {
     let number = secrets::make_nonce();
     let proof = secrets::hex(&mac(&number, user, password_hash)?.finalize().into_bytes());
-    let cookie = Cookie::build((name(config), format!("{number}.{proof}")))
-        .path("/")
-        .http_only(true)
-        .secure(config.https())
-        .same_site(SameSite::Lax)
-        .max_age(KEPT);
-    Some(cookie.to_string())
+    Some(bare_cookie(config, (name(config), format!("{number}.{proof}")), KEPT))
 }
 
 /// The number of the browser's cookie, if that is one of the account, which has this password hash.

@@ -66,22 +66,24 @@ pub fn cookie_name(config: &Config) -> &'static str {
 /// The cookie of a new session.
 #[must_use]
 pub fn cookie(config: &Config, secret: &SecretString) -> String {
-    bare_cookie(config, secret.expose_secret().to_owned(), ABSOLUTE / 1000)
+    let kept = time::Duration::milliseconds(ABSOLUTE);
+    bare_cookie(config, (cookie_name(config), secret.expose_secret().to_owned()), kept)
 }
 
 /// The cookie that takes a session's cookie away.
 #[must_use]
 pub fn no_cookie(config: &Config) -> String {
-    bare_cookie(config, String::new(), 0)
+    bare_cookie(config, (cookie_name(config), String::new()), time::Duration::ZERO)
 }
 
-fn bare_cookie(config: &Config, value: String, seconds: i64) -> String {
-    Cookie::build((cookie_name(config), value))
+/// A cookie with this name and value that no script reads, kept for so long.
+pub(super) fn bare_cookie(config: &Config, cookie: (&str, String), kept: time::Duration) -> String {
+    Cookie::build(cookie)
         .path("/")
         .http_only(true)
         .secure(config.https())
         .same_site(SameSite::Lax)
-        .max_age(time::Duration::seconds(seconds))
+        .max_age(kept)
         .to_string()
 }
 

@@ -227,7 +227,7 @@ async fn record_failures(db: &Db, now: Timestamp) -> Result<(), AppError> {
     }
     let sql = "SELECT f.digest, f.failures, f.recorded, f.ip, f.failed_at, u.id, u.email FROM failed_sign_ins f \
                JOIN users u ON u.id = f.user_id WHERE f.failures > f.recorded AND f.failed_at <= $1 \
-               ORDER BY f.failed_at LIMIT 0 + $2";
+               ORDER BY f.failed_at LIMIT $2";
     let mut conn = db.read().await?;
     let rows = fetch!(conn, all Row, sql, now.plus(-FOR_SURE), BATCH)?;
     drop(conn);
@@ -258,7 +258,7 @@ async fn forget(db: &Db, now: Timestamp) -> Result<(), AppError> {
         execute!(conn, "DELETE FROM failed_sign_ins WHERE failed_at <= $1", long_ago)?;
     } else if number > MOST {
         let sql = "DELETE FROM failed_sign_ins WHERE digest IN \
-                   (SELECT digest FROM failed_sign_ins ORDER BY failures, failed_at LIMIT 0 + $1)";
+                   (SELECT digest FROM failed_sign_ins ORDER BY failures, failed_at LIMIT $1)";
         let mut conn = db.write().await?;
         execute!(conn, sql, number - MOST)?;
     }

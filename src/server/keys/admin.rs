@@ -70,7 +70,7 @@ macro_rules! listed {
             $after,
             " ORDER BY ",
             $order,
-            " LIMIT 0 + $8) AS page ON page.id = k.id ORDER BY ",
+            " LIMIT $8) AS page ON page.id = k.id ORDER BY ",
             $order
         )
     };
