@@ -55,9 +55,7 @@ pub async fn sign_in(email: String, password: SecretString, next: Option<String>
             // Not on which account: what was typed there may be a password.
             match &error {
                 AppError::Invalid(_) => tracing::info!(from = audit::text(from), "a sign-in failed"),
-                AppError::TooManyTries { seconds } => {
-                    tracing::info!(from = audit::text(from), seconds, "a sign-in has to wait");
-                }
+                AppError::TooManyTries { .. } => {}
                 _ => state.throttle.give_back_sign_in(from),
             }
             Err(error)

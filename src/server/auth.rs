@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use tokio::sync::OnceCell;
+use tracing::Span;
 
 use self::client::{address, user_agent};
 use self::sessions::Session;
@@ -195,11 +196,13 @@ async fn identify<T>(
     let Some(presented) = credentials::key(&parts.headers, state.config.api_key_header.as_ref())? else {
         let session = session_of(parts, state).await?.ok_or(AppError::CredentialsMissing)?;
         let caller = Caller::Session(session.user);
-        return check(caller.clone(), parts).await.map(|checked| (caller, checked));
+        let allowed = check(caller.clone(), parts).await;
+        return allowed.inspect_err(|_| name_user(caller.user())).map(|checked| (caller, checked));
     };
     let (now, from) = (state.now(), address(&parts.extensions));
     let Some(found) = keys::authenticate(state, &presented, (from, now)).await? else {
         state.usage.note_failure(from, now);
+        Span::current().record("key", presented.prefix());
         return Err(AppError::KeyUnknown);
     };
     let Found { user, key, standing, rate } = found;
@@ -215,7 +218,16 @@ async fn identify<T>(
     let refused = matches!(&allowed, Err(error) if matches!(error.code().status, 401 | 403 | 429));
     let used = Use { at: now, ip: from, agent: user_agent(&parts.headers), old: standing.old_secret_until.is_some() };
     state.usage.count(&key.id, used, !refused);
+    if refused {
+        name_user(caller.user());
+        Span::current().record("key", &*key.prefix);
+    }
     allowed.map(|checked| (caller, checked))
+}
+
+/// Says in the log who asked, beside whatever else it says of this request.
+pub(super) fn name_user(user: &User) {
+    Span::current().record("user", user.id.as_str());
 }
 
 /// The session behind a call of a server function, and the state. A key will not do: it never manages keys or accounts.

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod keys;
 pub mod load;
 pub mod receive;
+pub mod refusals;
 pub mod seed;
 pub mod serve;
 pub mod site;
@@ -166,7 +167,14 @@ async fn only_admins(state: State<AppState>, request: Request, next: Next) -> Re
     match auth::visitor_of(&state, &parts).await {
         Ok(Some(session)) if session.user.superuser => next.run(Request::from_parts(parts, body)).await,
         Err(error @ AppError::Unavailable) => error.into_response(),
-        _ => page(state, parts).await,
+        visitor => {
+            if let Ok(Some(session)) = visitor {
+                auth::name_user(&session.user);
+            }
+            let mut response = page(state, parts).await;
+            response.extensions_mut().insert(AppError::SuperuserRequired);
+            response
+        }
     }
 }
 
@@ -191,7 +199,10 @@ async fn server_function(
         provide_context(provided.0.clone());
         provide_context(provided.1.clone());
     };
-    let response = leptos_axum::handle_server_fns_with_context(provide, request).await.into_response();
+    let mut response = leptos_axum::handle_server_fns_with_context(provide, request).await.into_response();
+    if let Some(error) = failure.get() {
+        response.extensions_mut().insert(error.clone());
+    }
     if !takes_html(&parts.headers) {
         return response;
     }
@@ -344,6 +355,9 @@ fn document<V: IntoView>(state: &AppState, refusal: Option<&AppError>, view: imp
     let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
     if let Some(policy) = policy {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if let Some(refusal) = refusal {
+        response.extensions_mut().insert(refusal.clone());
     }
     if let Some(seconds) = refusal.and_then(AppError::retry_after) {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

@@ -16,10 +16,12 @@ use futures_util::FutureExt;
 use tower::{Layer, Service};
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::auth::{client, secrets};
 use super::headers::Headers;
 use super::load::{self, Kind};
+use super::refusals::{self, Shown};
 use super::state::AppState;
 use super::{MAX_BODY, api, failure, takes_html};
 use crate::error::AppError;
@@ -47,24 +49,28 @@ impl Receive {
         let id = RequestId(secrets::make_request_id());
         request.extensions_mut().insert(id);
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
-        let span =
-            tracing::debug_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
+        // At the level of errors, so that each line of the log that belongs to a request has its id.
+        let path = Shown(request.uri().path());
+        let span = tracing::error_span!(
+            "request", id = id.as_str(), method = %request.method(), %path, user = Empty, key = Empty
+        );
         let (version, kind) = (request.version(), kind(&request));
         let taken = Taken::by(&request, kind);
         let mut response = match state.load.admit(kind) {
             None => refuse(state, id, taken, AppError::Unavailable),
             Some(_place) => {
                 let run = AssertUnwindSafe(self.routes.call(load::watch_body(request, state, kind))).catch_unwind();
-                match load::in_time(load::TIME, run.instrument(span)).await {
+                match load::in_time(load::TIME, run.instrument(span.clone())).await {
                     Some(Ok(Ok(response))) => response,
                     Some(Err(_)) => {
-                        tracing::error!(id = id.as_str(), "a request broke off: see the panic before this line");
+                        span.in_scope(|| tracing::error!("a request broke off: see the panic before this line"));
                         refuse(state, id, taken, AppError::Internal)
                     }
                     None => refuse(state, id, taken, AppError::Unavailable),
                 }
             }
         };
+        span.in_scope(|| refusals::note(state, &response, address.0));
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }

@@ -14,6 +14,7 @@ use super::config::Config;
 use super::db::Db;
 use super::keys::cache::{self, KeyCache};
 use super::load::Load;
+use super::refusals::Refusals;
 use super::site::Site;
 use super::usage::Usage;
 use crate::model::time::Timestamp;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// What addresses have tried.
     pub throttle: Throttle,
+    /// What of refusals is in the log.
+    pub refusals: Refusals,
     /// What the server carries just now.
     pub load: Load,
     /// Where the browser's files are.
@@ -72,6 +75,7 @@ impl AppState {
             usage: Usage::default(),
             passwords: Passwords::new(),
             throttle: Throttle::default(),
+            refusals: Refusals::default(),
             load: Load::default(),
             site,
         }))

@@ -30,6 +30,7 @@ mod headers;
 mod health;
 mod keys;
 mod keys_form;
+mod log;
 mod mass_assignment;
 mod matrix;
 mod openapi;

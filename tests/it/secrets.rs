@@ -1,104 +1,13 @@
 //! No secret is written anywhere. `scripts/leaks.sh` looks at what all tests leave; here is the server itself, behind sockets,
 //! with its log at trace.
 
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
 use axum::Router;
 use axum::routing::any;
 use keyfob::server::auth::secrets::make_request_id;
-use tempfile::NamedTempFile;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::cli::run;
+use crate::support::server::{Server, between};
 use crate::support::{EMPLOYEES, trail};
-
-/// One `keyfob serve` that logs all that it can. It ends when this is dropped.
-struct Server {
-    child: Child,
-    addr: SocketAddr,
-    log: NamedTempFile,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    async fn start(url: &str, format: &str) -> Self {
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let log = NamedTempFile::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
-        command.args(["serve", &format!("--addr={addr}"), "--log=trace", &format!("--log-format={format}")]);
-        command.env_clear().env("DATABASE_URL", url).stdin(Stdio::null());
-        let child = command.stdout(log.reopen().unwrap()).stderr(log.reopen().unwrap()).spawn().unwrap();
-        let server = Self { child, addr, log };
-        for _ in 0..1500 {
-            if server
-                .exchange("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                .await
-                .contains("200 OK")
-            {
-                return server;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the server is not ready: {}", server.log());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.log.path()).unwrap()
-    }
-
-    /// Sends bytes; gives what comes back until the server closes the connection.
-    async fn exchange(&self, request: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(self.addr).await else { return String::new() };
-        let _ = stream.write_all(request.as_bytes()).await;
-        let mut answer = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// A request as a page of this site sends it.
-    async fn ask(&self, line: &str, headers: &[(&str, &str)], body: &str) -> String {
-        let kind = if body.starts_with(['{', '[']) { "application/json" } else { "application/x-www-form-urlencoded" };
-        let headers: String = headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
-        let length = body.len();
-        let request = format!(
-            "{line} HTTP/1.1\r\nHost: localhost:8000\r\nOrigin: http://localhost:8000\r\nConnection: close\r\n\
-             Content-Type: {kind}\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-        );
-        self.exchange(&request).await
-    }
-
-    /// The same by HTTP/2; gives the status.
-    async fn ask_http2(&self, headers: &[(&str, &str)]) -> u16 {
-        let stream = TcpStream::connect(self.addr).await.unwrap();
-        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let mut request = axum::http::Request::get(format!("http://localhost:8000{EMPLOYEES}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
-        let status = answer.await.unwrap().status().as_u16();
-        drop(client);
-        connection.abort();
-        status
-    }
-}
-
-/// What stands in a text between two others.
-#[track_caller]
-fn between(text: &str, before: &str, after: &str) -> String {
-    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
-    rest.split_once(after).unwrap().0.to_owned()
-}
 
 /// Does with an account all that is done with secrets; gives the secrets.
 async fn live(server: &Server, email: &str) -> Vec<String> {
@@ -143,11 +52,11 @@ async fn live(server: &Server, email: &str) -> Vec<String> {
 both! {
     async fn a_server_that_logs_all_it_can_writes_no_secret_anywhere(app: &TestApp) {
         for format in ["text", "json"] {
-            let server = Server::start(&app.url, format).await;
+            let server = Server::start(&app.url, "trace", format).await;
             let secrets = live(&server, &format!("{format}@example.com")).await;
             let log = server.log();
             // The log has all that there is to tell. hyper tells nothing of HTTP/1.
-            for there in ["/fn/change_password", "INSERT INTO sessions", "h2::", "tower_http::", "TRACE"] {
+            for there in ["/fn/change_password", "INSERT INTO sessions", "h2::", "TRACE"] {
                 assert!(log.contains(there), "{there} is not in the log");
             }
             let mut written = vec![("the log", log), ("the database", app.rows().await.join("\n"))];

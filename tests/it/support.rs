@@ -4,6 +4,7 @@
 mod client;
 mod databases;
 pub mod functions;
+pub mod server;
 pub mod trail;
 
 use std::collections::BTreeSet;

@@ -120,6 +120,7 @@ fn kept(response: &Response) -> HeaderMap {
 pub fn body(state: &AppState, id: &str, error: &AppError) -> Response {
     let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(Problem::new(&state.config.origin(), id, error))).into_response();
+    response.extensions_mut().insert(error.clone());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     if status == StatusCode::UNAUTHORIZED {

@@ -39,6 +39,12 @@ impl<'a> PresentedKey<'a> {
         (checksum(body) == sum.as_bytes()).then_some(Self(key))
     }
 
+    /// Its public beginning: `kf_8Qw3ZkPa`.
+    #[must_use]
+    pub fn prefix(&self) -> &'a str {
+        self.0.rsplit_once('_').map_or("", |(prefix, _)| prefix)
+    }
+
     /// The digest that the key is known by.
     #[must_use]
     pub fn digest(&self) -> Digest {

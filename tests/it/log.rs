@@ -1,0 +1,110 @@
+//! What the log says at its default level, of the program itself: who was refused what, and the cause of a fault, by the id
+//! that the client was told.
+
+use keyfob::server::auth::secrets;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::cli::run;
+use crate::support::server::{Server, between};
+use crate::support::{EMPLOYEES, PASSWORD};
+
+/// The lines that say this, of a log as JSON.
+fn lines(server: &Server, message: &str) -> Vec<Value> {
+    let log = server.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["fields"]["message"] == message).collect()
+}
+
+/// The id of the request that this is the answer to.
+fn id(answer: &str) -> String {
+    between(answer, "x-request-id: ", "\r\n")
+}
+
+async fn make_user(url: &str, email: &str) {
+    let made = ["user", "create", "--email", email, "--password-stdin"];
+    assert_eq!(run(url, &made, &[], &format!("{PASSWORD}\n")).await.code, 0);
+}
+
+async fn make_key(url: &str, email: &str, rights: &[&str]) -> String {
+    let made = run(url, &[&["key", "create", "--user", email, "--name", "ci"], rights].concat(), &[], "").await;
+    assert_eq!(made.code, 0, "{made:?}");
+    made.out.trim().to_owned()
+}
+
+/// A key that was never stored.
+fn stray_key() -> String {
+    secrets::make_key("kf").key.expose_secret().to_owned()
+}
+
+both! {
+    async fn a_refusal_is_in_it_with_who_and_what_and_the_id_of_the_answer(app: &TestApp) {
+        make_user(&app.url, "ada@example.com").await;
+        let ada = app.texts("SELECT id FROM users").await.remove(0);
+        let key = make_key(&app.url, "ada@example.com", &["--read-only"]).await;
+        let server = Server::start(&app.url, "info", "json").await;
+        let form = format!("email=ada%40example.com&password={}", PASSWORD.replace(' ', "+"));
+        let session = between(&server.ask("POST /fn/sign_in", &[], &form).await, "set-cookie: session=", ";");
+        let cookie = format!("session={session}");
+        let signed_in = [("Cookie", cookie.as_str()), ("Accept", "text/html")];
+        let unknown = stray_key();
+        let body = "{\"name\":\"Eve\",\"department\":\"hr\",\"salary\":1}";
+        let list = format!("GET {EMPLOYEES}");
+        let prefix = &key[..11];
+        let from_elsewhere = format!(
+            "POST {EMPLOYEES} HTTP/1.1\r\nHost: localhost:8000\r\nOrigin: https://evil.example\r\nConnection: close\r\n\
+             Content-Length: 0\r\nCookie: {cookie}\r\n\r\n"
+        );
+        for (answer, code, user, its_key) in [
+            (server.ask(&list, &[], "").await, "credentials_missing", None, None),
+            (server.ask(&list, &[("X-Api-Key", "kf_x")], "").await, "key_malformed", None, None),
+            (server.ask(&list, &[("X-Api-Key", &unknown)], "").await, "key_unknown", None, Some(&unknown[..11])),
+            (
+                server.ask(&format!("POST {EMPLOYEES}"), &[("X-Api-Key", &key)], body).await,
+                "scope_missing",
+                Some(&ada),
+                Some(prefix),
+            ),
+            (server.exchange(&from_elsewhere).await, "cross_origin", None, None),
+            (server.ask("GET /admin/users", &signed_in, "").await, "superuser_required", Some(&ada), None),
+            (server.ask("POST /fn/list_keys", &[], "revoked=false").await, "credentials_missing", None, None),
+            (server.ask("POST /fn/list_keys", &[("X-Api-Key", &key)], "revoked=false").await, "session_required", None, None),
+        ] {
+            let (all, id) = (lines(&server, "a request was refused"), id(&answer));
+            let found: Vec<_> = all.iter().filter(|line| line["span"]["id"] == id).collect();
+            let [line] = found[..] else { panic!("{code}: {found:?} of {all:?}") };
+            assert_eq!((&line["fields"]["code"], &line["level"]), (&code.into(), &"INFO".into()), "{line}");
+            assert_eq!(line["fields"]["from"], "127.0.0.1", "{line}");
+            assert_eq!(line["span"]["user"].as_str(), user.map(String::as_str), "{line}");
+            assert_eq!(line["span"]["key"].as_str(), its_key, "{line}");
+            assert!(line["span"]["method"].is_string() && line["span"]["path"].is_string(), "{line}");
+        }
+        let before = lines(&server, "a request was refused").len();
+        server.ask(&list, &[("X-Api-Key", &key)], "").await;
+        server.ask("GET /no-such-page", &signed_in, "").await;
+        assert_eq!(lines(&server, "a request was refused").len(), before);
+    }
+
+    async fn nobody_fills_it_with_refusals_and_a_key_in_a_path_is_not_in_it(app: &TestApp) {
+        let server = Server::start(&app.url, "info", "text").await;
+        let key = stray_key();
+        for n in 0..30 {
+            let answer = server.ask(&format!("GET {EMPLOYEES}{key}/"), &[], "").await;
+            assert!(answer.starts_with("HTTP/1.1 401"), "{n}: {answer}");
+        }
+        let log = server.log();
+        assert_eq!(log.matches("a request was refused").count(), 20, "{log}");
+        assert!(log.contains("/employees/(a key)") && !log.contains(&key[12..]), "{log}");
+    }
+
+    async fn the_cause_of_a_fault_is_in_it_with_the_id_that_the_client_was_told(app: &TestApp) {
+        make_user(&app.url, "ada@example.com").await;
+        let key = make_key(&app.url, "ada@example.com", &[]).await;
+        let server = Server::start(&app.url, "error", "json").await;
+        app.sql("ALTER TABLE employees RENAME TO gone").await;
+        let answer = server.ask(&format!("GET {EMPLOYEES}"), &[("X-Api-Key", &key)], "").await;
+        assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+        let all = lines(&server, "a query failed");
+        assert!(all.iter().any(|line| line["span"]["id"] == id(&answer)), "{}: {all:?}", id(&answer));
+    }
+}
