@@ -277,3 +277,33 @@ fn what_the_table_of_requirements_names_is_there() {
     }
     assert!(seen > 80, "{seen}");
 }
+
+#[test]
+fn every_line_of_the_log_is_explained_and_none_that_there_is_not() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/log.md")).unwrap();
+    let row = Regex::new(r"(?m)^\| (error|warn|info) \| ([^|]+) \|").unwrap();
+    let mut explained: Vec<_> = row.captures_iter(&page).map(|row| (row[1].to_owned(), row[2].to_owned())).collect();
+    let call = Regex::new(r#"(?s)tracing::(error|warn|info)!\([^;]*?"([^"]+)"[^;"]*\)"#).unwrap();
+    let value = Regex::new(r"\\\{\w*\\\}").unwrap();
+    let mut written = 0;
+    for (path, text) in sources() {
+        assert_eq!(
+            call.find_iter(&text).count(),
+            Regex::new("tracing::(error|warn|info)!").unwrap().find_iter(&text).count(),
+            "{path}"
+        );
+        for found in call.captures_iter(&text) {
+            let line = Regex::new(&format!("^{}$", value.replace_all(&regex::escape(&found[2]), ".+"))).unwrap();
+            assert!(
+                row.captures_iter(&page).any(|row| row[1] == found[1] && line.is_match(&row[2])),
+                "src/{path}: docs/log.md does not explain, as {}: {}",
+                &found[1],
+                &found[2]
+            );
+            explained.retain(|(level, explained)| *level != found[1] || !line.is_match(explained));
+            written += 1;
+        }
+    }
+    assert!(written > 10, "{written}");
+    assert!(explained.is_empty(), "nothing writes {explained:?}");
+}
