@@ -1,6 +1,8 @@
 //! The database: SQLite or PostgreSQL behind one SQL text. A query is written once and runs on either by one macro.
 
 pub mod changes;
+mod conn;
+mod errors;
 mod migrate;
 mod near;
 mod open;
@@ -10,14 +12,18 @@ pub mod rows;
 
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{PgPool, SqlitePool};
 
 use self::changes::Changes;
+use self::conn::Running;
+pub use self::conn::{Backend, Conn, Tx};
+pub use self::errors::is_taken;
+pub use self::migrate::{Migrated, migrated, migrations};
 use self::near::Near;
-use self::pool::{Lent, Pool};
+pub use self::open::{OpenError, sqlite_file};
+use self::pool::Pool;
 use self::row::{Arg, Row};
 use crate::error::AppError;
 
@@ -51,33 +57,6 @@ pub enum Db {
     },
 }
 
-/// A connection taken from a pool, for single statements.
-pub enum Conn {
-    /// To read from SQLite.
-    Sqlite(Lent<SqliteConnection>),
-    /// The one that writes to SQLite.
-    SqliteWriter(PoolConnection<Sqlite>),
-    /// Of PostgreSQL.
-    Postgres(Lent<PgConnection>),
-}
-
-/// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
-pub struct Tx {
-    on: Running,
-    /// How long a statement may take.
-    limit: Duration,
-    changes: Changes,
-    /// The keys and users of which something changed that keys depend on.
-    changed: Vec<String>,
-}
-
-enum Running {
-    /// Begun IMMEDIATE.
-    Sqlite(Transaction<'static, Sqlite>),
-    /// READ COMMITTED; and whether it can tell other processes what changed.
-    Postgres(Transaction<'static, Postgres>, bool),
-}
-
 /// How long a statement of a request may take. A server that is cut off says nothing, and nobody else ends the wait.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -93,115 +72,8 @@ pub(crate) async fn within<T>(
     tokio::time::timeout(limit, work).await.map_err(late)?
 }
 
-/// What a query runs on.
-pub enum Backend<'c> {
-    /// SQLite.
-    Sqlite(&'c mut SqliteConnection),
-    /// PostgreSQL.
-    Postgres(&'c mut PgConnection),
-}
-
-impl Conn {
-    /// What the query macros run on.
-    pub fn backend(&mut self) -> Backend<'_> {
-        match self {
-            Self::Sqlite(line) => {
-                // Until it is known how this use ends: a request can be cut short while it waits.
-                line.sound = false;
-                Backend::Sqlite(&mut line.conn)
-            }
-            Self::SqliteWriter(conn) => Backend::Sqlite(conn),
-            Self::Postgres(line) => {
-                line.sound = false;
-                Backend::Postgres(&mut line.conn)
-            }
-        }
-    }
-
-    /// How long a statement may take.
-    #[must_use]
-    pub const fn limit(&self) -> Duration {
-        LIMIT
-    }
-
-    /// Notes how a statement ended: an answer, be it a refusal, shows that the connection is sound.
-    pub fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
-        match self {
-            Self::Sqlite(line) => line.sound = is_sound(done),
-            Self::SqliteWriter(_) => {}
-            Self::Postgres(line) => line.sound = is_sound(done),
-        }
-    }
-}
-
 fn is_sound<T>(done: &Result<T, sqlx::Error>) -> bool {
     matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound))
-}
-
-impl Tx {
-    /// What the query macros run on.
-    pub fn backend(&mut self) -> Backend<'_> {
-        match &mut self.on {
-            Running::Sqlite(tx) => Backend::Sqlite(tx),
-            Running::Postgres(tx, _) => Backend::Postgres(tx),
-        }
-    }
-
-    /// Lets statements take as long as they need, for the work that goes over whole tables.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub async fn take_time(&mut self) -> Result<(), sqlx::Error> {
-        self.limit = Duration::from_hours(24);
-        if let Running::Postgres(tx, _) = &mut self.on {
-            let limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
-            sqlx::raw_sql(limits).execute(&mut **tx).await?;
-        }
-        Ok(())
-    }
-
-    /// How long a statement may take.
-    #[must_use]
-    pub const fn limit(&self) -> Duration {
-        self.limit
-    }
-
-    /// For the query macros: a transaction's connection is looked after by its pool.
-    pub const fn note<T>(&mut self, _: &Result<T, sqlx::Error>) {}
-
-    /// Notes that something changed on which a key depends, or all keys of a user. Nobody keeps what they knew of it: in
-    /// this process from the commit on, in others as soon as they hear of it.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub async fn changed(&mut self, id: &str) -> Result<(), sqlx::Error> {
-        if let Running::Postgres(tx, true) = &mut self.on {
-            let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(id);
-            within(self.limit, notify.execute(&mut **tx)).await?;
-        }
-        self.changed.push(id.to_owned());
-        Ok(())
-    }
-
-    /// Makes the changes last.
-    ///
-    /// # Errors
-    /// Whatever the database says; then nothing was changed.
-    pub async fn commit(self) -> Result<(), sqlx::Error> {
-        let Self { on, limit, changes, changed } = self;
-        let done = within(limit, async {
-            match on {
-                Running::Sqlite(tx) => tx.commit().await,
-                Running::Postgres(tx, _) => tx.commit().await,
-            }
-        });
-        let done = done.await;
-        // Also after a failure: it may have come after the commit.
-        for id in &changed {
-            changes.note(id);
-        }
-        done
-    }
 }
 
 /// Runs a statement and gives the number of rows that it changed: `execute!(conn, "UPDATE …", a, b)`.
@@ -246,9 +118,6 @@ macro_rules! fetch {
     }};
 }
 pub(crate) use fetch;
-
-pub use self::migrate::{Migrated, migrated, migrations};
-pub use self::open::{OpenError, sqlite_file};
 
 /// The pattern of LIKE for texts in lower case that contain this one; empty for an empty one.
 #[must_use]
@@ -353,7 +222,7 @@ impl Db {
                 }
             })
         });
-        Ok(self.transaction(on.await?))
+        Ok(Tx::new(on.await?, self.changes().clone()))
     }
 
     /// A transaction that reads the database as it stands at its first query, whatever others write meanwhile. On SQLite it
@@ -369,11 +238,7 @@ impl Db {
                 Running::Postgres(transactions.begin_with(begin).await?, false)
             }
         };
-        Ok(self.transaction(on))
-    }
-
-    fn transaction(&self, on: Running) -> Tx {
-        Tx { on, limit: LIMIT, changes: self.changes().clone(), changed: Vec::new() }
+        Ok(Tx::new(on, self.changes().clone()))
     }
 
     /// Closes all connections, after what they are doing.
@@ -391,78 +256,4 @@ impl Db {
             }
         }
     }
-}
-
-impl From<sqlx::Error> for AppError {
-    /// Logs the cause, once; no text of it reaches a client.
-    fn from(error: sqlx::Error) -> Self {
-        if is_damage(&error) {
-            tracing::error!(%error, "the database is damaged: stop the server and run keyfob doctor");
-            Self::Unavailable
-        } else if is_outage(&error) {
-            tracing::warn!(%error, "the database did not answer");
-            Self::Unavailable
-        } else {
-            tracing::error!(%error, "a query failed");
-            Self::Internal
-        }
-    }
-}
-
-impl From<rusqlite::Error> for AppError {
-    /// As for sqlx's.
-    fn from(error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error().map(|error| error.extended_code.cast_unsigned());
-        if code.is_some_and(is_damage_to_sqlite) {
-            tracing::error!(%error, "the database is damaged: stop the server and run keyfob doctor");
-            Self::Unavailable
-        } else if code.is_some_and(is_outage_of_sqlite) {
-            tracing::warn!(%error, "the database did not answer");
-            Self::Unavailable
-        } else {
-            tracing::error!(%error, "a query failed");
-            Self::Internal
-        }
-    }
-}
-
-/// SQLite's codes, the low byte of an extended one: 5 busy, 6 locked, 8 read-only, 10 I/O, 13 full, 14 open.
-const fn is_outage_of_sqlite(code: u32) -> bool {
-    matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)
-}
-
-/// SQLite's codes: 11 corrupt, 26 not a database.
-const fn is_damage_to_sqlite(code: u32) -> bool {
-    matches!(code & 0xff, 11 | 26)
-}
-
-/// Whether what a file of SQLite holds is not what SQLite has written.
-fn is_damage(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else { return false };
-    let is_sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
-    is_sqlite && error.code().and_then(|code| code.parse().ok()).is_some_and(is_damage_to_sqlite)
-}
-
-/// Whether the database is away, locked, full or read-only, rather than the query wrong.
-fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // PostgreSQL's classes: 08 connection, 53 resources, 55P03 lock, 57 shut down or timed out.
-            let postgres = code.len() == 5 && ["08", "53", "55P03", "57"].iter().any(|class| code.starts_with(class));
-            let sqlite = code.parse().is_ok_and(is_outage_of_sqlite);
-            if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() { postgres } else { sqlite }
-        }),
-        _ => false,
-    }
-}
-
-/// Whether a unique index refused the row. Never by the index's name: SQLite tells none.
-#[must_use]
-pub fn is_taken(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.is_unique_violation())
 }

@@ -7,8 +7,9 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, PgPool, SqlitePool};
 
+use super::errors::is_damage;
 use super::open::{OpenError, lock};
-use super::{Backend, Db, Tx, fetch, is_damage};
+use super::{Backend, Db, Tx, fetch};
 use crate::error::AppError;
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {

@@ -10,8 +10,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::changes::Changes;
+use super::errors::is_damage;
 use super::near::Near;
-use super::{Db, is_damage, pool};
+use super::{Db, pool};
 
 /// Why the database could not be opened, in one line for the operator.
 #[derive(Debug)]
