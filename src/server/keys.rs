@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod cache;
 pub mod leak;
+mod lists;
 pub mod rotation;
 
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use self::cache::Remembered;
+pub use self::lists::{list, list_of_team, page};
 use super::audit::{self, About, By};
 use super::auth::secrets::{self, Digest, PresentedKey};
 use super::auth::sessions::Session;
@@ -18,15 +20,12 @@ use super::config::KeyConfig;
 use super::db::row::Row;
 use super::db::{Db, Tx, execute, fetch, is_taken};
 use super::state::AppState;
-use super::teams;
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{
-    Access, FormId, KeyEntry, KeyFacts, KeyForm, KeyId, KeyList, KeyName, KeySpec, NewKey, Standing, Status, USAGE_DAYS,
-};
+use crate::model::keys::{Access, FormId, KeyFacts, KeyForm, KeyId, KeyName, KeySpec, NewKey, Standing};
 use crate::model::teams::TeamId;
-use crate::model::time::{DAY, Timestamp};
+use crate::model::time::Timestamp;
 use crate::model::users::{User, UserId};
 
 /// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked. Cheap to clone.
@@ -117,24 +116,6 @@ fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
         created_at: row.time("created_at")?,
         expires_at: row.time_if_any("expires_at")?,
         revoked_at: row.time_if_any("revoked_at")?,
-    })
-}
-
-/// A key as lists show it; the columns of [`entries`].
-fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
-    Ok(KeyEntry {
-        key: facts(row)?,
-        owner: row.get("owner")?,
-        team: row.get("team")?,
-        used_at: row.time_if_any("used_at")?,
-        used_ip: row.get("used_ip")?,
-        used_agent: row.get("used_agent")?,
-        rotated_at: row.time_if_any("rotated_at")?,
-        old_expires_at: row.time_if_any("old_expires_at")?,
-        old_used_at: row.time_if_any("old_used_at")?,
-        leaked_at: row.time_if_any("leaked_at")?,
-        rate: row.get("rate")?,
-        days: row.get("days")?,
     })
 }
 
@@ -260,85 +241,6 @@ async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
     let sentence = "This form was sent already, and made a key. It is in your list; its secret is shown only once. \
                     If you do not have it, revoke that key and create another.";
     Err(FieldErrors::whole(sentence).into())
-}
-
-/// Keys as lists show them; the parameter $1 is the day before the first whose requests are counted.
-macro_rules! entries {
-    ($($rest:literal),*) => {
-        concat!(
-            "SELECT k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, ",
-            "u.email AS owner, t.name AS team, k.used_at, k.used_ip, k.used_agent, k.rotated_at, k.old_expires_at, ",
-            "k.old_used_at, k.leaked_at, k.rate, (SELECT string_agg(CAST(day AS TEXT) || ':' || CAST(allowed AS TEXT) ",
-            "|| ':' || CAST(refused AS TEXT), ' ') FROM usage WHERE key_id = k.id AND day > $1) AS days ",
-            "FROM keys k JOIN users u ON u.id = k.user_id LEFT JOIN teams t ON t.id = k.team_id ",
-            $($rest),*
-        )
-    };
-}
-use entries;
-
-/// The parameter $1 of [`entries`].
-fn usage_after(now: Timestamp) -> i64 {
-    now.as_millis() / DAY - USAGE_DAYS
-}
-
-/// For how long the profile page says that a key was reported as leaked, in milliseconds.
-const LEAKS_SHOWN: i64 = 30 * DAY;
-
-/// A user's keys as the page shows them, and what the form for the next one starts from.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn page(state: &AppState, session: &Session, revoked: bool) -> Result<KeyList, AppError> {
-    let (user, now) = (&session.user.id, state.now());
-    // With one revoked key, if there is any, to tell whether there is something to show.
-    let sql = entries!(
-        "WHERE k.user_id = $2 AND ($3 OR k.revoked_at IS NULL OR k.leaked_at > $4 OR k.id = ",
-        "(SELECT MAX(id) FROM keys WHERE user_id = $2 AND revoked_at IS NOT NULL)) ",
-        "ORDER BY k.created_at DESC, k.id DESC"
-    );
-    let args = [usage_after(now).into(), user.as_str().into(), revoked.into(), now.plus(-LEAKS_SHOWN).into()];
-    let mut keys = state.db.rows(sql, &args, entry).await?;
-    let teams = if session.in_team { teams::list(&state.db, user).await? } else { Vec::new() };
-    let has_revoked = keys.iter().any(|entry| entry.key.revoked_at.is_some());
-    let lately = |at: Timestamp| at > now.plus(-LEAKS_SHOWN);
-    let leaked =
-        keys.iter().filter(|entry| entry.leaked_at.is_some_and(lately)).map(|entry| entry.key.clone()).collect();
-    keys.retain(|entry| revoked || entry.key.revoked_at.is_none());
-    sort(&mut keys, now);
-    let (form_id, origin) = (secrets::make_id(now), state.config.origin());
-    Ok(KeyList { keys, teams, has_revoked, leaked, now, form_id, origin })
-}
-
-/// All keys of a user, for the operator's command line; in the order of the page.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn list(db: &Db, user: &UserId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
-    let sql = entries!("WHERE k.user_id = $2 ORDER BY k.created_at DESC, k.id DESC");
-    let mut keys = db.rows(sql, &[usage_after(now).into(), user.as_str().into()], entry).await?;
-    sort(&mut keys, now);
-    Ok(keys)
-}
-
-/// The keys of a team's members that are limited to the team, in the order of the page.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn list_of_team(db: &Db, team: &TeamId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
-    let sql = entries!("WHERE k.team_id = $2 ORDER BY k.created_at DESC, k.id DESC");
-    let mut keys = db.rows(sql, &[usage_after(now).into(), team.as_str().into()], entry).await?;
-    sort(&mut keys, now);
-    Ok(keys)
-}
-
-/// Those that work first, then the expired, then the revoked; in each the order that they have.
-fn sort(keys: &mut [KeyEntry], now: Timestamp) {
-    keys.sort_by_key(|entry| match entry.key.status(now) {
-        Status::Active | Status::ExpiresSoon => 0,
-        Status::Expired => 1,
-        Status::Revoked => 2,
-    });
 }
 
 /// Revokes a key of a user. False if it was already revoked or is not the user's.

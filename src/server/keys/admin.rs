@@ -1,6 +1,7 @@
 //! All keys, for administrators: find, change, make for a user, revoke.
 
-use super::{Request, check_confirmed, create, entries, revoke, usage_after};
+use super::lists::{entries, usage_after};
+use super::{Request, check_confirmed, create, revoke};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
