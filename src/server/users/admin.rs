@@ -1,0 +1,113 @@
+//! Accounts, for administrators and the operator: find, disable, promote.
+
+use super::{get, record};
+use crate::error::AppError;
+use crate::model::audit::Action;
+use crate::model::fields::FieldErrors;
+use crate::model::users::{Account, AccountPage, User};
+use crate::server::audit::By;
+use crate::server::auth::sessions::{self, Session};
+use crate::server::auth::throttle;
+use crate::server::db::{Db, execute, fetch, like};
+use crate::server::state::AppState;
+
+/// How many accounts the administrators' page shows at a time.
+const ON_A_PAGE: usize = 25;
+
+/// The accounts that an administrator looks for, by email address, from the one after `after`.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -> Result<AccountPage, AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
+               AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
+               ORDER BY email LIMIT $3";
+    let most = i64::try_from(ON_A_PAGE + 1).unwrap_or(0);
+    let mut accounts = fetch!(conn, all Account, sql, after, like(&search), most)?;
+    let more = accounts.len() > ON_A_PAGE;
+    accounts.truncate(ON_A_PAGE);
+    let next = accounts.last().filter(|_| more).map(|account| account.user.email.clone());
+    Ok(AccountPage { accounts, next, search, me: session.user.id.clone() })
+}
+
+/// What can be done to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its sessions end, and its keys are refused from the next request on.
+    Disable,
+    /// It may sign in again, without a wait, and its keys work as before.
+    Enable,
+    /// It becomes a superuser.
+    Promote,
+    /// It is a superuser no more.
+    Demote,
+}
+
+impl Change {
+    /// Takes what forms call it.
+    #[must_use]
+    pub fn parse(raw: &str) -> Option<Self> {
+        match raw {
+            "disable" => Some(Self::Disable),
+            "enable" => Some(Self::Enable),
+            "promote" => Some(Self::Promote),
+            "demote" => Some(Self::Demote),
+            _ => None,
+        }
+    }
+
+    const fn action(self) -> Action {
+        match self {
+            Self::Disable => Action::AccountDisable,
+            Self::Enable => Action::AccountEnable,
+            Self::Promote => Action::AccountPromote,
+            Self::Demote => Action::AccountDemote,
+        }
+    }
+}
+
+/// Changes an account, as an administrator asks by a form.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such account, and as [`change`].
+pub async fn change_by_name(state: &AppState, session: &Session, (id, what): (&str, &str)) -> Result<(), AppError> {
+    let what = Change::parse(what).ok_or(AppError::NotFound)?;
+    let user = get(&state.db, id).await?;
+    change(&state.db, &user, what, &session.by(state.now())).await
+}
+
+/// Changes an account; one that is so already stays as it is.
+///
+/// # Errors
+/// [`AppError::Invalid`] if no superuser would be left.
+pub async fn change(db: &Db, user: &User, change: Change, by: &By) -> Result<(), AppError> {
+    let mut tx = db.begin().await?;
+    // Two administrators at once, each of whom takes the other away, go one after the other.
+    execute!(tx, "UPDATE locks SET name = name WHERE name = 'superusers'")?;
+    let changed = match change {
+        Change::Disable => {
+            sessions::end_all(&mut tx, &user.id).await?;
+            let sql = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
+            execute!(tx, sql, &user.id, by.at)?
+        }
+        Change::Enable => {
+            let sql = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
+            throttle::lift(&mut tx, &user.id).await? + execute!(tx, sql, &user.id)?
+        }
+        Change::Promote => execute!(tx, "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser", &user.id)?,
+        Change::Demote => execute!(tx, "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser", &user.id)?,
+    };
+    if changed == 0 {
+        return Ok(());
+    }
+    if user.superuser && matches!(change, Change::Disable | Change::Demote) {
+        let sql = "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL";
+        if fetch!(tx, one(i64,), sql)?.0 == 0 {
+            return Err(FieldErrors::whole("This is the last superuser. Make somebody else one first.").into());
+        }
+    }
+    record(&mut tx, by, change.action(), user).await?;
+    tx.commit().await?;
+    Ok(())
+}
