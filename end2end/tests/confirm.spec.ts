@@ -120,6 +120,30 @@ test("an administrator disables an account with the password", async ({ page, ex
   await expect(page.getByText("The account is disabled")).toBeVisible();
 });
 
+test("somebody becomes an admin of a team with the password", async ({ page, browser, expectedErrors }) => {
+  expectedErrors.push(/403/);
+  const [ada, bob] = [await signUp(page), await signUp(await (await browser.newContext()).newPage())];
+  await page.goto("/teams");
+  await page.getByLabel("Name", { exact: true }).fill("Red team");
+  await page.getByLabel("Address").fill(`red-${crypto.randomUUID().slice(0, 8)}`);
+  await page.getByRole("button", { name: "Create team" }).click();
+  await page.getByLabel("Email").fill(bob.email);
+  await page.getByLabel("Role").selectOption("Admin");
+  letTimePass(ada);
+  await page.getByRole("button", { name: "Add member" }).click();
+  const confirm = page.getByRole("dialog", { name: "Confirm with your password" });
+  await confirm.getByLabel("Password").fill(ada.password);
+  await confirm.getByRole("button", { name: "Continue" }).click();
+  await expect(page.getByText("They are in the team now.")).toBeVisible();
+  const row = page.getByRole("table", { name: "Members" }).getByRole("row", { name: bob.email });
+  await expect(row).toContainText("Admin");
+  letTimePass(ada);
+  await row.getByRole("button", { name: "Make member" }).click();
+  await page.getByLabel("Password").fill(ada.password);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await expect(page.getByText("The role is changed.")).toBeVisible();
+});
+
 test("the dialog fits a window of 320 pixels", async ({ page, expectedErrors }) => {
   expectedErrors.push(/403/);
   await page.setViewportSize({ width: 320, height: 640 });

@@ -97,13 +97,16 @@ async fn administered(db: &Db, session: &Session, slug: &str) -> Result<Team, Ap
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if whoever asks is no admin of it, nobody has the
-/// address, or they are in it already.
+/// address, or they are in it already; for an admin as [`Session::check_confirmed`].
 pub async fn add(state: &AppState, session: &Session, slug: &str, (email, role): (&str, &str)) -> Result<(), AppError> {
     let team = administered(&state.db, session, slug).await?;
     let mut errors = FieldErrors::default();
     let (email, role) =
         (errors.take("email", Email::parse(email)), errors.take("role", Role::try_from(role.to_owned())));
     let (email, role) = email.zip(role).ok_or(errors)?;
+    if role == Role::Admin {
+        session.check_confirmed(state.now())?;
+    }
     let Some(user) = users::find(&state.db, &email).await? else {
         return Err(FieldErrors::one("email", "Nobody here has this address. They have to sign up first.").into());
     };

@@ -186,9 +186,12 @@ both! {
         change("disable").await.is(200);
         ada.open("/profile").await.goes_to("/sign-in?next=/profile");
         key.get(EMPLOYEES).await.refused(401, "account_disabled");
+        let told = "Refused: the account is disabled";
+        assert!(admin.open("/admin/keys").await.is(200).body.contains(told));
         assert_eq!(app.number("SELECT COUNT(*) FROM sessions WHERE user_id = (SELECT id FROM users WHERE email = 'ada@example.com')").await, 0);
         change("enable").await.is(200);
         key.get(EMPLOYEES).await.is(200);
+        assert!(!admin.open("/admin/keys").await.is(200).body.contains(told));
         ada.open("/profile").await.goes_to("/sign-in?next=/profile");
         admin.call_admin("change_user", &[("id", "01890000-0000-7000-8000-000000000000"), ("change", "disable")]).await.is(404);
     }

@@ -130,6 +130,29 @@ both! {
         app.anonymous().with_key(&key).post("/api/v1/key/rotate", json!({"grace": "0"})).await.is(200);
     }
 
+    async fn who_sees_to_a_team_is_decided_with_the_password(app: &TestApp) {
+        app.team("red", "ada", &["mia"]).await;
+        let (ada, mia) = (app.signed_in("ada").await, app.user("mia").await.id.to_string());
+        app.user("bob").await;
+        let admins = async || app.texts("SELECT u.email FROM members m JOIN users u ON u.id = m.user_id WHERE m.role = 'admin' ORDER BY u.email").await;
+        let promote = ("/fn/set_role", vec![field("team", "red"), field("user", &mia), field("role", "admin")]);
+        let add = |role| ("/fn/add_member", vec![field("team", "red"), field("email", "bob@example.com"), field("role", role)]);
+        app.advance(MINUTE * 15);
+        for deed in [&promote, &add("admin")] {
+            assert_eq!(call(&ada, deed).await.failed(403), json!("PasswordNeeded"), "{deed:?}");
+        }
+        assert_eq!(admins().await, ["ada@example.com"]);
+        // To let somebody in or out makes nobody an admin.
+        call(&ada, &add("member")).await.is(200);
+        let bob = app.user("bob").await.id.to_string();
+        ada.call("remove_member", &[("team", "red"), ("user", &bob)]).await.is(200);
+        let ada = ada.after(&confirm(&ada, PASSWORD).await.is(200));
+        for deed in [promote, add("admin")] {
+            call(&ada, &deed).await.is(200);
+        }
+        assert_eq!(admins().await, ["ada@example.com", "bob@example.com", "mia@example.com"]);
+    }
+
     async fn a_wrong_password_confirms_nothing(app: &TestApp) {
         let (root, bob) = (app.admin().await, app.signed_in("bob").await);
         app.sql("UPDATE users SET password_hash = 'none' WHERE email = 'bob@example.com'").await;

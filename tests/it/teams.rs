@@ -135,7 +135,13 @@ both! {
         client.get(&employees("blue")).await.refused(403, "team_mismatch");
         client.get(crate::support::EMPLOYEES).await.refused(403, "team_mismatch");
         let mia = id(app, "mia").await;
+        let told = "Refused: its user has left the team";
+        let browser = app.signed_in("mia").await;
+        assert!(!browser.open("/profile").await.is(200).body.contains(told));
         leave(&app.signed_in("ada").await, &mia).await.is(200);
+        for page in [browser.open("/profile").await, app.signed_in("ada").await.open("/a/red").await] {
+            assert!(page.is(200).body.contains(told));
+        }
         for path in [&employees("red"), "/api/v1/me", "/api/v1/verify", "/api/v1/key"] {
             client.get(path).await.refused(403, "team_mismatch");
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::KeyFacts;
+use super::{KeyFacts, Refusal};
 use crate::model::teams::Membership;
 use crate::model::time::{DAY, Timestamp};
 
@@ -15,8 +15,12 @@ pub struct KeyEntry {
     pub key: KeyFacts,
     /// The email address of its user.
     pub owner: String,
+    /// When its user's account was disabled.
+    pub owner_disabled_at: Option<Timestamp>,
     /// The name of its team.
     pub team: Option<String>,
+    /// The role of its user in its team; `None` for a key without one, and where they have left it.
+    pub role: Option<String>,
     /// When it was last used, to the minute.
     pub used_at: Option<Timestamp>,
     /// The address that it was last used from.
@@ -52,6 +56,16 @@ pub struct DayUsage {
 }
 
 impl KeyEntry {
+    /// Why it is refused just now, whatever its status.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<Refusal> {
+        match (&self.owner_disabled_at, &self.key.team_id, &self.role) {
+            (Some(_), ..) => Some(Refusal::AccountDisabled),
+            (None, Some(_), None) => Some(Refusal::NotInTeam),
+            _ => None,
+        }
+    }
+
     /// The requests of the last [`USAGE_DAYS`] days until `now`, one entry a day, the oldest first.
     #[must_use]
     pub fn usage(&self, now: Timestamp) -> Vec<DayUsage> {
@@ -165,7 +179,9 @@ mod tests {
         let entry = KeyEntry {
             key: key(None, false),
             owner: String::new(),
+            owner_disabled_at: None,
             team: None,
+            role: None,
             used_at: None,
             used_ip: None,
             used_agent: None,

@@ -5,7 +5,7 @@ use leptos::form::FromFormData;
 use leptos::prelude::*;
 
 use super::{Open, RevokeKey, RotateKey};
-use crate::model::keys::{DayUsage, GRACES, KeyEntry, RotateForm, Status, USAGE_DAYS};
+use crate::model::keys::{DayUsage, GRACES, KeyEntry, Refusal, RotateForm, Status, USAGE_DAYS};
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::browser_name;
 use crate::pages::confirm::Waiting;
@@ -127,13 +127,20 @@ fn used_cell(entry: &KeyEntry, now: Timestamp) -> AnyView {
 
 fn state_cell(entry: &KeyEntry, now: Timestamp) -> AnyView {
     let status = entry.key.status(now);
+    let ended = matches!(status, Status::Expired | Status::Revoked);
+    let refusal = entry.refusal().filter(|_| !ended);
     let class = match status {
-        Status::Active => "state state-on",
+        _ if ended || refusal.is_some() => "state",
         Status::ExpiresSoon => "state state-soon",
-        Status::Expired | Status::Revoked => "state",
+        _ => "state state-on",
     };
+    let refused = refusal.map(|why| match why {
+        Refusal::AccountDisabled => "Refused: the account is disabled",
+        _ => "Refused: its user has left the team",
+    });
     view! {
         <span class=class>{status.label()}</span>
+        {refused.map(|text| under(text.to_owned()))}
         {entry.leaked_at.map(|_| under("Reported as leaked".to_owned()))}
     }
     .into_any()

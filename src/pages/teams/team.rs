@@ -1,5 +1,7 @@
 //! The page of one team: its members and its keys.
 
+use leptos::ev::SubmitEvent;
+use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
@@ -9,6 +11,7 @@ use crate::model::keys::{KeyEntry, Status};
 use crate::model::teams::{Member, Role, Team, TeamPage};
 use crate::model::time::Timestamp;
 use crate::pages::Asked;
+use crate::pages::confirm::Waiting;
 use crate::pages::keys::table::Cells;
 use crate::pages::profile::Time;
 use crate::ui::browser;
@@ -37,7 +40,7 @@ pub async fn add_member(team: String, email: String, role: String) -> Result<(),
 /// Gives a member another role.
 #[server(prefix = "/fn", endpoint = "set_role")]
 pub async fn set_role(team: String, user: String, role: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
+    let (state, session) = crate::server::auth::confirmed().await?;
     crate::server::teams::set_role(&state, &session, &team, (&user, &role)).await?;
     crate::server::go_to(&format!("/a/{team}?done=role"));
     Ok(())
@@ -147,11 +150,18 @@ fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
 #[component]
 fn AddSection(team: Team) -> impl IntoView {
     let add = ServerAction::<AddMember>::new();
-    let problems = Problems::of(add);
+    let (problems, waiting) = (Problems::of(add), Waiting::here());
+    waiting.ask_after(problems);
+    let send = move |event: SubmitEvent| {
+        event.prevent_default();
+        if let (false, Ok(call)) = (add.pending().get_untracked(), AddMember::from_event(&event)) {
+            waiting.send(move || drop(add.dispatch(call.clone())));
+        }
+    };
     let roles = Role::ALL.map(|role| (role.as_str().to_owned(), role.label().to_owned()));
     view! {
         <Section id="add-heading" title="Add member">
-            <ActionForm action=add attr:class="form">
+            <form method="post" action=AddMember::url() class="form" on:submit=send>
                 <input type="hidden" name="team" value=team.slug/>
                 <FormProblem problems/>
                 <Field
@@ -172,7 +182,7 @@ fn AddSection(team: Team) -> impl IntoView {
                     error=problems.at("role")
                 />
                 <div class="form-foot"><button class="btn" disabled=move || add.pending().get()>"Add member"</button></div>
-            </ActionForm>
+            </form>
         </Section>
     }
 }

@@ -18,10 +18,11 @@ macro_rules! entries {
     ($($rest:literal),*) => {
         concat!(
             "SELECT k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, ",
-            "u.email AS owner, t.name AS team, k.used_at, k.used_ip, k.used_agent, k.rotated_at, k.old_expires_at, ",
+            "u.email AS owner, u.disabled_at AS owner_disabled_at, t.name AS team, m.role, k.used_at, k.used_ip, k.used_agent, k.rotated_at, k.old_expires_at, ",
             "k.old_used_at, k.leaked_at, k.rate, (SELECT string_agg(CAST(day AS TEXT) || ':' || CAST(allowed AS TEXT) ",
             "|| ':' || CAST(refused AS TEXT), ' ') FROM usage WHERE key_id = k.id AND day > $1) AS days ",
             "FROM keys k JOIN users u ON u.id = k.user_id LEFT JOIN teams t ON t.id = k.team_id ",
+            "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id ",
             $($rest),*
         )
     };
@@ -38,7 +39,9 @@ fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
     Ok(KeyEntry {
         key: facts(row)?,
         owner: row.get("owner")?,
+        owner_disabled_at: row.time_if_any("owner_disabled_at")?,
         team: row.get("team")?,
+        role: row.get("role")?,
         used_at: row.time_if_any("used_at")?,
         used_ip: row.get("used_ip")?,
         used_agent: row.get("used_agent")?,
