@@ -34,7 +34,7 @@ dev: ## rebuilds and reloads on each change
 
 test: ## installs what is missing, then every check: format, lints, tests on SQLite and PostgreSQL, browser tests
 	$(call step,Tools,scripts/tools.sh test)
-	$(call step,Format,cargo fmt --check)
+	$(call step,Format,cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml)
 	$(call step,Lints: server,cargo clippy --all-targets -- -D warnings)
 	$(call step,Lints: browser,cargo clippy --lib --no-default-features --features hydrate --target wasm32-unknown-unknown -- -D warnings)
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
@@ -57,9 +57,13 @@ torture: ## kills it, stops it, fills its disk and holds it up, for at most 15 m
 	@scripts/tools.sh test
 	@scripts/torture.sh
 
-# A case is random input beside a reading of the published rules by other means; `make test` tries 256 of each.
-fuzz: ## tries what reads keys, credentials and addresses with 200,000 random inputs each, for some minutes
-	PROPTEST_CASES=200000 cargo test --lib -- server::auth::secrets server::auth::credentials server::accounts
+# A case is random input beside a reading of the published rules by other means; `make test` tries 256 of each. A fuzz target
+# breeds its inputs from those that reached something new. FUZZ_SECONDS=600 gives each ten minutes.
+fuzz: ## tries what reads keys, credentials and addresses with 200,000 random inputs each, then fuzzes keys and credentials for a minute each
+	$(call step,Tools,scripts/tools.sh fuzz)
+	$(call step,Random inputs,PROPTEST_CASES=200000 cargo test --lib -- server::auth::secrets server::auth::credentials server::accounts)
+	$(call step,Fuzz targets,scripts/fuzz.sh)
+	@printf '\n==> Nothing was found\n'
 
 # COMPARE=http://127.0.0.1:9000/path measures one more server, COMPARE_HEADER='Name: value' is what it is sent; both reach
 # the program by its environment, for a header may hold a key.

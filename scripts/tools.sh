@@ -2,6 +2,7 @@
 # Installs what `make` needs and the machine has not got, in pinned versions; what is there already is used:
 #     scripts/tools.sh build    to build and run
 #     scripts/tools.sh test     and to test
+#     scripts/tools.sh fuzz     to fuzz
 #     scripts/tools.sh audit    to build, and to audit
 #     scripts/tools.sh dist     to build what is handed on
 # Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
@@ -12,6 +13,7 @@ PATH="$PWD/.tools/bin:$PATH"
 
 CARGO_LEPTOS=0.3.10
 CARGO_CYCLONEDX=0.5.9
+CARGO_FUZZ=0.13.2
 # The command-line side of wasm-bindgen has to be the very version that the code is built with.
 WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock)
 
@@ -58,6 +60,13 @@ cargo_cyclonedx() {
     say "Installing cargo-cyclonedx $CARGO_CYCLONEDX into .tools (once; a minute or two)"
     CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
         cargo install cargo-cyclonedx --version "$CARGO_CYCLONEDX" --locked --root .tools
+}
+
+cargo_fuzz() {
+    if is_version cargo-fuzz "$CARGO_FUZZ"; then return; fi
+    say "Installing cargo-fuzz $CARGO_FUZZ into .tools (once; less than a minute)"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+        cargo install cargo-fuzz --version "$CARGO_FUZZ" --locked --root .tools
 }
 
 # The packages of one folder, again only when its lock file has changed.
@@ -155,6 +164,12 @@ test)
     browser
     build
     ;;
+fuzz)
+    # libFuzzer is built from source.
+    has "${CXX:-c++}" || fail "A C++ compiler is missing: install one (Debian: apt-get install g++), then run make fuzz again."
+    toolchain
+    cargo_fuzz
+    ;;
 dist)
     build
     cargo_cyclonedx
@@ -165,7 +180,7 @@ audit)
     build
     ;;
 *)
-    echo "Usage: scripts/tools.sh build|test|audit|dist" >&2
+    echo "Usage: scripts/tools.sh build|test|fuzz|audit|dist" >&2
     exit 2
     ;;
 esac
