@@ -11,7 +11,7 @@ pub fn is_key(raw: &[u8]) -> bool {
     let fits = raw.iter().rev().enumerate().all(|(place, byte)| match place {
         38 | 47 => *byte == b'_',
         0..47 => DIGITS.contains(byte),
-        _ => matches!(byte, b'a'..=b'z'),
+        _ => byte.is_ascii_lowercase(),
     });
     (50..=56).contains(&raw.len()) && fits && raw.ends_with(&checksum(&raw[..raw.len() - 6]))
 }
