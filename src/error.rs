@@ -134,7 +134,7 @@ error_codes! {
     RATE_LIMITED: "rate_limited", 429, "Too many requests in a minute.",
         "Try again after the seconds that Retry-After gives. An administrator can change the limit of a key.";
     INTERNAL_ERROR: "internal_error", 500, "Something went wrong on our side.",
-        "Try again. If it stays, tell the operator the request_id: the log has the cause under it.";
+        "Try again. If it stays, tell the operator when it was, and the request_id if you were shown one: the log has the cause.";
     UNAVAILABLE: "unavailable", 503, "The server cannot answer just now.",
         "Try again after the seconds that Retry-After gives. The key is not the cause.";
 }

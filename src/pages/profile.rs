@@ -78,8 +78,8 @@ pub fn ProfilePage(
     view! {
         <PageHead title="Profile" lead="Your API keys, your account, and where you are signed in."/>
         <KeySection keys/>
-        {user.map(|user| view! { <NameSection user/> })}
-        <PasswordSection/>
+        {user.clone().map(|user| view! { <NameSection user/> })}
+        {user.map(|user| view! { <PasswordSection email=user.email/> })}
         <SessionSection sessions/>
         <Section id="activity-heading" title="Recent activity">{activity}</Section>
     }
@@ -116,7 +116,7 @@ fn NameSection(user: User) -> impl IntoView {
 }
 
 #[component]
-fn PasswordSection() -> impl IntoView {
+fn PasswordSection(email: String) -> impl IntoView {
     let action = ServerAction::<ChangePassword>::new();
     let problems = Problems::of(action);
     let done = "Your password is changed, and your other sessions are signed out.";
@@ -130,6 +130,8 @@ fn PasswordSection() -> impl IntoView {
         <Section id="password-heading" title="Change password">
             <ActionForm action attr:class="form" attr:id="password-form">
                 <FormProblem problems/>
+                // By it a password manager knows whose password changes. It is not sent.
+                <input type="email" autocomplete="username" value=email hidden/>
                 <Field
                     id="current-password"
                     name="current"
