@@ -10,6 +10,7 @@ use super::auth::sessions::{self, Session};
 use super::auth::throttle::{Try, Whose};
 use super::auth::{self, device};
 use super::config::Signup;
+use super::log;
 use super::state::AppState;
 use super::users::{self, NewUser};
 use crate::error::AppError;
@@ -54,7 +55,9 @@ pub async fn sign_in(email: String, password: SecretString, next: Option<String>
         Err(error) => {
             // Not on which account: what was typed there may be a password.
             match &error {
-                AppError::Invalid(_) => tracing::info!(from = audit::text(from), "a sign-in failed"),
+                AppError::Invalid(_) => {
+                    log::request().in_scope(|| tracing::info!(from = audit::text(from), "a sign-in failed"));
+                }
                 AppError::TooManyTries { .. } => {}
                 _ => state.throttle.give_back_sign_in(from),
             }

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use tokio::sync::OnceCell;
-use tracing::Span;
 
 use self::client::{address, user_agent};
 use self::sessions::Session;
 use super::audit::By;
 use super::keys::{self, Found};
+use super::log;
 use super::state::AppState;
 use super::teams;
 use super::usage::Use;
@@ -197,12 +197,12 @@ async fn identify<T>(
         let session = session_of(parts, state).await?.ok_or(AppError::CredentialsMissing)?;
         let caller = Caller::Session(session.user);
         let allowed = check(caller.clone(), parts).await;
-        return allowed.inspect_err(|_| name_user(caller.user())).map(|checked| (caller, checked));
+        return allowed.inspect_err(|_| log::name_user(caller.user())).map(|checked| (caller, checked));
     };
     let (now, from) = (state.now(), address(&parts.extensions));
     let Some(found) = keys::authenticate(state, &presented, (from, now)).await? else {
         state.usage.note_failure(from, now);
-        Span::current().record("key", presented.prefix());
+        log::name_key(presented.prefix());
         return Err(AppError::KeyUnknown);
     };
     let Found { user, key, standing, rate } = found;
@@ -219,15 +219,10 @@ async fn identify<T>(
     let used = Use { at: now, ip: from, agent: user_agent(&parts.headers), old: standing.old_secret_until.is_some() };
     state.usage.count(&key.id, used, !refused);
     if refused {
-        name_user(caller.user());
-        Span::current().record("key", &*key.prefix);
+        log::name_user(caller.user());
+        log::name_key(&key.prefix);
     }
     allowed.map(|checked| (caller, checked))
-}
-
-/// Says in the log who asked, beside whatever else it says of this request.
-pub(super) fn name_user(user: &User) {
-    Span::current().record("user", user.id.as_str());
 }
 
 /// The session behind a call of a server function, and the state. A key will not do: it never manages keys or accounts.

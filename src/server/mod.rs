@@ -17,8 +17,8 @@ mod forms;
 pub mod headers;
 pub mod keys;
 pub mod load;
+pub mod log;
 pub mod receive;
-pub mod refusals;
 pub mod seed;
 pub mod serve;
 pub mod site;
@@ -169,7 +169,7 @@ async fn only_admins(state: State<AppState>, request: Request, next: Next) -> Re
         Err(error @ AppError::Unavailable) => error.into_response(),
         visitor => {
             if let Ok(Some(session)) = visitor {
-                auth::name_user(&session.user);
+                log::name_user(&session.user);
             }
             let mut response = page(state, parts).await;
             response.extensions_mut().insert(AppError::SuperuserRequired);

@@ -16,12 +16,11 @@ use futures_util::FutureExt;
 use tower::{Layer, Service};
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use tracing::Instrument;
-use tracing::field::Empty;
 
 use super::auth::{client, secrets};
 use super::headers::Headers;
 use super::load::{self, Kind};
-use super::refusals::{self, Shown};
+use super::log::{self, Asked, Shown};
 use super::state::AppState;
 use super::{MAX_BODY, api, failure, takes_html};
 use crate::error::AppError;
@@ -43,41 +42,41 @@ impl Receive {
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
-        let state = &self.state;
-        let address = client::find(request.extensions(), request.headers(), &state.config.trusted_proxies);
+        let address = client::find(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
         request.extensions_mut().insert(address);
         let id = RequestId(secrets::make_request_id());
         request.extensions_mut().insert(id);
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
-        // At the level of errors, so that each line of the log that belongs to a request has its id.
-        let path = Shown(request.uri().path());
-        let span = tracing::error_span!(
-            "request", id = id.as_str(), method = %request.method(), %path, user = Empty, key = Empty
-        );
-        let (version, kind) = (request.version(), kind(&request));
-        let taken = Taken::by(&request, kind);
-        let mut response = match state.load.admit(kind) {
-            None => refuse(state, id, taken, AppError::Unavailable),
-            Some(_place) => {
-                let run = AssertUnwindSafe(self.routes.call(load::watch_body(request, state, kind))).catch_unwind();
-                match load::in_time(load::TIME, run.instrument(span.clone())).await {
-                    Some(Ok(Ok(response))) => response,
-                    Some(Err(_)) => {
-                        span.in_scope(|| tracing::error!("a request broke off: see the panic before this line"));
-                        refuse(state, id, taken, AppError::Internal)
-                    }
-                    None => refuse(state, id, taken, AppError::Unavailable),
-                }
-            }
-        };
-        span.in_scope(|| refusals::note(state, &response, address.0));
+        let (asked, version) = (Asked::by(&request, id), request.version());
+        let mut response = asked.run(self.run(request, id)).await;
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
-        if state.load.is_stopping() && version < Version::HTTP_2 {
+        if self.state.load.is_stopping() && version < Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.headers.add(response)
+    }
+
+    /// The answer of the routes, or of this where there is no place, no time left, or a panic.
+    async fn run(&mut self, request: Request, id: RequestId) -> Response {
+        let (state, from) = (&self.state, client::address(request.extensions()));
+        let path = Shown(request.uri().path());
+        let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
+        let kind = kind(&request);
+        let taken = Taken::by(&request, kind);
+        let Some(_place) = state.load.admit(kind) else { return refuse(state, id, taken, AppError::Unavailable) };
+        let run = AssertUnwindSafe(self.routes.call(load::watch_body(request, state, kind))).catch_unwind();
+        let response = match load::in_time(load::TIME, run.instrument(span)).await {
+            Some(Ok(Ok(response))) => response,
+            Some(Err(_)) => {
+                log::request().in_scope(|| tracing::error!("a request broke off: see the panic before this line"));
+                refuse(state, id, taken, AppError::Internal)
+            }
+            None => refuse(state, id, taken, AppError::Unavailable),
+        };
+        log::note(state, &response, from);
+        response
     }
 }
 

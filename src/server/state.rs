@@ -14,7 +14,7 @@ use super::config::Config;
 use super::db::Db;
 use super::keys::cache::{self, KeyCache};
 use super::load::Load;
-use super::refusals::Refusals;
+use super::log::Refusals;
 use super::site::Site;
 use super::usage::Usage;
 use crate::model::time::Timestamp;

@@ -100,8 +100,19 @@ both! {
     async fn the_cause_of_a_fault_is_in_it_with_the_id_that_the_client_was_told(app: &TestApp) {
         make_user(&app.url, "ada@example.com").await;
         let key = make_key(&app.url, "ada@example.com", &[]).await;
-        let server = Server::start(&app.url, "error", "json").await;
+        let server = Server::start(&app.url, "info", "json").await;
+        let failed = server.ask("POST /fn/sign_in", &[], "email=ada%40example.com&password=not+that").await;
+        assert_eq!(lines(&server, "a sign-in failed")[0]["span"]["id"], id(&failed));
+        let form = format!("email=ada%40example.com&password={}", PASSWORD.replace(' ', "+"));
+        let session = between(&server.ask("POST /fn/sign_in", &[], &form).await, "set-cookie: session=", ";");
+        let cookie = format!("session={session}");
         app.sql("ALTER TABLE employees RENAME TO gone").await;
+        for (line, status) in [("GET /employees", 200), ("POST /fn/list_employees", 500)] {
+            let answer = server.ask(line, &[("Cookie", &cookie)], "page=1").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+            let all = lines(&server, "a query failed");
+            assert!(all.iter().any(|line| line["span"]["id"] == id(&answer)), "{line}: {all:?}");
+        }
         let answer = server.ask(&format!("GET {EMPLOYEES}"), &[("X-Api-Key", &key)], "").await;
         assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
         let all = lines(&server, "a query failed");

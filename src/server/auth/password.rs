@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::users::password_length;
+use crate::server::log;
 
 /// How many may wait for their turn; the next is told to come back.
 pub const QUEUE: usize = 32;
@@ -84,11 +85,11 @@ impl Passwords {
             let _ = done.send(work());
         });
         if let Err(error) = thread {
-            tracing::error!(%error, "no thread could be made to hash a password");
+            log::request().in_scope(|| tracing::error!(%error, "no thread could be made to hash a password"));
             return Err(AppError::Unavailable);
         }
         outcome.await.map_err(|_| {
-            tracing::error!("hashing a password broke off");
+            log::request().in_scope(|| tracing::error!("hashing a password broke off"));
             AppError::Internal
         })
     }

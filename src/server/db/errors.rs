@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::error::AppError;
+use crate::server::log;
 
 impl From<sqlx::Error> for AppError {
     fn from(error: sqlx::Error) -> Self {
@@ -19,6 +20,7 @@ impl From<rusqlite::Error> for AppError {
 
 /// Logs the cause, once; no text of it reaches a client.
 fn told(error: &impl Display, is_damage: bool, is_outage: bool) -> AppError {
+    let _request = log::request().entered();
     if is_damage {
         tracing::error!(%error, "the database is damaged: stop the server and run keyfob doctor");
         AppError::Unavailable

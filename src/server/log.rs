@@ -1,21 +1,83 @@
-//! Refusals in the log: for whoever has to see attempts to get in, or to do what one may not (ASVS 5.0, 16.3.2 and 16.3.3).
+//! Which request a line of the log belongs to, and the lines that tell of refusals: for whoever has to see attempts to get in,
+//! or to do what one may not (ASVS 5.0, 16.3.2 and 16.3.3).
 
+use std::cell::OnceCell;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
+use axum::extract::Request;
+use axum::http::{Method, Uri};
 use axum::response::Response;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::audit;
 use super::auth::secrets::PresentedKey;
+use super::receive::RequestId;
 use super::state::AppState;
 use super::windows::{Addresses, MINUTE};
 use crate::error::AppError;
 use crate::model::time::Timestamp;
+use crate::model::users::User;
 
 /// How many an address gets into the log in a minute, so that nobody fills a disk by asking.
 const MOST: u32 = 20;
 /// How many bytes of a path are written.
 const PATH_MAX: usize = 200;
+
+tokio::task_local! {
+    static HERE: Asked;
+}
+
+/// What the log says of a request. No span is made before there is something to say: to make one for each request takes a tenth
+/// of the time of a check of a key.
+pub struct Asked {
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+    user: OnceCell<String>,
+    key: OnceCell<String>,
+}
+
+impl Asked {
+    /// By this request.
+    #[must_use]
+    pub fn by(request: &Request, id: RequestId) -> Self {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self { id, method, uri, user: OnceCell::new(), key: OnceCell::new() }
+    }
+
+    /// Runs what answers it.
+    pub async fn run<F: Future>(self, answer: F) -> F::Output {
+        HERE.scope(self, answer).await
+    }
+}
+
+/// The span for what there is to say of the request that is being answered; none outside of one.
+#[must_use]
+pub fn request() -> Span {
+    let span = HERE.try_with(|asked| {
+        let (id, method, path) = (asked.id.as_str(), &asked.method, Shown(asked.uri.path()));
+        let span = tracing::error_span!("request", id, %method, %path, user = Empty, key = Empty);
+        for (name, value) in [("user", &asked.user), ("key", &asked.key)] {
+            if let Some(value) = value.get() {
+                span.record(name, value);
+            }
+        }
+        span
+    });
+    span.unwrap_or_else(|_| Span::none())
+}
+
+/// Notes who asks, for what there is to say.
+pub fn name_user(user: &User) {
+    let _ = HERE.try_with(|asked| asked.user.set(user.id.to_string()));
+}
+
+/// Notes the public beginning of the key that came with the request.
+pub fn name_key(prefix: &str) {
+    let _ = HERE.try_with(|asked| asked.key.set(prefix.to_owned()));
+}
 
 /// How many refusals of each address were written lately. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,12 +97,13 @@ impl Refusals {
 }
 
 /// Writes that a request was refused, if this is the answer to one that was: 401, 403, 429, and 404 where superusers would
-/// find something. The span of the request says which it was, and who asked where that is known.
+/// find something.
 pub fn note(state: &AppState, response: &Response, from: Option<IpAddr>) {
     let Some(error) = response.extensions().get::<AppError>() else { return };
     let code = error.code();
     if matches!(code.status, 401 | 403 | 429) && state.refusals.0.spend(from, MOST, state.now()).is_ok() {
-        tracing::info!(from = audit::text(from), code = code.code, "a request was refused");
+        let from = audit::text(from);
+        request().in_scope(|| tracing::info!(from, code = code.code, "a request was refused"));
     }
 }
 
