@@ -26,12 +26,12 @@ const MOST: u32 = 20;
 const PATH_MAX: usize = 200;
 
 tokio::task_local! {
-    static HERE: Asked;
+    static HERE: Subject;
 }
 
 /// What the log says of a request. No span is made before there is something to say: to make one for each request takes a tenth
 /// of the time of a check of a key.
-pub struct Asked {
+pub struct Subject {
     id: RequestId,
     method: Method,
     uri: Uri,
@@ -39,10 +39,10 @@ pub struct Asked {
     key: OnceCell<String>,
 }
 
-impl Asked {
-    /// By this request.
+impl Subject {
+    /// Of this request.
     #[must_use]
-    pub fn by(request: &Request, id: RequestId) -> Self {
+    pub fn of(request: &Request, id: RequestId) -> Self {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         Self { id, method, uri, user: OnceCell::new(), key: OnceCell::new() }
     }
@@ -56,10 +56,10 @@ impl Asked {
 /// The span for what there is to say of the request that is being answered; none outside of one.
 #[must_use]
 pub fn request() -> Span {
-    let span = HERE.try_with(|asked| {
-        let (id, method, path) = (asked.id.as_str(), &asked.method, Shown(asked.uri.path()));
+    let span = HERE.try_with(|subject| {
+        let (id, method, path) = (subject.id.as_str(), &subject.method, Shown(subject.uri.path()));
         let span = tracing::error_span!("request", id, %method, %path, user = Empty, key = Empty);
-        for (name, value) in [("user", &asked.user), ("key", &asked.key)] {
+        for (name, value) in [("user", &subject.user), ("key", &subject.key)] {
             if let Some(value) = value.get() {
                 span.record(name, value);
             }
@@ -71,12 +71,12 @@ pub fn request() -> Span {
 
 /// Notes who asks, for what there is to say.
 pub fn name_user(user: &User) {
-    let _ = HERE.try_with(|asked| asked.user.set(user.id.to_string()));
+    let _ = HERE.try_with(|subject| subject.user.set(user.id.to_string()));
 }
 
 /// Notes the public beginning of the key that came with the request.
 pub fn name_key(prefix: &str) {
-    let _ = HERE.try_with(|asked| asked.key.set(prefix.to_owned()));
+    let _ = HERE.try_with(|subject| subject.key.set(prefix.to_owned()));
 }
 
 /// How many refusals of each address were written lately. Cheap to clone.

@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::auth::{client, secrets};
 use super::headers::Headers;
 use super::load::{self, Kind};
-use super::log::{self, Asked, Shown};
+use super::log::{self, Shown, Subject};
 use super::state::AppState;
 use super::{MAX_BODY, api, failure, takes_html};
 use crate::error::AppError;
@@ -47,8 +47,8 @@ impl Receive {
         let id = RequestId(secrets::make_request_id());
         request.extensions_mut().insert(id);
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
-        let (asked, version) = (Asked::by(&request, id), request.version());
-        let mut response = asked.run(self.run(request, id)).await;
+        let (subject, version) = (Subject::of(&request, id), request.version());
+        let mut response = subject.run(self.run(request, id)).await;
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
