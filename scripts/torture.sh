@@ -10,6 +10,7 @@ timeout 900 scripts/with-postgres.sh sh -c '
     status=0
     cargo test --test cluster faults -- --nocapture --test-threads=1 || status=$?
     cargo test --test torture -- --nocapture --test-threads=1 || status=$?
+    scripts/schemathesis.sh || status=$?
     exit "$status"' || status=$?
 printf '\n%-66s  %s\n' 'fault' 'outcome'
 awk -F '\t' '{ printf "%-66s  %s\n", $1, $2 }' "$table"
