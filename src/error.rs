@@ -195,6 +195,12 @@ impl AppError {
         }
     }
 
+    /// Whether it refuses whoever asked, rather than what they sent.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self.code().status, 401 | 403 | 429)
+    }
+
     /// After how many seconds to try again, where that is known.
     #[must_use]
     pub const fn retry_after(&self) -> Option<u32> {

@@ -215,7 +215,7 @@ async fn identify<T>(
     };
     let allowed = allowed.await;
     // What is refused for its path or for a fault of ours does not count against the key.
-    let refused = matches!(&allowed, Err(error) if matches!(error.code().status, 401 | 403 | 429));
+    let refused = matches!(&allowed, Err(error) if error.is_refusal());
     let used = Use { at: now, ip: from, agent: user_agent(&parts.headers), old: standing.old_secret_until.is_some() };
     state.usage.count(&key.id, used, !refused);
     if refused {

@@ -9,7 +9,6 @@ use axum::extract::Request;
 use axum::http::{Method, Uri};
 use axum::response::Response;
 use tracing::Span;
-use tracing::field::Empty;
 
 use super::audit;
 use super::auth::secrets::PresentedKey;
@@ -58,13 +57,7 @@ impl Subject {
 pub fn request() -> Span {
     let span = HERE.try_with(|subject| {
         let (id, method, path) = (subject.id.as_str(), &subject.method, Shown(subject.uri.path()));
-        let span = tracing::error_span!("request", id, %method, %path, user = Empty, key = Empty);
-        for (name, value) in [("user", &subject.user), ("key", &subject.key)] {
-            if let Some(value) = value.get() {
-                span.record(name, value);
-            }
-        }
-        span
+        tracing::error_span!("request", id, %method, %path, user = subject.user.get(), key = subject.key.get())
     });
     span.unwrap_or_else(|_| Span::none())
 }
@@ -100,10 +93,9 @@ impl Refusals {
 /// find something.
 pub fn note(state: &AppState, response: &Response, from: Option<IpAddr>) {
     let Some(error) = response.extensions().get::<AppError>() else { return };
-    let code = error.code();
-    if matches!(code.status, 401 | 403 | 429) && state.refusals.0.spend(from, MOST, state.now()).is_ok() {
-        let from = audit::text(from);
-        request().in_scope(|| tracing::info!(from, code = code.code, "a request was refused"));
+    if error.is_refusal() && state.refusals.0.spend(from, MOST, state.now()).is_ok() {
+        let (from, code) = (audit::text(from), error.code().code);
+        request().in_scope(|| tracing::info!(from, code, "a request was refused"));
     }
 }
 

@@ -358,9 +358,9 @@ fn document<V: IntoView>(state: &AppState, refusal: Option<&AppError>, view: imp
     }
     if let Some(refusal) = refusal {
         response.extensions_mut().insert(refusal.clone());
-    }
-    if let Some(seconds) = refusal.and_then(AppError::retry_after) {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        if let Some(seconds) = refusal.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
     }
     response
 }
