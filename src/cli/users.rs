@@ -70,8 +70,8 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
                 superuser,
                 password: password_from_stdin()?,
             };
-            let user = users::create(&database.open().await?, &Passwords::new(), new, &By::operator(now)).await?;
-            eprintln!("Made the account {}.", user.email);
+            let made = users::create(&database.open().await?, &Passwords::new(), new, &By::operator(now)).await?;
+            eprintln!("Made the account {}.", made.user.email);
         }
         UserCommand::List(database) => {
             for account in users::list(&database.open().await?).await? {

@@ -23,7 +23,7 @@ use crate::ui::table::{Cell, Table};
 #[server(prefix = "/fn", endpoint = "save_name")]
 pub async fn save_name(name: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::users::rename(&state.db, &session.user, &name, &session.by(state.now())).await
+    crate::server::users::rename(&state.db, &session, &name, state.now()).await
 }
 
 /// Changes the password and ends the other sessions.
@@ -44,9 +44,7 @@ pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
 #[server(prefix = "/fn", endpoint = "end_session")]
 pub async fn end_session(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::confirmed().await?;
-    let id = crate::model::users::SessionId::parse(&id).ok_or(AppError::NotFound)?;
-    let ended = crate::server::auth::sessions::end(&state.db, &id, &session.by(state.now())).await?;
-    ended.then_some(()).ok_or(AppError::NotFound)
+    crate::server::auth::sessions::end_own(&state.db, &session, &id, state.now()).await
 }
 
 /// Ends all sessions of whoever asks but this one.

@@ -24,7 +24,7 @@ pub async fn list_teams() -> Result<Vec<Membership>, AppError> {
 #[server(prefix = "/fn", endpoint = "create_team")]
 pub async fn create_team(form: TeamForm) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    let team = crate::server::teams::create(&state.db, &form, &session.by(state.now())).await?;
+    let team = crate::server::teams::create(&state.db, &session, &form, state.now()).await?;
     crate::server::go_to(&team.path());
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::auth::{self, device};
 use super::config::Signup;
 use super::log;
 use super::state::AppState;
-use super::users::{self, NewUser};
+use super::users::{self, NewUser, Verified};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -34,8 +34,8 @@ pub async fn sign_up(email: String, password: SecretString, next: Option<String>
     state.throttle.admit_sign_up(from, state.config.sign_in_rate, now)?;
     let by = By { user: None, name: email.as_str().to_owned(), ip: audit::text(from), at: now };
     let new = NewUser { email, name: String::new(), superuser: false, password };
-    let user = users::create(&state.db, &state.passwords, new, &by).await?;
-    begin_session(&state, &user, None, next.as_deref()).await
+    let verified = users::create(&state.db, &state.passwords, new, &by).await?;
+    begin_session(&state, &verified, None, next.as_deref()).await
 }
 
 /// Signs in, and goes on to `next`. An unknown address, a wrong password and a disabled account are one answer, take the same
@@ -47,10 +47,14 @@ pub async fn sign_up(email: String, password: SecretString, next: Option<String>
 pub async fn sign_in(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
     let (state, parts) = super::request()?;
     let from = address(&parts.extensions);
-    match check(&state, &parts, (&email, password)).await {
-        Ok((user, attempt)) => {
+    let outcome = match check(&state, &parts, (&email, password)).await {
+        Ok((verified, attempt)) => begin_session(&state, &verified, Some(attempt), next.as_deref()).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => {
             state.throttle.give_back_sign_in(from);
-            begin_session(&state, &user, Some(attempt), next.as_deref()).await
+            Ok(())
         }
         Err(error) => {
             // Not on which account: what was typed there may be a password.
@@ -66,12 +70,17 @@ pub async fn sign_in(email: String, password: SecretString, next: Option<String>
     }
 }
 
+/// The one answer to an unknown address, a wrong password and a disabled account.
+fn wrong() -> AppError {
+    FieldErrors::whole("The email address or the password is wrong.").into()
+}
+
 /// Checks email and password, unless it is to wait.
 async fn check(
     state: &AppState,
     parts: &Parts,
     (email, password): (&str, SecretString),
-) -> Result<(User, Try), AppError> {
+) -> Result<(Verified, Try), AppError> {
     let (from, now) = (address(&parts.extensions), state.now());
     state.throttle.admit_sign_in(from, state.config.sign_in_rate, now)?;
     let found = users::find_to_sign_in(&state.db, email).await?;
@@ -81,9 +90,9 @@ async fn check(
     let user = found.as_ref().map(|(user, _)| &user.id);
     let by = By { user: None, name: String::new(), ip: audit::text(from), at: now };
     let attempt = Try::begin(&state.db, (whose, user), &by).await?;
-    match users::sign_in(&state.db, &state.passwords, (found, password)).await {
-        Ok(Some(user)) => Ok((user, attempt)),
-        Ok(None) => Err(FieldErrors::whole("The email address or the password is wrong.").into()),
+    match users::sign_in(&state.passwords, found, password).await {
+        Ok(Some(verified)) => Ok((verified, attempt)),
+        Ok(None) => Err(wrong()),
         Err(error) => {
             attempt.take_back(&state.db).await;
             Err(error)
@@ -120,7 +129,9 @@ fn know_browser(state: &AppState, user: &User, password_hash: &str) {
 pub async fn sign_out() -> Result<(), AppError> {
     let (state, session) = auth::visitor().await?;
     if let Some(session) = session {
-        sessions::end(&state.db, &session.id, &session.by(state.now())).await?;
+        let mut tx = state.db.begin().await?;
+        sessions::end(&mut tx, &session.id, &session.by(state.now())).await?;
+        tx.commit().await?;
     }
     super::answer_with(header::SET_COOKIE, &sessions::no_cookie(&state.config));
     // Nor does the browser keep what it showed, as for the button "Back".
@@ -129,25 +140,28 @@ pub async fn sign_out() -> Result<(), AppError> {
     Ok(())
 }
 
-/// A session that was there before ends: a new sign-in has a new one (ASVS 5.0, 7.2.4).
+/// Begins a session for the password that was checked, and only for that one: a password that was changed in the meantime
+/// begins none. A session that was there before ends: a new sign-in has a new one (ASVS 5.0, 7.2.4).
 async fn begin_session(
     state: &AppState,
-    user: &User,
+    verified: &Verified,
     attempt: Option<Try>,
     next: Option<&str>,
 ) -> Result<(), AppError> {
     let (_, parts) = super::request()?;
+    let user = &verified.user;
     let by = By::user(user, address(&parts.extensions), state.now());
-    if let Some(old) = sessions::find(&state.db, &state.config, &parts, by.at).await? {
-        sessions::end(&state.db, &old.id, &old.by(by.at)).await?;
-    }
+    let old = sessions::find(&state.db, &state.config, &parts, by.at).await?;
     let agent = user_agent(&parts.headers);
     let mut tx = state.db.begin().await?;
+    let hash = verified.lock(&mut tx).await?.ok_or_else(wrong)?;
+    if let Some(old) = old {
+        sessions::end(&mut tx, &old.id, &old.by(by.at)).await?;
+    }
     if let Some(attempt) = attempt {
         attempt.succeed(&mut tx, (&user.id, &user.email)).await?;
     }
     let secret = sessions::create(&mut tx, &user.id, agent, by.at).await?;
-    let hash = users::password_hash(&mut tx, &user.id).await?;
     let detail = browser_name(agent);
     let about = About { user: Some(&user.id), subject: &user.email, detail, ..About::default() };
     audit::record(&mut tx, &by, Action::SessionBegin, about).await?;
@@ -174,11 +188,14 @@ pub async fn confirm_here(state: &AppState, session: &Session, password: SecretS
 /// [`AppError::Invalid`] at `password` if it is wrong, [`AppError::TooManyTries`] if it was so too often;
 /// [`AppError::CredentialsMissing`] if the session has ended.
 pub async fn confirm(state: &AppState, session: &Session, password: SecretString) -> Result<String, AppError> {
-    if !users::check_password(&state.db, &state.passwords, session, (password, state.now())).await? {
-        return Err(FieldErrors::one("password", "This is not your password.").into());
-    }
+    let wrong = || FieldErrors::one("password", "This is not your password.");
+    let checked = users::check_password(&state.db, &state.passwords, session, (password, state.now())).await?;
+    let verified = checked.ok_or_else(wrong)?;
     let by = session.by(state.now());
-    let mut tx = state.db.begin().await?;
+    let mut tx = session.begin(&state.db).await?;
+    if !users::has_password_hash(&mut tx, &session.user.id, &verified).await? {
+        return Err(wrong().into());
+    }
     let secret = sessions::confirm(&mut tx, session, by.at).await?;
     let about = About { user: Some(&session.user.id), subject: &session.user.email, ..About::default() };
     audit::record(&mut tx, &by, Action::SessionConfirm, about).await?;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
 use tokio::sync::OnceCell;
 
 use self::client::{address, user_agent};
@@ -188,7 +189,7 @@ impl<S: Needs> FromRequestParts<AppState> for KnownWith<S> {
 }
 
 /// Finds out who calls, and asks `check` whether they may. Every request with a known key is counted, let through or not.
-async fn identify<T>(
+pub(super) async fn identify<T>(
     parts: &mut Parts,
     state: &AppState,
     check: impl AsyncFnOnce(Caller, &mut Parts) -> Result<T, AppError>,
@@ -223,6 +224,20 @@ async fn identify<T>(
         log::name_key(&key.prefix);
     }
     allowed.map(|checked| (caller, checked))
+}
+
+/// Whether a page of another origin made this request, by `Sec-Fetch-Site`, or in a browser without it by `Origin`. `origin` is
+/// the public address of this server. Programs send neither header.
+pub(super) fn comes_from_elsewhere(headers: &HeaderMap, origin: &str) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("not text"));
+    match (text(HeaderName::from_static("sec-fetch-site")), text(header::ORIGIN)) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(sent)) => {
+            let authority = sent.split_once("://").map(|(_, authority)| authority);
+            sent != origin && authority != text(header::HOST)
+        }
+        (None, None) => false,
+    }
 }
 
 /// The session behind a call of a server function, and the state. A key will not do: it never manages keys or accounts.

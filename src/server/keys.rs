@@ -130,11 +130,44 @@ pub struct Request<'a> {
     pub spec: KeySpec,
 }
 
-/// Makes a key. A form that is sent again makes no second one.
+/// In whose name a key is made.
+#[derive(Clone, Copy)]
+enum Creator<'a> {
+    /// The operator, by the command line.
+    Operator,
+    /// A user, for themselves.
+    Owner(&'a Session),
+    /// An administrator, for any user.
+    Superuser(&'a Session),
+}
+
+impl Creator<'_> {
+    /// Begins a transaction in which the creator still may do it.
+    async fn begin(self, db: &Db) -> Result<Tx, AppError> {
+        match self {
+            Self::Operator => db.begin().await,
+            Self::Owner(session) => session.begin(db).await,
+            Self::Superuser(session) => session.begin_as_superuser(db).await,
+        }
+    }
+}
+
+/// Makes a key for the operator.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the user has all the keys that one may have, is not in the team, or the form was sent already.
 pub async fn create(db: &Db, config: &KeyConfig, request: Request<'_>, by: &By) -> Result<NewKey, AppError> {
+    create_as(Creator::Operator, db, config, request, by).await
+}
+
+/// Makes a key. A form that is sent again makes no second one.
+async fn create_as(
+    creator: Creator<'_>,
+    db: &Db,
+    config: &KeyConfig,
+    request: Request<'_>,
+    by: &By,
+) -> Result<NewKey, AppError> {
     for _ in 0..3 {
         let made = secrets::make_key(&config.key_brand);
         let facts = KeyFacts {
@@ -147,7 +180,7 @@ pub async fn create(db: &Db, config: &KeyConfig, request: Request<'_>, by: &By) 
             expires_at: request.spec.expires_at,
             revoked_at: None,
         };
-        let mut tx = db.begin().await?;
+        let mut tx = creator.begin(db).await?;
         check_limit(&mut tx, config.max_keys_per_user, request.user, by.at).await?;
         check_team(&mut tx, request.user, request.spec.team.as_ref()).await?;
         match insert(&mut tx, &request, &facts, &made.digest).await {
@@ -177,7 +210,7 @@ fn about(key: &KeyFacts) -> About<'_> {
 ///
 /// # Errors
 /// [`AppError::Invalid`] if a field is wrong, and as [`create`]; [`AppError::NotFound`] for a user that names another;
-/// [`AppError::PasswordNeeded`] for a key of full access.
+/// [`AppError::PasswordNeeded`] for a key that may change something, and for any key of another user.
 pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
     match (form.owner.is_empty(), session.user.superuser) {
         (true, _) => {}
@@ -187,12 +220,15 @@ pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyFor
     let by = session.by(state.now());
     let (form, spec) = form.parse(by.at)?;
     check_confirmed(session, spec.access, by.at)?;
-    create(&state.db, &state.config.keys, Request { user: &session.user.id, form: Some(form), spec }, &by).await
+    let request = Request { user: &session.user.id, form: Some(form), spec };
+    create_as(Creator::Owner(session), &state.db, &state.config.keys, request, &by).await
 }
 
-/// Refuses a key that may do all that its user may, where the password was not entered lately.
+/// Refuses a key that may change something, unless the password was entered within [`sessions::CONFIRMED`].
+///
+/// [`sessions::CONFIRMED`]: crate::server::auth::sessions::CONFIRMED
 fn check_confirmed(session: &Session, access: Access, now: Timestamp) -> Result<(), AppError> {
-    if access == Access::Full { session.check_confirmed(now) } else { Ok(()) }
+    if access.only_reads() { Ok(()) } else { session.check_confirmed(now) }
 }
 
 /// Refuses one key too many. Locks the user's row first, so that two at once are counted one after the other.
@@ -211,14 +247,15 @@ async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> 
     Err(FieldErrors::whole(format!("You have {live} live keys, and {limit} is the most. Revoke one first.")).into())
 }
 
-/// Refuses a team that the user is not in.
+/// Refuses a team that the user is not in. Locks the membership: a removal from the team at the same time comes before or
+/// after, and so finds this key.
 async fn check_team(tx: &mut Tx, user: &UserId, team: Option<&TeamId>) -> Result<(), AppError> {
     let Some(team) = team else { return Ok(()) };
-    let sql = "SELECT role FROM members WHERE team_id = $1 AND user_id = $2";
-    match fetch!(tx, optional(String,), sql, team, user)? {
-        Some(_) => Ok(()),
-        None => Err(FieldErrors::one("team", "Choose one of your teams.").into()),
+    let sql = "UPDATE members SET role = role WHERE team_id = $1 AND user_id = $2";
+    if execute!(tx, sql, team, user)? == 0 {
+        return Err(FieldErrors::one("team", "Choose one of your teams.").into());
     }
+    Ok(())
 }
 
 async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &str) -> Result<(), sqlx::Error> {
@@ -249,11 +286,17 @@ async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
 /// If the database does not answer.
 pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &By) -> Result<bool, AppError> {
     let mut tx = db.begin().await?;
+    let revoked = revoke_in(&mut tx, user, id, by).await?;
+    tx.commit().await?;
+    Ok(revoked)
+}
+
+/// Like [`revoke`], within a transaction in which the actor still may do it.
+async fn revoke_in(tx: &mut Tx, user: &UserId, id: &KeyId, by: &By) -> Result<bool, AppError> {
     let sql = "UPDATE keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING prefix";
     let Some((prefix,)) = fetch!(tx, optional(String,), sql, id, user, by.at)? else { return Ok(false) };
     let about = About { user: Some(user), key: Some(id), subject: &prefix, ..About::default() };
-    audit::record(&mut tx, by, Action::KeyRevoke, about).await?;
-    tx.commit().await?;
+    audit::record(tx, by, Action::KeyRevoke, about).await?;
     Ok(true)
 }
 
@@ -263,24 +306,23 @@ pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &By) -> Result<bool,
 /// [`AppError::NotFound`] if the user has no such key.
 pub async fn revoke_own(state: &AppState, session: &Session, id: &str) -> Result<(), AppError> {
     let (user, id) = (&session.user.id, KeyId::parse(id).ok_or(AppError::NotFound)?);
-    if revoke(&state.db, user, &id, &session.by(state.now())).await? {
+    let mut tx = session.begin(&state.db).await?;
+    if revoke_in(&mut tx, user, &id, &session.by(state.now())).await? {
+        tx.commit().await?;
         return Ok(());
     }
-    let mut conn = state.db.read().await?;
-    let own = fetch!(conn, optional(KeyId,), "SELECT id FROM keys WHERE id = $1 AND user_id = $2", &id, user)?;
+    let own = fetch!(tx, optional(KeyId,), "SELECT id FROM keys WHERE id = $1 AND user_id = $2", &id, user)?;
     own.map(|_| ()).ok_or(AppError::NotFound)
 }
 
-/// Revokes a key that is limited to a team, for an admin of the team. One that was revoked already is no error.
+/// Revokes a key that is limited to a team, within a transaction of an admin of the team. One that was revoked already is no error.
 ///
 /// # Errors
 /// [`AppError::NotFound`] if the team has no such key.
-pub async fn revoke_of_team(db: &Db, team: &TeamId, id: &KeyId, by: &By) -> Result<(), AppError> {
-    let mut conn = db.read().await?;
+pub async fn revoke_of_team(tx: &mut Tx, team: &TeamId, id: &KeyId, by: &By) -> Result<(), AppError> {
     let sql = "SELECT user_id FROM keys WHERE id = $1 AND team_id = $2";
-    let (user,) = fetch!(conn, optional(UserId,), sql, id, team)?.ok_or(AppError::NotFound)?;
-    drop(conn);
-    revoke(db, &user, id, by).await.map(|_| ())
+    let (user,) = fetch!(tx, optional(UserId,), sql, id, team)?.ok_or(AppError::NotFound)?;
+    revoke_in(tx, &user, id, by).await.map(|_| ())
 }
 
 /// Finds a key by its public prefix or its id, for the operator's command line: its id and its user.

@@ -3,6 +3,7 @@
 use super::audit::{self, About, By};
 use super::auth::secrets;
 use super::auth::sessions::Session;
+use super::db::row::Row;
 use super::db::{Db, Tx, execute, fetch, is_taken};
 use super::state::AppState;
 use super::{keys, users};
@@ -11,18 +12,26 @@ use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyId;
 use crate::model::teams::{Member, Membership, Role, Team, TeamForm, TeamId, TeamPage};
+use crate::model::time::Timestamp;
 use crate::model::users::{Email, UserId};
 
 /// Makes a team, with whoever asks as its admin.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if a field is wrong or the slug is taken.
-pub async fn create(db: &Db, form: &TeamForm, by: &By) -> Result<Team, AppError> {
+pub async fn create(db: &Db, session: &Session, form: &TeamForm, now: Timestamp) -> Result<Team, AppError> {
+    create_in(session.begin(db).await?, form, &session.by(now)).await
+}
+
+/// Makes a team within a transaction, and commits it.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_in(mut tx: Tx, form: &TeamForm, by: &By) -> Result<Team, AppError> {
     let user = by.user.as_ref().ok_or(AppError::Internal)?;
     let (name, slug) = form.parse()?;
     let id = TeamId::parse(&secrets::make_id(by.at)).ok_or(AppError::Internal)?;
     let team = Team { id, slug, name };
-    let mut tx = db.begin().await?;
     let sql = "INSERT INTO teams (id, slug, name, created_at) VALUES ($1, $2, $3, $4)";
     match execute!(tx, sql, &team.id, &team.slug, &team.name, by.at) {
         Err(error) if is_taken(&error) => {
@@ -58,10 +67,14 @@ pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppE
     if crate::model::teams::slug(slug).as_deref() != Ok(slug) {
         return Err(AppError::NotFound);
     }
-    let mut conn = db.read().await?;
     let sql = "SELECT t.id, t.slug, t.name, m.role FROM teams t JOIN members m ON m.team_id = t.id \
                WHERE t.slug = $2 AND m.user_id = $1";
-    fetch!(conn, optional Membership, sql, user, slug)?.ok_or(AppError::NotFound)
+    let read = |row: Row<'_>| {
+        let id = row.parse("id", TeamId::parse)?;
+        let role = row.parse("role", |role| Role::try_from(role.to_owned()).ok())?;
+        Ok(Membership { team: Team { id, slug: row.get("slug")?, name: row.get("name")? }, role })
+    };
+    db.row(sql, &[user.as_str().into(), slug.into()], read).await?.ok_or(AppError::NotFound)
 }
 
 /// A team as its page shows it. Its keys are for its admins only.
@@ -83,11 +96,29 @@ pub async fn page(state: &AppState, session: &Session, slug: &str) -> Result<Tea
     Ok(TeamPage { team, role, me: session.user.id.clone(), members, keys, now })
 }
 
-/// The team, if the user is an admin of it.
-async fn administered(db: &Db, session: &Session, slug: &str) -> Result<Team, AppError> {
-    match find(db, &session.user.id, slug).await? {
-        Membership { team, role: Role::Admin } => Ok(team),
-        Membership { role: Role::Member, .. } => {
+/// Begins a transaction of a member of a team. Locks the session's account, then the team: two changes of a team are made one
+/// after the other, and the role holds until the commit.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team or the user is not in it, and as [`Session::begin`].
+async fn begin_as_member(db: &Db, session: &Session, slug: &str) -> Result<(Tx, Membership), AppError> {
+    let team = find(db, &session.user.id, slug).await?.team;
+    let mut tx = session.begin(db).await?;
+    lock(&mut tx, &team.id).await?;
+    let sql = "SELECT role FROM members WHERE team_id = $1 AND user_id = $2";
+    let (role,) = fetch!(tx, optional(String,), sql, &team.id, &session.user.id)?.ok_or(AppError::NotFound)?;
+    let role = Role::try_from(role).map_err(|_| AppError::Internal)?;
+    Ok((tx, Membership { team, role }))
+}
+
+/// Like [`begin_as_member`], for what only an admin of the team may do.
+///
+/// # Errors
+/// As [`begin_as_member`], and [`AppError::Invalid`] if the user is not an admin of the team.
+pub async fn begin_as_admin(db: &Db, session: &Session, slug: &str) -> Result<(Tx, Team), AppError> {
+    match begin_as_member(db, session, slug).await? {
+        (tx, Membership { team, role: Role::Admin }) => Ok((tx, team)),
+        (_, Membership { role: Role::Member, .. }) => {
             Err(FieldErrors::whole("Only an admin of the team can do this.").into())
         }
     }
@@ -99,7 +130,7 @@ async fn administered(db: &Db, session: &Session, slug: &str) -> Result<Team, Ap
 /// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if whoever asks is no admin of it, nobody has the
 /// address, or they are in it already; for an admin as [`Session::check_confirmed`].
 pub async fn add(state: &AppState, session: &Session, slug: &str, (email, role): (&str, &str)) -> Result<(), AppError> {
-    let team = administered(&state.db, session, slug).await?;
+    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let mut errors = FieldErrors::default();
     let (email, role) =
         (errors.take("email", Email::parse(email)), errors.take("role", Role::try_from(role.to_owned())));
@@ -111,7 +142,6 @@ pub async fn add(state: &AppState, session: &Session, slug: &str, (email, role):
         return Err(FieldErrors::one("email", "Nobody here has this address. They have to sign up first.").into());
     };
     let by = session.by(state.now());
-    let mut tx = state.db.begin().await?;
     let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
     match execute!(tx, sql, &team.id, &user.id, role.as_str(), by.at) {
         Err(error) if is_taken(&error) => Err(FieldErrors::one("email", "They are in the team already."))?,
@@ -134,12 +164,10 @@ pub async fn set_role(
     slug: &str,
     (user, role): (&str, &str),
 ) -> Result<(), AppError> {
-    let team = administered(&state.db, session, slug).await?;
+    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let user = UserId::parse(user).ok_or(AppError::NotFound)?;
     let role = Role::try_from(role.to_owned()).map_err(|sentence| FieldErrors::one("role", sentence))?;
     let by = session.by(state.now());
-    let mut tx = state.db.begin().await?;
-    lock(&mut tx, &team.id).await?;
     let sql = "UPDATE members SET role = $3 WHERE team_id = $1 AND user_id = $2";
     if execute!(tx, sql, &team.id, &user, role.as_str())? == 0 {
         return Err(AppError::NotFound);
@@ -158,14 +186,13 @@ pub async fn set_role(
 /// As [`set_role`].
 pub async fn remove(state: &AppState, session: &Session, slug: &str, user: &str) -> Result<(), AppError> {
     let user = UserId::parse(user).ok_or(AppError::NotFound)?;
-    let team = if user == session.user.id {
-        find(&state.db, &user, slug).await?.team
+    let (mut tx, team) = if user == session.user.id {
+        let (tx, membership) = begin_as_member(&state.db, session, slug).await?;
+        (tx, membership.team)
     } else {
-        administered(&state.db, session, slug).await?
+        begin_as_admin(&state.db, session, slug).await?
     };
     let by = session.by(state.now());
-    let mut tx = state.db.begin().await?;
-    lock(&mut tx, &team.id).await?;
     if execute!(tx, "DELETE FROM members WHERE team_id = $1 AND user_id = $2", &team.id, &user)? == 0 {
         return Err(AppError::NotFound);
     }
@@ -181,9 +208,11 @@ pub async fn remove(state: &AppState, session: &Session, slug: &str, user: &str)
 /// # Errors
 /// [`AppError::NotFound`] if there is no such team or key; [`AppError::Invalid`] if whoever asks is no admin of the team.
 pub async fn revoke_key(state: &AppState, session: &Session, slug: &str, key: &str) -> Result<(), AppError> {
-    let team = administered(&state.db, session, slug).await?;
+    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let key = KeyId::parse(key).ok_or(AppError::NotFound)?;
-    keys::revoke_of_team(&state.db, &team.id, &key, &session.by(state.now())).await
+    keys::revoke_of_team(&mut tx, &team.id, &key, &session.by(state.now())).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 fn about<'a>(team: &'a Team, user: &'a UserId, detail: String) -> About<'a> {

@@ -35,7 +35,7 @@ pub struct NewUser {
 /// # Errors
 /// [`AppError::Invalid`] if the password is weak or the address is taken. The password is hashed before the address is
 /// looked for, so that the time it takes tells nothing.
-pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Result<User, AppError> {
+pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Result<Verified, AppError> {
     let hash = passwords.hash(new.password, "password", new.email.as_str().to_owned()).await?;
     let user = User {
         id: UserId::parse(&secrets::make_id(by.at)).ok_or(AppError::Internal)?,
@@ -46,7 +46,7 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Re
     let sql = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $6)";
     let mut tx = db.begin().await?;
-    match execute!(tx, sql, &user.id, &user.email, &user.name, hash, user.superuser, by.at) {
+    match execute!(tx, sql, &user.id, &user.email, &user.name, &hash, user.superuser, by.at) {
         Err(error) if is_taken(&error) => {
             return Err(FieldErrors::one("email", "This address has an account already. Sign in instead.").into());
         }
@@ -54,7 +54,7 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Re
     };
     record(&mut tx, by, Action::AccountCreate, &user).await?;
     tx.commit().await?;
-    Ok(user)
+    Ok(Verified { user, hash, rehashed: None })
 }
 
 async fn record(tx: &mut Tx, by: &By, action: Action, user: &User) -> Result<(), AppError> {
@@ -79,34 +79,51 @@ pub async fn find_to_sign_in(db: &Db, email: &str) -> Result<Option<(User, Strin
     Ok(row.map(|row| (row.user, row.password_hash)))
 }
 
-/// Gives the user if it is their password; that there is no user takes the same time (ASVS 5.0, 6.3.8).
+/// A user whose password was right, and the stored hash that it was checked against.
+#[derive(Debug)]
+pub struct Verified {
+    /// The user.
+    pub user: User,
+    hash: String,
+    /// The same password hashed with today's parameters, where the stored hash has older ones.
+    rehashed: Option<String>,
+}
+
+impl Verified {
+    /// Locks the account within a sign-in, if it is active and its password is still the one that was checked, and stores the
+    /// new hash of an old one. Returns the hash that is stored now. A password that was changed, or an account that was
+    /// disabled, while the sign-in waited returns `None`.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn lock(&self, tx: &mut Tx) -> Result<Option<String>, AppError> {
+        let current = self.rehashed.as_ref().unwrap_or(&self.hash);
+        let sql = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
+        let found = execute!(tx, sql, &self.user.id, &self.hash, current)?;
+        Ok((found == 1).then(|| current.clone()))
+    }
+}
+
+/// Returns the user if it is their password. An unknown user takes the same time (ASVS 5.0, 6.3.8).
 ///
 /// # Errors
 /// [`AppError::Unavailable`] if too many wait.
 pub async fn sign_in(
-    db: &Db,
     passwords: &Passwords,
-    (found, password): (Option<(User, String)>, SecretString),
-) -> Result<Option<User>, AppError> {
-    let (user, stored) = found.unzip();
-    let verdict = passwords.verify(password, stored).await?;
-    if let (Verdict::RightButOld(hash), Some(user)) = (&verdict, &user) {
-        let mut conn = db.write().await?;
-        execute!(conn, "UPDATE users SET password_hash = $2 WHERE id = $1", &user.id, hash)?;
-    }
-    Ok(user.filter(|_| verdict != Verdict::Wrong))
+    found: Option<(User, String)>,
+    password: SecretString,
+) -> Result<Option<Verified>, AppError> {
+    let stored = found.as_ref().map(|(_, hash)| hash.clone());
+    let rehashed = match passwords.verify(password, stored).await? {
+        Verdict::Wrong => return Ok(None),
+        Verdict::Right => None,
+        Verdict::RightButOld(hash) => Some(hash),
+    };
+    Ok(found.map(|(user, hash)| Verified { user, hash, rehashed }))
 }
 
-/// The hash of a user's password.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn password_hash(tx: &mut Tx, user: &UserId) -> Result<String, AppError> {
-    Ok(fetch!(tx, one(String,), "SELECT password_hash FROM users WHERE id = $1", user)?.0)
-}
-
-/// Whether it is the password of whoever is signed in. Counted as a try, for a session that was left open must not be the
-/// place to guess it.
+/// Returns the stored hash if it is the password of this session's user. Counted as a try: a session that was left open must
+/// not be the place to guess the password.
 ///
 /// # Errors
 /// [`AppError::TooManyTries`] if it was wrong too often; [`AppError::Unavailable`] if too many passwords wait to be checked.
@@ -115,14 +132,14 @@ pub async fn check_password(
     passwords: &Passwords,
     session: &Session,
     (password, now): (SecretString, Timestamp),
-) -> Result<bool, AppError> {
+) -> Result<Option<String>, AppError> {
     let attempt = Try::begin(db, (Whose::Session(&session.id), None), &session.by(now)).await?;
     let mut conn = db.read().await?;
     let (stored,) = fetch!(conn, one(String,), "SELECT password_hash FROM users WHERE id = $1", &session.user.id)?;
     drop(conn);
-    match passwords.verify(password, Some(stored)).await {
-        Ok(Verdict::Wrong) => Ok(false),
-        Ok(_) => attempt.succeed_in_session(db).await.map(|()| true),
+    match passwords.verify(password, Some(stored.clone())).await {
+        Ok(Verdict::Wrong) => Ok(None),
+        Ok(_) => attempt.succeed_in_session(db).await.map(|()| Some(stored)),
         Err(error) => {
             attempt.take_back(db).await;
             Err(error)
@@ -130,21 +147,31 @@ pub async fn check_password(
     }
 }
 
+/// Whether this is still the hash of the user's password. Locks the account, so that it stays so until the commit.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn has_password_hash(tx: &mut Tx, user: &UserId, hash: &str) -> Result<bool, AppError> {
+    let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND password_hash = $2";
+    Ok(execute!(tx, sql, user, hash)? > 0)
+}
+
 /// Sets the display name.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if it is too long.
-pub async fn rename(db: &Db, user: &User, name: &str, by: &By) -> Result<(), AppError> {
+pub async fn rename(db: &Db, session: &Session, name: &str, now: Timestamp) -> Result<(), AppError> {
     let name = display_name(name).map_err(|sentence| FieldErrors::one("name", sentence))?;
-    let mut tx = db.begin().await?;
+    let (user, by) = (&session.user, session.by(now));
+    let mut tx = session.begin(db).await?;
     execute!(tx, "UPDATE users SET name = $2, updated_at = $3 WHERE id = $1", &user.id, name, by.at)?;
-    record(&mut tx, by, Action::AccountName, user).await?;
+    record(&mut tx, &by, Action::AccountName, user).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Changes the password of whoever is signed in, and ends the other sessions. Gives this session's new secret, for the
-/// password was entered for it, and the hash of the new password.
+/// Changes the password of this session's user, and ends the other sessions with the same commit. Returns this session's new
+/// secret and the hash of the new password.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the current one is wrong or the new one weak, [`AppError::TooManyTries`] if it was wrong too often.
@@ -154,16 +181,18 @@ pub async fn change_password(
     session: &Session,
     (current, new, now): (SecretString, SecretString, Timestamp),
 ) -> Result<(SecretString, String), AppError> {
-    if !check_password(db, passwords, session, (current, now)).await? {
-        return Err(FieldErrors::one("current", "This is not your current password.").into());
-    }
+    let wrong = || AppError::from(FieldErrors::one("current", "This is not your current password."));
+    let verified = check_password(db, passwords, session, (current, now)).await?.ok_or_else(wrong)?;
     let hash = passwords.hash(new, "new", session.user.email.clone()).await?;
-    let mut tx = db.begin().await?;
-    execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", &session.user.id, &hash)?;
+    let mut tx = session.begin(db).await?;
+    let sql = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+    if execute!(tx, sql, &session.user.id, &verified, &hash)? == 0 {
+        return Err(wrong());
+    }
     let secret = sessions::confirm(&mut tx, session, now).await?;
     record(&mut tx, &session.by(now), Action::AccountPassword, &session.user).await?;
+    sessions::end_others_in(&mut tx, session, now).await?;
     tx.commit().await?;
-    sessions::end_others(db, session, now).await?;
     Ok((secret, hash))
 }
 

@@ -48,6 +48,17 @@ async fn deeds(app: &TestApp, root: &Client) -> Vec<Deed> {
     let mut deeds = vec![create(root, "full").await, for_ada, rotate(app, Access::Full).await];
     deeds.push(("/fn/end_session", vec![field("id", other_id.as_str().unwrap())]));
     deeds.push(("/fn/end_other_sessions", Vec::new()));
+    let key = app.make_key_that("ada", |spec| spec.access = Access::ReadOnly).await.facts.id.to_string();
+    deeds.push((
+        "/admin/fn/edit_key",
+        vec![
+            field("form[id]", &key),
+            field("form[name]", "renamed"),
+            field("form[expires]", "never"),
+            field("form[date]", ""),
+            field("form[rate]", ""),
+        ],
+    ));
     for change in ["disable", "enable", "promote", "demote"] {
         deeds.push(("/admin/fn/change_user", vec![field("id", &ada), field("change", change)]));
     }
@@ -65,7 +76,7 @@ async fn confirm(client: &Client, password: &str) -> Answer {
 
 /// All that any of the deeds could change.
 async fn state(app: &TestApp) -> Vec<String> {
-    let mut all = app.texts("SELECT digest FROM keys ORDER BY id").await;
+    let mut all = app.texts("SELECT digest || name || COALESCE(expires_at, 0) FROM keys ORDER BY id").await;
     all.extend(app.texts("SELECT id FROM sessions ORDER BY id").await);
     all.extend(app.texts("SELECT email FROM users WHERE superuser OR disabled_at IS NOT NULL ORDER BY id").await);
     all
@@ -81,7 +92,7 @@ both! {
             assert_eq!(call(&root, deed).await.failed(403), json!("PasswordNeeded"), "{deed:?}");
             assert_eq!(state(app).await, before, "{deed:?}");
         }
-        assert_eq!(before.len(), 4, "a key, two sessions, a superuser: {before:?}");
+        assert_eq!(before.len(), 5, "two keys, two sessions, a superuser: {before:?}");
     }
 
     async fn until_then_and_for_15_minutes_after_it_was_entered_again_nothing_is_asked(app: &TestApp) {
@@ -99,16 +110,23 @@ both! {
         }
     }
 
-    async fn a_key_with_less_than_full_access_needs_no_password(app: &TestApp) {
+    async fn key_that_only_reads_needs_no_password_and_any_other_does(app: &TestApp) {
         let root = app.admin().await;
+        app.user("ada").await;
         app.advance(MINUTE * 60);
         for access in ["read_only", "only"] {
+            call(&root, &create(&root, access).await).await.is(200);
             let mut for_ada = create(&root, access).await;
             for_ada.1.push(field("form[owner]", "ada@example.com"));
-            app.user("ada").await;
-            for deed in [create(&root, access).await, for_ada] {
-                call(&root, &deed).await.is(200);
-            }
+            assert_eq!(call(&root, &for_ada).await.failed(403), json!("PasswordNeeded"), "{access}, for another user");
+        }
+        for scopes in [vec!["employees:write"], vec!["key:rotate"], vec!["employees:read", "employees:write"], vec!["employees:read", "employees:write", "profile:read", "key:rotate"]] {
+            let (path, mut fields) = create(&root, "only").await;
+            fields.retain(|(name, _)| *name != "form[scopes][]");
+            fields.extend(scopes.iter().map(|scope| field("form[scopes][]", scope)));
+            assert_eq!(call(&root, &(path, fields)).await.failed(403), json!("PasswordNeeded"), "{scopes:?}");
+            let access = Access::choose("only", &scopes.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+            assert_eq!(call(&root, &rotate(app, access).await).await.failed(403), json!("PasswordNeeded"), "{scopes:?}");
         }
         call(&root, &rotate(app, Access::ReadOnly).await).await.is(200);
         // What is wrong with a form is said before the password is asked for.

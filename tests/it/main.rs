@@ -39,6 +39,7 @@ mod own_endpoint;
 mod pages;
 mod panics;
 mod queries;
+mod races;
 mod rotation;
 mod secrets;
 mod sessions;

@@ -16,7 +16,7 @@ use crate::support::{Answer, Client, TestApp};
 /// Each endpoint, the status of its success, and what each of [`SESSIONS`] and each of [`KEYS`] is answered: `.` success, or
 /// a letter of [`REFUSALS`].
 #[rustfmt::skip]
-const TABLE: [(&str, u16, &str, &str); 21] = [
+const TABLE: [(&str, u16, &str, &str); 22] = [
     // The employees are ada's, or those of the team red. ada is in red and blue.
     //
     //                                    nobody, a disabled user
@@ -42,8 +42,9 @@ const TABLE: [(&str, u16, &str, &str); 21] = [
     ("GET    /api/v1/key",           200, "- - - - - - -",              "X X R D T  . .  . . . .  . . .  . ."),
     ("DELETE /api/v1/key",           204, "- - - - - - -",              "X X R D T  . .  . . . .  . . .  . ."),
     ("POST   /api/v1/key/rotate",    200, "- - - - - - -",              "X X R D T  . .  S S S .  S . V  . S"),
-    ("GET    /api/v1/verify",        200, "- - . . . . .",              "X X R D T  . .  . . . .  . . .  . ."),
-    ("POST   /api/v1/verify",        200, "- - . . . . .",              "X X R D T  . .  . . . .  . . .  . ."),
+    ("GET    /api/v1/verify",        200, "- - . . . . .",              "X X R D T  T T  . . . .  . . .  . ."),
+    ("POST   /api/v1/verify",        200, "- - . . . . .",              "X X R D T  T T  . . . .  . . .  . ."),
+    ("POST   /api/v1/verify?team=red", 200, "- - T T . . .",            "X X R D T  T .  . . . .  . . .  T T"),
     ("GET    /api/superusers",       200, "- - U . U U U",              "X X R D T  U U  U U U U  U U U  . U"),
     ("GET    /api/unstated",         200, "- - . . . . .",              "X X R D T  T T  S S S S  . . .  . ."),
     ("POST   /api/unstated",         200, "- - . . . . .",              "X X R D T  T T  S S S S  S . .  . S"),
@@ -256,7 +257,8 @@ both! {
             assert_eq!((&facts["scopes"], &facts["team"]), (&json!(scopes), &json!(team.map(TeamId::as_str))), "{kind}");
             assert_eq!(facts["expires_at"], "2027-04-15T08:00:00.000Z");
             assert!(facts.get("digest").is_none() && facts.get("key").is_none(), "{facts}");
-            let verified = client.bare(Method::PUT, "/api/v1/verify").await.is(200);
+            let path = if team.is_some() { "/api/v1/verify?team=red" } else { "/api/v1/verify" };
+            let verified = client.bare(Method::PUT, path).await.is(200);
             assert_eq!(verified.header("x-auth-user"), ada.as_str());
             assert_eq!(json!(verified.header("x-auth-key")), facts["id"]);
             assert_eq!(verified.header("x-auth-scopes"), scopes.join(" "), "{kind}");

@@ -262,7 +262,8 @@ impl TestApp {
     pub async fn team(&self, slug: &str, admin: &str, members: &[&str]) -> Team {
         let admin = self.user(admin).await;
         let form = TeamForm { name: format!("The {slug}"), slug: slug.to_owned() };
-        let team = teams::create(&self.state.db, &form, &self.by(&admin)).await.unwrap();
+        let tx = self.state.db.begin().await.unwrap();
+        let team = teams::create_in(tx, &form, &self.by(&admin)).await.unwrap();
         for name in members {
             let user = self.user(name).await;
             let at = self.state.now().as_millis();

@@ -127,6 +127,16 @@ impl Access {
         }
     }
 
+    /// Whether a key of this access can change nothing, neither data nor its own secret.
+    #[must_use]
+    pub fn only_reads(self) -> bool {
+        match self {
+            Self::Full => false,
+            Self::ReadOnly => true,
+            Self::Only(scopes) => scopes.names().all(|scope| scope.ends_with(":read")),
+        }
+    }
+
     /// The scopes that a key of this access has.
     pub fn scopes(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.iter().copied().filter(move |scope| self.allows(*scope, scope.as_str().ends_with(":read")))

@@ -1,5 +1,7 @@
 //! `/admin/keys`: every key with its owner.
 
+use leptos::ev::SubmitEvent;
+use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
@@ -32,7 +34,7 @@ pub async fn find_keys(query: KeyQuery) -> Result<KeyPage, AppError> {
 /// Changes a key's name, expiry and limit.
 #[server(prefix = "/admin/fn", endpoint = "edit_key")]
 pub async fn edit_key(form: EditForm) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::admin().await?;
+    let (state, session) = crate::server::auth::confirmed_admin().await?;
     crate::server::keys::admin::edit(&state, &session, &form).await?;
     crate::server::go_to("/admin/keys?done=saved");
     Ok(())
@@ -188,13 +190,20 @@ fn KeyRow(entry: KeyEntry, now: Timestamp) -> impl IntoView {
 #[component]
 fn EditDialog(entry: KeyEntry, now: Timestamp) -> impl IntoView {
     let edit = ServerAction::<EditKey>::new();
-    let problems = Problems::of(edit);
+    let (problems, waiting) = (Problems::of(edit), Waiting::here());
+    waiting.ask_after(problems);
+    let send = move |event: SubmitEvent| {
+        event.prevent_default();
+        if let (false, Ok(call)) = (edit.pending().get_untracked(), EditKey::from_event(&event)) {
+            waiting.send(move || drop(edit.dispatch(call.clone())));
+        }
+    };
     let close = Callback::new(|()| browser::go(PATH));
     let keep = entry.key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::minute);
     view! {
         <Dialog id="edit-key" title="Edit API key" on_dismiss=close>
             <p class="quiet">"The key " <code>{entry.key.prefix} "…"</code> " of " <bdi>{entry.owner}</bdi>"."</p>
-            <ActionForm action=edit attr:class="form" attr:id="edit-key-form">
+            <form method="post" action=EditKey::url() class="form" id="edit-key-form" on:submit=send>
                 <input type="hidden" name="form[id]" value=entry.key.id.to_string()/>
                 <FormProblem problems/>
                 <Field
@@ -217,7 +226,7 @@ fn EditDialog(entry: KeyEntry, now: Timestamp) -> impl IntoView {
                     hint="Empty for what the server allows all keys; 0 for no limit."
                     error=problems.at("rate")
                 />
-            </ActionForm>
+            </form>
             <div class="dialog-foot">
                 <Cancel back=PATH on_cancel=close/>
                 <button class="btn btn-primary" form="edit-key-form" disabled=move || edit.pending().get()>"Save"</button>

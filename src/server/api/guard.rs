@@ -10,6 +10,7 @@ use axum::response::Response;
 use tower::{Layer, Service, ServiceExt};
 
 use super::problem::{self, Asked};
+use super::verify;
 use crate::server::auth::credentials;
 use crate::server::csrf;
 use crate::server::state::AppState;
@@ -49,7 +50,8 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let (state, asked) = (self.state.clone(), Asked::of(&request));
-        if let Err(error) = problem::check_accept(request.headers()) {
+        let any_accept = request.uri().path() == verify::PATH;
+        if !any_accept && let Err(error) = problem::check_accept(request.headers()) {
             return Box::pin(std::future::ready(Ok(finish(asked.refuse(&state, &error)))));
         }
         if credentials::has_key(request.headers(), state.config.api_key_header.as_ref()) {

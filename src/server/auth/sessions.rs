@@ -14,7 +14,7 @@ use crate::model::users::{SessionFacts, SessionId, User, UserId, browser_name};
 use crate::server::audit::{self, About, By};
 use crate::server::config::Config;
 use crate::server::db::row::Row;
-use crate::server::db::{Db, Tx, execute};
+use crate::server::db::{Db, Tx, execute, fetch};
 
 /// After so long without a request a session ends, in milliseconds.
 pub const IDLE: i64 = 7 * DAY;
@@ -45,6 +45,40 @@ impl Session {
     #[must_use]
     pub fn by(&self, now: Timestamp) -> By {
         By::user(&self.user, self.ip, now)
+    }
+
+    /// Begins a transaction that changes something in the name of this session. Locks the account and the session, so that what
+    /// is checked here still holds at the commit. Every change that a signed-in user makes goes through here.
+    ///
+    /// # Errors
+    /// [`AppError::CredentialsMissing`] if the session has ended or the account was disabled since the request began.
+    pub async fn begin(&self, db: &Db) -> Result<Tx, AppError> {
+        let mut tx = db.begin().await?;
+        self.lock(&mut tx).await?;
+        Ok(tx)
+    }
+
+    /// Like [`Session::begin`], for what only a superuser may do. The lock that all of these share comes first: two
+    /// administrators who act on each other would otherwise wait for each other.
+    ///
+    /// # Errors
+    /// As [`Session::begin`], and [`AppError::NotFound`] if the user is no longer a superuser.
+    pub async fn begin_as_superuser(&self, db: &Db) -> Result<Tx, AppError> {
+        let mut tx = db.begin().await?;
+        lock_superusers(&mut tx).await?;
+        if self.lock(&mut tx).await? { Ok(tx) } else { Err(AppError::NotFound) }
+    }
+
+    /// Locks the account and then the session; every transaction takes them in this order. Returns whether the user is a
+    /// superuser.
+    async fn lock(&self, tx: &mut Tx) -> Result<bool, AppError> {
+        let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND disabled_at IS NULL RETURNING superuser";
+        let (superuser,) = fetch!(tx, optional(bool,), sql, &self.user.id)?.ok_or(AppError::CredentialsMissing)?;
+        let sql = "UPDATE sessions SET seen_at = seen_at WHERE id = $1 AND user_id = $2";
+        if execute!(tx, sql, &self.id, &self.user.id)? == 0 {
+            return Err(AppError::CredentialsMissing);
+        }
+        Ok(superuser)
     }
 
     /// Refuses a session whose user has not entered the password for a while: the one place that decides it, for all that
@@ -87,6 +121,15 @@ pub(super) fn bare_cookie(config: &Config, cookie: (&str, String), kept: time::D
         .to_string()
 }
 
+/// Locks the row that every change by or of a superuser holds.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn lock_superusers(tx: &mut Tx) -> Result<(), AppError> {
+    execute!(tx, "UPDATE locks SET name = name WHERE name = 'superusers'")?;
+    Ok(())
+}
+
 /// Makes a session for a user within a sign-in, and throws the user's ended ones away. Gives the secret for the cookie.
 ///
 /// # Errors
@@ -114,7 +157,7 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, now: Timestamp
 }
 
 /// Notes that the password was entered in a session just now, and gives the session a new secret, as each sign-in has a new
-/// one (ASVS 5.0, 7.2.4). Gives the secret for the cookie.
+/// one (ASVS 5.0, 7.2.4). Returns the secret for the cookie.
 ///
 /// # Errors
 /// [`AppError::CredentialsMissing`] if the session has ended.
@@ -179,17 +222,29 @@ pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Sess
     db.rows(sql, &args, read).await
 }
 
+/// Ends a session of this session's user, by the id that a page sent.
+///
+/// # Errors
+/// [`AppError::NotFound`] if the user has no such session, and as [`Session::begin`].
+pub async fn end_own(db: &Db, session: &Session, id: &str, now: Timestamp) -> Result<(), AppError> {
+    let id = SessionId::parse(id).ok_or(AppError::NotFound)?;
+    let mut tx = session.begin(db).await?;
+    if !end(&mut tx, &id, &session.by(now)).await? {
+        return Err(AppError::NotFound);
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Ends one session of the user. False if there was none.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn end(db: &Db, id: &SessionId, by: &By) -> Result<bool, AppError> {
-    let mut tx = db.begin().await?;
+pub async fn end(tx: &mut Tx, id: &SessionId, by: &By) -> Result<bool, AppError> {
     if execute!(tx, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, &by.user)? == 0 {
         return Ok(false);
     }
-    record_end(&mut tx, by, "").await?;
-    tx.commit().await?;
+    record_end(tx, by, "").await?;
     Ok(true)
 }
 
@@ -201,14 +256,23 @@ async fn record_end(tx: &mut Tx, by: &By, detail: &str) -> Result<(), AppError> 
 /// Ends all the user's sessions but one; gives how many.
 ///
 /// # Errors
-/// If the database does not answer.
+/// As [`Session::begin`].
 pub async fn end_others(db: &Db, session: &Session, now: Timestamp) -> Result<u64, AppError> {
-    let mut tx = db.begin().await?;
+    let mut tx = session.begin(db).await?;
+    let ended = end_others_in(&mut tx, session, now).await?;
+    tx.commit().await?;
+    Ok(ended)
+}
+
+/// Like [`end_others`], within a change that calls for it.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn end_others_in(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<u64, AppError> {
     let ended = execute!(tx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &session.user.id, &session.id)?;
     if ended > 0 {
-        record_end(&mut tx, &session.by(now), "everywhere else").await?;
+        record_end(tx, &session.by(now), "everywhere else").await?;
     }
-    tx.commit().await?;
     Ok(ended)
 }
 

@@ -1,7 +1,7 @@
 //! All keys, for administrators: find, change, make for a user, revoke.
 
 use super::lists::{entries, usage_after};
-use super::{Request, check_confirmed, create, revoke};
+use super::{Creator, Request, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -114,7 +114,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
     type Row = (UserId, Option<Timestamp>, Option<Timestamp>, String);
     let (id, by) = (KeyId::parse(&form.id).ok_or(AppError::NotFound)?, session.by(state.now()));
     let (name, change, rate) = form.parse(by.at)?;
-    let mut tx = state.db.begin().await?;
+    let mut tx = session.begin_as_superuser(&state.db).await?;
     let sql = "SELECT user_id, expires_at, revoked_at, prefix FROM keys WHERE id = $1";
     let (user, old, revoked_at, prefix) = fetch!(tx, optional Row, sql, &id)?.ok_or(AppError::NotFound)?;
     if revoked_at.is_some() {
@@ -137,8 +137,8 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
 /// Makes a key for a user by the email address. Only the administrator sees it, this once.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if a field is wrong or nobody has the address, and as [`create`]; [`AppError::PasswordNeeded`] for a
-/// key of full access.
+/// [`AppError::Invalid`] if a field is wrong or nobody has the address, and as [`create`]; [`AppError::PasswordNeeded`]
+/// unless the password was entered a short time ago.
 pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
     let by = session.by(state.now());
     let user = match Email::parse(&form.owner) {
@@ -152,8 +152,9 @@ pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyFo
         return Err(errors.into());
     };
     let (form, spec): (_, KeySpec) = parsed?;
-    check_confirmed(session, spec.access, by.at)?;
-    create(&state.db, &state.config.keys, Request { user: &user.id, form: Some(form), spec }, &by).await
+    session.check_confirmed(by.at)?;
+    let request = Request { user: &user.id, form: Some(form), spec };
+    create_as(Creator::Superuser(session), &state.db, &state.config.keys, request, &by).await
 }
 
 /// Revokes keys by their ids; those that were revoked already stay as they are. Gives how many were not.
@@ -165,12 +166,13 @@ pub async fn revoke_all(state: &AppState, session: &Session, ids: &[String]) -> 
         return Err(FieldErrors::whole("Choose the keys to revoke first.").into());
     }
     let (by, mut revoked) = (session.by(state.now()), 0);
+    // A transaction for each key: with one for all, revoking many would hold up every other change.
     for id in ids.iter().filter_map(|id| KeyId::parse(id)) {
-        let mut conn = state.db.read().await?;
-        let owner = fetch!(conn, optional(UserId,), "SELECT user_id FROM keys WHERE id = $1", &id)?;
-        drop(conn);
+        let mut tx = session.begin_as_superuser(&state.db).await?;
+        let owner = fetch!(tx, optional(UserId,), "SELECT user_id FROM keys WHERE id = $1", &id)?;
         if let Some((user,)) = owner {
-            revoked += u32::from(revoke(&state.db, &user, &id, &by).await?);
+            revoked += u32::from(revoke_in(&mut tx, &user, &id, &by).await?);
+            tx.commit().await?;
         }
     }
     Ok(revoked)

@@ -9,31 +9,44 @@ use crate::server::audit::{self, About, By};
 use crate::server::auth::secrets::PresentedKey;
 use crate::server::db::{Db, execute, fetch};
 
-/// Revokes those of the reported texts that are keys, by their present secret or the one before it. Gives how many.
+/// Revokes those of the reported texts that are keys: by their present secret, or by the previous one while it works. Returns
+/// how many.
 ///
 /// # Errors
 /// If the database does not answer.
 pub async fn revoke_leaked(db: &Db, reported: &[String], by: &By) -> Result<usize, AppError> {
     let mut revoked = 0;
     for presented in reported.iter().filter_map(|text| PresentedKey::parse(text.trim().as_bytes())) {
+        let digest = presented.digest().hex();
         let mut conn = db.read().await?;
         let sql = "SELECT id, user_id, prefix FROM keys WHERE digest = $1 OR old_digest = $1";
-        let found = fetch!(conn, optional(KeyId, UserId, String), sql, presented.digest().hex())?;
+        let found = fetch!(conn, optional(KeyId, UserId, String), sql, &digest)?;
         drop(conn);
         if let Some((id, user, prefix)) = found {
-            revoke(db, (&id, &user, &prefix), by).await?;
+            revoke(db, &LeakedKey { id, user, prefix, digest }, by).await?;
             revoked += 1;
         }
     }
     Ok(revoked)
 }
 
-async fn revoke(db: &Db, (id, user, prefix): (&KeyId, &UserId, &str), by: &By) -> Result<(), AppError> {
+struct LeakedKey {
+    id: KeyId,
+    user: UserId,
+    prefix: String,
+    /// Of the reported secret.
+    digest: String,
+}
+
+/// Revokes the key if the reported secret still opens something. A secret that a rotation has retired must not take the key away
+/// from those who rotated it for that very reason.
+async fn revoke(db: &Db, key: &LeakedKey, by: &By) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
     let sql = "UPDATE keys SET leaked_at = $3, revoked_at = COALESCE(revoked_at, $3) \
-               WHERE id = $1 AND user_id = $2 AND leaked_at IS NULL";
-    if execute!(tx, sql, id, user, by.at)? > 0 {
-        let about = About { user: Some(user), key: Some(id), subject: prefix, ..About::default() };
+               WHERE id = $1 AND user_id = $2 AND leaked_at IS NULL \
+               AND (digest = $4 OR (old_digest = $4 AND old_expires_at > $3))";
+    if execute!(tx, sql, &key.id, &key.user, by.at, &key.digest)? > 0 {
+        let about = About { user: Some(&key.user), key: Some(&key.id), subject: &key.prefix, ..About::default() };
         audit::record(&mut tx, by, Action::KeyLeak, about).await?;
         tx.commit().await?;
     }

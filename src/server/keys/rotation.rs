@@ -19,7 +19,7 @@ use crate::server::state::AppState;
 ///
 /// # Errors
 /// [`AppError::NotFound`] if the user has no such key; [`AppError::Invalid`] if it is revoked or expired, or was rotated
-/// since the page was shown; [`AppError::PasswordNeeded`] for a key of full access.
+/// since the page was shown; [`AppError::PasswordNeeded`] for a key that may change something.
 pub async fn rotate_own(state: &AppState, session: &Session, form: &RotateForm) -> Result<NewKey, AppError> {
     let id = KeyId::parse(&form.id).ok_or(AppError::NotFound)?;
     let grace = grace(&form.grace).map_err(|sentence| FieldErrors::one("grace", sentence))?;
@@ -61,7 +61,10 @@ async fn rotate(
         digest: String,
         rotated_at: Option<Timestamp>,
     }
-    let mut tx = state.db.begin().await?;
+    let mut tx = match &since {
+        Since::Shown(_, session) => session.begin(&state.db).await?,
+        Since::Secret(_) => state.db.begin().await?,
+    };
     // Two at once: the second waits here, and then sees what the first did.
     execute!(tx, "UPDATE keys SET name = name WHERE id = $1 AND user_id = $2", id, user)?;
     let sql = "SELECT id, name, prefix, access, team_id, created_at, expires_at, revoked_at, digest, rotated_at \

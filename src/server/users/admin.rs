@@ -8,7 +8,7 @@ use crate::model::users::{Account, AccountPage, User};
 use crate::server::audit::By;
 use crate::server::auth::sessions::{self, Session};
 use crate::server::auth::throttle;
-use crate::server::db::{Db, execute, fetch, like};
+use crate::server::db::{Db, Tx, execute, fetch, like};
 use crate::server::state::AppState;
 
 /// How many accounts the administrators' page shows at a time.
@@ -74,22 +74,32 @@ impl Change {
 pub async fn change_by_name(state: &AppState, session: &Session, (id, what): (&str, &str)) -> Result<(), AppError> {
     let what = Change::parse(what).ok_or(AppError::NotFound)?;
     let user = get(&state.db, id).await?;
-    change(&state.db, &user, what, &session.by(state.now())).await
+    let tx = session.begin_as_superuser(&state.db).await?;
+    change_in(tx, &user, what, &session.by(state.now())).await
 }
 
-/// Changes an account; one that is so already stays as it is.
+/// Changes an account for the operator; one that is so already stays as it is.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if no superuser would be left.
 pub async fn change(db: &Db, user: &User, change: Change, by: &By) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
-    // Two administrators at once, each of whom takes the other away, go one after the other.
-    execute!(tx, "UPDATE locks SET name = name WHERE name = 'superusers'")?;
+    sessions::lock_superusers(&mut tx).await?;
+    change_in(tx, user, change, by).await
+}
+
+/// Changes an account within a transaction that holds the lock of the superusers, and commits it. Two administrators at once,
+/// each of whom takes the other away, go one after the other.
+async fn change_in(mut tx: Tx, user: &User, change: Change, by: &By) -> Result<(), AppError> {
+    // Not as the page showed it: the user may have been promoted since.
+    let sql = "SELECT superuser FROM users WHERE id = $1";
+    let (superuser,) = fetch!(tx, optional(bool,), sql, &user.id)?.ok_or(AppError::NotFound)?;
     let changed = match change {
         Change::Disable => {
-            sessions::end_all(&mut tx, &user.id).await?;
             let sql = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
-            execute!(tx, sql, &user.id, by.at)?
+            let changed = execute!(tx, sql, &user.id, by.at)?;
+            sessions::end_all(&mut tx, &user.id).await?;
+            changed
         }
         Change::Enable => {
             let sql = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
@@ -101,7 +111,7 @@ pub async fn change(db: &Db, user: &User, change: Change, by: &By) -> Result<(),
     if changed == 0 {
         return Ok(());
     }
-    if user.superuser && matches!(change, Change::Disable | Change::Demote) {
+    if superuser && matches!(change, Change::Disable | Change::Demote) {
         let sql = "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL";
         if fetch!(tx, one(i64,), sql)?.0 == 0 {
             return Err(FieldErrors::whole("This is the last superuser. Make somebody else one first.").into());

@@ -36,6 +36,7 @@ pub struct Asks {
     scope: Option<Scope>,
     parameters: Vec<Parameter>,
     refusals: Vec<AppError>,
+    any_accept: bool,
 }
 
 impl Asks {
@@ -54,7 +55,13 @@ impl Asks {
         self.schemes = &SCHEMES[..3];
     }
 
-    fn caller(&mut self) {
+    /// Any `Accept`.
+    pub fn any_accept(&mut self) {
+        self.any_accept = true;
+    }
+
+    /// A key or a session.
+    pub fn caller(&mut self) {
         self.schemes = &SCHEMES;
         self.refusals.extend([
             AppError::CredentialsAmbiguous,
@@ -87,9 +94,10 @@ impl Asks {
         if !self.parameters.is_empty() {
             operation.parameters.get_or_insert_default().extend(self.parameters.iter().cloned().map(RefOr::from));
         }
-        let always = [AppError::NotAcceptable, AppError::Internal, AppError::Unavailable];
+        let not_acceptable = (!self.any_accept).then_some(AppError::NotAcceptable);
+        let always = [AppError::Internal, AppError::Unavailable];
         let foreign = changes.then_some(AppError::CrossOrigin);
-        for error in self.refusals.iter().chain(&always).chain(&foreign) {
+        for error in self.refusals.iter().chain(&not_acceptable).chain(&always).chain(&foreign) {
             refuse(operation, error, origin);
         }
     }
