@@ -68,7 +68,7 @@ pub fn App(visit: Visit) -> impl IntoView {
         Page::SignIn => view! { <SignInPage/> }.into_any(),
         Page::Profile { keys, sessions, activity } => view! { <ProfilePage user keys sessions activity/> }.into_any(),
         Page::Employees { list, team } => view! { <EmployeesPage list team/> }.into_any(),
-        Page::Teams(teams) => view! { <TeamsPage teams/> }.into_any(),
+        Page::Teams { teams, invitations } => view! { <TeamsPage teams invitations/> }.into_any(),
         Page::Team(page) => view! { <OneTeamPage page=*page/> }.into_any(),
         Page::AdminKeys(page) => view! { <AdminKeysPage page/> }.into_any(),
         Page::AdminUsers(page) => view! { <AdminUsersPage page/> }.into_any(),

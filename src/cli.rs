@@ -6,6 +6,7 @@ mod doctor;
 mod healthcheck;
 mod keys;
 mod seed;
+mod teams;
 mod users;
 
 use std::io::IsTerminal;
@@ -44,6 +45,9 @@ enum Command {
     /// Make, list and revoke keys
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// List teams, and repair one that has no active admin left
+    #[command(subcommand)]
+    Team(teams::TeamCommand),
     /// Make up users, keys and employees, for benchmarks and demos; prints one working key per line
     Seed(seed::Seed),
     /// Copy everything into another database that is empty, of either kind; stop the server on the first one before
@@ -171,6 +175,7 @@ pub async fn run(cli: Cli) -> Result<(), Refusal> {
         }
         Command::User(command) => users::run(command).await,
         Command::Key(command) => keys::run(command).await,
+        Command::Team(command) => teams::run(command).await,
         Command::Seed(options) => seed::run(options).await,
         Command::Copy(databases) => copy::run(databases).await,
         Command::Backup(options) => backup::run(options).await,

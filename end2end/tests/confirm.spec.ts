@@ -122,7 +122,8 @@ test("an administrator disables an account with the password", async ({ page, ex
 
 test("somebody becomes an admin of a team with the password", async ({ page, browser, expectedErrors }) => {
   expectedErrors.push(/403/);
-  const [ada, bob] = [await signUp(page), await signUp(await (await browser.newContext()).newPage())];
+  const other = await (await browser.newContext()).newPage();
+  const [ada, bob] = [await signUp(page), await signUp(other)];
   await page.goto("/teams");
   await page.getByLabel("Name", { exact: true }).fill("Red team");
   await page.getByLabel("Address").fill(`red-${crypto.randomUUID().slice(0, 8)}`);
@@ -134,7 +135,11 @@ test("somebody becomes an admin of a team with the password", async ({ page, bro
   const confirm = page.getByRole("dialog", { name: "Confirm with your password" });
   await confirm.getByLabel("Password").fill(ada.password);
   await confirm.getByRole("button", { name: "Continue" }).click();
-  await expect(page.getByText("They are in the team now.")).toBeVisible();
+  await expect(page.getByText("The invitation is open for 14 days.")).toBeVisible();
+  await other.goto("/teams");
+  await other.getByRole("button", { name: "Accept" }).click();
+  await expect(other.getByText("You're in the team now.")).toBeVisible();
+  await page.reload();
   const row = page.getByRole("table", { name: "Members" }).getByRole("row", { name: bob.email });
   await expect(row).toContainText("Admin");
   letTimePass(ada);

@@ -1,7 +1,10 @@
 //! Teams: their names, and who may do what in one.
 
+mod invitations;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::invitations::{INVITATION_TTL, Invitation, InvitationForm, NewInvitation, SentInvitation};
 use super::fields::{FieldErrors, short_text};
 use super::keys::KeyEntry;
 use super::time::Timestamp;
@@ -11,6 +14,11 @@ super::id! {
     /// Which team.
     TeamId
 }
+
+/// How many teams an account can be in.
+pub const MAX_TEAMS: i64 = 50;
+/// How many members a team can have.
+pub const MAX_MEMBERS: i64 = 500;
 
 /// A team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +121,8 @@ pub struct TeamPage {
     pub me: UserId,
     /// All members, by email address.
     pub members: Vec<Member>,
+    /// The open invitations, the newest first; for its admins only.
+    pub invitations: Vec<SentInvitation>,
     /// The keys that are limited to the team; for its admins only.
     pub keys: Vec<KeyEntry>,
     /// When the page was made: what the states of keys are told by.

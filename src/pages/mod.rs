@@ -11,7 +11,7 @@ pub mod profile;
 pub mod sign_in;
 pub mod teams;
 
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::error::AppError;
 use crate::model::audit::{AuditEntry, AuditPage, AuditQuery};
 use crate::model::employees::EmployeeList;
 use crate::model::keys::{KeyList, KeyPage, KeyQuery, Sort};
-use crate::model::teams::{Membership, TeamPage};
+use crate::model::teams::{Invitation, Membership, TeamPage};
 use crate::model::users::{AccountPage, SessionFacts, User};
 
 /// The paths of the pages that everybody may ask for, as axum reads them.
@@ -96,7 +96,10 @@ pub enum Page {
         list: Result<EmployeeList, AppError>,
         team: Option<String>,
     },
-    Teams(Result<Vec<Membership>, AppError>),
+    Teams {
+        teams: Result<Vec<Membership>, AppError>,
+        invitations: Result<Vec<Invitation>, AppError>,
+    },
     Team(Box<TeamPage>),
     AdminKeys(Result<KeyPage, AppError>),
     AdminUsers(Result<AccountPage, AppError>),
@@ -141,7 +144,11 @@ impl Page {
                     list => Self::Employees { list, team },
                 }
             }
-            ["teams"] => Self::Teams(teams::list_teams().await),
+            ["teams"] => {
+                let lists = join(teams::list_teams(), teams::invitations::list_invitations());
+                let (teams, invitations) = Box::pin(lists).await;
+                Self::Teams { teams, invitations }
+            }
             ["a", team] => Self::Team(Box::new(teams::load_team(team.to_owned()).await?)),
             ["admin", "keys"] => Self::AdminKeys(admin::keys::find_keys(asked.key_query()).await),
             ["admin", "users"] => {
@@ -161,7 +168,7 @@ impl Page {
             Self::SignIn => "Sign in",
             Self::Profile { .. } => "Profile",
             Self::Employees { .. } => "Employees",
-            Self::Teams(_) => "Teams",
+            Self::Teams { .. } => "Teams",
             Self::Team(page) => &page.team.name,
             Self::AdminKeys(_) => "Keys",
             Self::AdminUsers(_) => "Users",

@@ -1,13 +1,15 @@
 //! The pages of teams: the list here, and one team. Each change is a form, and ends in a new page.
 
+pub mod invitations;
 mod team;
 
 use leptos::prelude::*;
 
+use self::invitations::InvitationSection;
 pub use self::team::{OneTeamPage, load_team};
 use super::Asked;
 use crate::error::AppError;
-use crate::model::teams::{Membership, TeamForm};
+use crate::model::teams::{Invitation, Membership, TeamForm};
 use crate::ui::field::Field;
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
@@ -33,9 +35,14 @@ pub async fn create_team(form: TeamForm) -> Result<(), AppError> {
 fn done() -> Signal<Option<String>> {
     let sentence = match Asked::here().get("done").as_deref() {
         Some("left") => "You have left the team.",
-        Some("added") => "They are in the team now.",
+        Some("invited") => {
+            "The invitation is open for 14 days. No email is sent: ask them to accept it on their Teams page."
+        }
+        Some("cancelled") => "The invitation is cancelled.",
+        Some("joined") => "You're in the team now.",
+        Some("declined") => "The invitation is declined.",
         Some("role") => "The role is changed.",
-        Some("removed") => "They are no longer in the team. Their keys for it reach nothing any more.",
+        Some("removed") => "They are no longer in the team. Their keys for it are revoked.",
         Some("revoked") => "The key is revoked.",
         _ => return Signal::stored(None),
     };
@@ -44,7 +51,10 @@ fn done() -> Signal<Option<String>> {
 
 /// `/teams`
 #[component]
-pub fn TeamsPage(teams: Result<Vec<Membership>, AppError>) -> impl IntoView {
+pub fn TeamsPage(
+    teams: Result<Vec<Membership>, AppError>,
+    invitations: Result<Vec<Invitation>, AppError>,
+) -> impl IntoView {
     let row = |Membership { team, role }: Membership| {
         view! {
             <tr role="row">
@@ -56,7 +66,7 @@ pub fn TeamsPage(teams: Result<Vec<Membership>, AppError>) -> impl IntoView {
     };
     let list = match teams {
         Ok(teams) if teams.is_empty() => {
-            view! { <p class="empty">"You are in no team yet. Create one, or ask an admin of one to add you."</p> }.into_any()
+            view! { <p class="empty">"You're not in a team yet. Create one, or ask a team admin to invite you."</p> }.into_any()
         }
         Ok(teams) => view! {
             <Table label="Teams" columns=vec!["Name", "Address", "Your role"]>{teams.into_iter().map(row).collect_view()}</Table>
@@ -69,6 +79,7 @@ pub fn TeamsPage(teams: Result<Vec<Membership>, AppError>) -> impl IntoView {
     view! {
         <PageHead title="Teams" lead="People who share data. A key can be limited to one team."/>
         <Done text=done()/>
+        <InvitationSection invitations/>
         <Section id="teams-heading" title="Your teams">{list}</Section>
         <Section id="create-team-heading" title="Create team">
             <ActionForm action=create attr:class="form">

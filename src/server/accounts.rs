@@ -161,7 +161,7 @@ async fn begin_session(
     if let Some(attempt) = attempt {
         attempt.succeed(&mut tx, (&user.id, &user.email)).await?;
     }
-    let secret = sessions::create(&mut tx, &user.id, agent, by.at).await?;
+    let secret = sessions::create(&mut tx, &user.id, agent, &by).await?;
     let detail = browser_name(agent);
     let about = About { user: Some(&user.id), subject: &user.email, detail, ..About::default() };
     audit::record(&mut tx, &by, Action::SessionBegin, about).await?;

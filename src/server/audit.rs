@@ -87,7 +87,8 @@ pub async fn record(tx: &mut Tx, by: &By, action: Action, about: About<'_>) -> R
 #[must_use]
 pub fn changes_keys(action: &str) -> bool {
     match action.split_once('.') {
-        Some(("key" | "team", what)) => what != "create",
+        Some(("key", what)) => what != "create",
+        Some(("team", what)) => !matches!(what, "create" | "invite" | "decline" | "cancel"),
         Some(("account", what)) => !matches!(what, "create" | "password"),
         _ => false,
     }

@@ -1,24 +1,28 @@
 //! Teams: their queries, and the rules that need data. Whoever is not in a team does not learn that it is there.
 
+pub mod invitations;
+mod members;
+pub mod operator;
+
 use super::audit::{self, About, By};
 use super::auth::secrets;
 use super::auth::sessions::Session;
 use super::db::row::Row;
 use super::db::{Db, Tx, execute, fetch, is_taken};
+use super::keys;
 use super::state::AppState;
-use super::{keys, users};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyId;
 use crate::model::teams::{Member, Membership, Role, Team, TeamForm, TeamId, TeamPage};
 use crate::model::time::Timestamp;
-use crate::model::users::{Email, UserId};
+use crate::model::users::UserId;
 
 /// Makes a team, with whoever asks as its admin.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if a field is wrong or the slug is taken.
+/// [`AppError::Invalid`] if a field is wrong, the slug is taken, or the user is in too many teams.
 pub async fn create(db: &Db, session: &Session, form: &TeamForm, now: Timestamp) -> Result<Team, AppError> {
     create_in(session.begin(db).await?, form, &session.by(now)).await
 }
@@ -32,6 +36,7 @@ pub async fn create_in(mut tx: Tx, form: &TeamForm, by: &By) -> Result<Team, App
     let (name, slug) = form.parse()?;
     let id = TeamId::parse(&secrets::make_id(by.at)).ok_or(AppError::Internal)?;
     let team = Team { id, slug, name };
+    members::check_teams(&mut tx, user).await?;
     let sql = "INSERT INTO teams (id, slug, name, created_at) VALUES ($1, $2, $3, $4)";
     match execute!(tx, sql, &team.id, &team.slug, &team.name, by.at) {
         Err(error) if is_taken(&error) => {
@@ -63,8 +68,7 @@ pub async fn list(db: &Db, user: &UserId) -> Result<Vec<Membership>, AppError> {
 /// # Errors
 /// [`AppError::NotFound`] if there is none, or the user is not in it.
 pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppError> {
-    // Exactly as it is: it is written into addresses.
-    if crate::model::teams::slug(slug).as_deref() != Ok(slug) {
+    if !is_slug(slug) {
         return Err(AppError::NotFound);
     }
     let sql = "SELECT t.id, t.slug, t.name, m.role FROM teams t JOIN members m ON m.team_id = t.id \
@@ -77,7 +81,12 @@ pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppE
     db.row(sql, &[user.as_str().into(), slug.into()], read).await?.ok_or(AppError::NotFound)
 }
 
-/// A team as its page shows it. Its keys are for its admins only.
+/// Whether a text is a slug, exactly as it is: it is written into addresses.
+fn is_slug(text: &str) -> bool {
+    crate::model::teams::slug(text).as_deref() == Ok(text)
+}
+
+/// A team as its page shows it. Its invitations and keys are for its admins only.
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is none, or the user is not in it.
@@ -88,12 +97,13 @@ pub async fn page(state: &AppState, session: &Session, slug: &str) -> Result<Tea
     let sql = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
                WHERE m.team_id = $1 ORDER BY u.email";
     let members = fetch!(conn, all Member, sql, &team.id)?;
-    drop(conn);
-    let keys = match role {
-        Role::Admin => keys::list_of_team(&state.db, &team.id, now).await?,
-        Role::Member => Vec::new(),
-    };
-    Ok(TeamPage { team, role, me: session.user.id.clone(), members, keys, now })
+    let (mut invitations, mut keys) = (Vec::new(), Vec::new());
+    if role == Role::Admin {
+        invitations = invitations::list_of_team(&mut conn, &team.id, now).await?;
+        drop(conn);
+        keys = keys::list_of_team(&state.db, &team.id, now).await?;
+    }
+    Ok(TeamPage { team, role, me: session.user.id.clone(), members, invitations, keys, now })
 }
 
 /// Begins a transaction of a member of a team. Locks the session's account, then the team: two changes of a team are made one
@@ -124,35 +134,6 @@ pub async fn begin_as_admin(db: &Db, session: &Session, slug: &str) -> Result<(T
     }
 }
 
-/// Adds a user to a team by the email address.
-///
-/// # Errors
-/// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if whoever asks is no admin of it, nobody has the
-/// address, or they are in it already; for an admin as [`Session::check_confirmed`].
-pub async fn add(state: &AppState, session: &Session, slug: &str, (email, role): (&str, &str)) -> Result<(), AppError> {
-    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
-    let mut errors = FieldErrors::default();
-    let (email, role) =
-        (errors.take("email", Email::parse(email)), errors.take("role", Role::try_from(role.to_owned())));
-    let (email, role) = email.zip(role).ok_or(errors)?;
-    if role == Role::Admin {
-        session.check_confirmed(state.now())?;
-    }
-    let Some(user) = users::find(&state.db, &email).await? else {
-        return Err(FieldErrors::one("email", "Nobody here has this address. They have to sign up first.").into());
-    };
-    let by = session.by(state.now());
-    let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
-    match execute!(tx, sql, &team.id, &user.id, role.as_str(), by.at) {
-        Err(error) if is_taken(&error) => Err(FieldErrors::one("email", "They are in the team already."))?,
-        other => other?,
-    };
-    let about = about(&team, &user.id, format!("{} as {}", user.email, role.label().to_lowercase()));
-    audit::record(&mut tx, &by, Action::TeamAdd, about).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
 /// Gives a member another role.
 ///
 /// # Errors
@@ -168,11 +149,9 @@ pub async fn set_role(
     let user = UserId::parse(user).ok_or(AppError::NotFound)?;
     let role = Role::try_from(role.to_owned()).map_err(|sentence| FieldErrors::one("role", sentence))?;
     let by = session.by(state.now());
-    let sql = "UPDATE members SET role = $3 WHERE team_id = $1 AND user_id = $2";
-    if execute!(tx, sql, &team.id, &user, role.as_str())? == 0 {
+    if !members::change_role(&mut tx, &team, &user, role, &by).await? {
         return Err(AppError::NotFound);
     }
-    check_admin_stays(&mut tx, &team.id).await?;
     let about = about(&team, &user, format!("now {}", role.label().to_lowercase()));
     audit::record(&mut tx, &by, Action::TeamRole, about).await?;
     tx.commit().await?;
@@ -180,7 +159,7 @@ pub async fn set_role(
 }
 
 /// Removes a member; whoever asks may leave, and an admin may remove anybody. Keys that are limited to the team and are
-/// theirs reach nothing from then on.
+/// theirs are revoked, and invitations that they sent end.
 ///
 /// # Errors
 /// As [`set_role`].
@@ -193,10 +172,9 @@ pub async fn remove(state: &AppState, session: &Session, slug: &str, user: &str)
         begin_as_admin(&state.db, session, slug).await?
     };
     let by = session.by(state.now());
-    if execute!(tx, "DELETE FROM members WHERE team_id = $1 AND user_id = $2", &team.id, &user)? == 0 {
+    if !members::leave(&mut tx, &team, &user, &by).await? {
         return Err(AppError::NotFound);
     }
-    check_admin_stays(&mut tx, &team.id).await?;
     let detail = if user == session.user.id { "left" } else { "removed by an admin" };
     audit::record(&mut tx, &by, Action::TeamRemove, about(&team, &user, detail.to_owned())).await?;
     tx.commit().await?;
@@ -223,13 +201,4 @@ fn about<'a>(team: &'a Team, user: &'a UserId, detail: String) -> About<'a> {
 async fn lock(tx: &mut Tx, team: &TeamId) -> Result<(), AppError> {
     execute!(tx, "UPDATE teams SET name = name WHERE id = $1", team)?;
     Ok(())
-}
-
-async fn check_admin_stays(tx: &mut Tx, team: &TeamId) -> Result<(), AppError> {
-    let sql = "SELECT COUNT(*) FROM members WHERE team_id = $1 AND role = 'admin'";
-    let (admins,) = fetch!(tx, one(i64,), sql, team)?;
-    if admins > 0 {
-        return Ok(());
-    }
-    Err(FieldErrors::whole("A team needs an admin, and this is the last. Make somebody else an admin first.").into())
 }

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use keyfob::model::audit::Action;
+use keyfob::model::teams::Role;
+use keyfob::server::audit::By;
+use keyfob::server::teams::operator;
 use serde_json::{Value, json};
 
 use crate::support::{Client, PASSWORD, TestApp};
@@ -34,11 +37,16 @@ both! {
         let (key, id) = (made["key"].as_str().unwrap().to_owned(), made["facts"]["id"].as_str().unwrap().to_owned());
         let rotated = ada.call("rotate_key", &[("form[id]", &id), ("form[grace]", "1h"), ("form[seen]", "")]).await.is(200).json();
         ada.call("create_team", &[("form[name]", "Red"), ("form[slug]", "red")]).await.is(200);
-        app.user("bob").await;
-        let bob = app.user("bob").await.id.to_string();
-        ada.call("add_member", &[("team", "red"), ("email", "bob@example.com"), ("role", "member")]).await.is(200);
+        let (new, bob) = (app.signed_in("bob").await, app.user("bob").await.id.to_string());
+        let (to, answer) = ([("team", "red"), ("email", "bob@example.com"), ("role", "member")], [("team", "red")]);
+        for (client, function, fields) in [(&ada, "cancel_invitation", &to[..2]), (&new, "decline_invitation", &answer[..]), (&new, "accept_invitation", &answer[..])] {
+            ada.call("add_member", &to).await.is(200);
+            client.call(function, fields).await.is(200);
+        }
         ada.call("set_role", &[("team", "red"), ("user", &bob), ("role", "admin")]).await.is(200);
         ada.call("remove_member", &[("team", "red"), ("user", &bob)]).await.is(200);
+        let (team, rescuer) = (operator::find(&app.state.db, "red").await.unwrap().unwrap(), app.user("rescuer").await);
+        operator::set_role(&app.state.db, &team, &rescuer, Role::Admin, &By::operator(app.state.now())).await.unwrap();
         let root = app.admin().await.coming_from("203.0.113.1");
         let edit = [("form[id]", id.as_str()), ("form[name]", "renamed"), ("form[expires]", "keep"), ("form[rate]", "")];
         root.call_admin("edit_key", &edit).await.is(200);
@@ -63,7 +71,7 @@ both! {
         let prefix = made["facts"]["prefix"].as_str().unwrap();
         for expected in ["account.create ada@example.com 203.0.113.9 ada@example.com", "session.begin ada@example.com 203.0.113.9 ada@example.com",
             "session.fail somebody 203.0.113.9 ada@example.com", "session.delay somebody 203.0.113.9 bob@example.com",
-            "team.add ada@example.com 203.0.113.9 red", "account.disable root@example.com 203.0.113.1 bob@example.com",
+            "team.invite ada@example.com 203.0.113.9 red", "team.add the command line  red", "team.join bob@example.com  red", "account.disable root@example.com 203.0.113.1 bob@example.com",
             &format!("key.create ada@example.com 203.0.113.9 {prefix}"), &format!("key.edit root@example.com 203.0.113.1 {prefix}"),
             &format!("key.leak a report 198.51.100.7 {prefix}"), &format!("key.revoke ada@example.com 203.0.113.9 {}", other.facts.prefix)] {
             assert!(events.contains(&expected.to_owned()), "{expected} is not in {events:#?}");

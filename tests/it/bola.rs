@@ -100,7 +100,7 @@ fn forged<'a>(form: &'a str, own: &'a Belongings, theirs: &'a Belongings) -> Vec
 #[track_caller]
 fn tells_nothing(answer: &Answer, of: &Belongings, sent: &str) {
     let told = format!("{:?} {}", answer.headers, answer.body);
-    for thing in REACHED_BY_ID.into_iter().chain(["email", "key_name", "employee_name"]) {
+    for thing in REACHED_BY_ID.into_iter().chain(["email", "key_name", "employee_name", "guest"]) {
         let value = of.get(thing);
         // A slug is a word like others.
         assert!(thing == "team" || sent.contains(value) || !told.contains(value), "{thing} for {sent}: {told}");
@@ -168,8 +168,10 @@ both! {
     async fn every_server_function_works_for_its_own_user_and_touches_nobody_else(app: &TestApp) {
         let (app, _, theirs) = Box::pin(scene(app)).await;
         for (n, (path, whose, form, _)) in FUNCTIONS.into_iter().enumerate() {
-            let own = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
-            let client = if whose == For::Superusers { app.admin().await } else { app.signed_in("bob").await };
+            // A user each: nobody can be in so many teams.
+            let user = format!("bob-{n}");
+            let own = Box::pin(Belongings::of(&app, &user, &format!("blue-{n}"))).await;
+            let client = if whose == For::Superusers { app.admin().await } else { app.signed_in(&user).await };
             let before = rows(&app, &theirs).await;
             let answer = call(&client, path, &own.fill(form)).await.is(200);
             assert_eq!(rows(&app, &theirs).await, before, "{path}");

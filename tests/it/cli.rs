@@ -38,7 +38,7 @@ pub async fn run(url: &str, arguments: &[&str], environment: &[(&str, &str)], in
     ran
 }
 
-async fn keyfob(url: &str, line: &str) -> Ran {
+pub async fn keyfob(url: &str, line: &str) -> Ran {
     run(url, &line.split(' ').collect::<Vec<_>>(), &[], "").await
 }
 

@@ -160,14 +160,20 @@ both! {
             assert_eq!(call(&ada, deed).await.failed(403), json!("PasswordNeeded"), "{deed:?}");
         }
         assert_eq!(admins().await, ["ada@example.com"]);
-        // To let somebody in or out makes nobody an admin.
+        let invited = async || app.texts("SELECT email || ' ' || role FROM invitations").await;
+        assert!(invited().await.is_empty());
+        // To let somebody in or out makes nobody an admin; neither does an answer to an invitation need the password.
         call(&ada, &add("member")).await.is(200);
-        let bob = app.user("bob").await.id.to_string();
-        ada.call("remove_member", &[("team", "red"), ("user", &bob)]).await.is(200);
+        assert_eq!(invited().await, ["bob@example.com member"]);
+        assert_eq!(call(&ada, &add("admin")).await.failed(403), json!("PasswordNeeded"), "as a renewal");
+        let (bob, bob_id) = (app.signed_in("bob").await, app.user("bob").await.id.to_string());
+        bob.call("accept_invitation", &[("team", "red")]).await.is(200);
+        ada.call("remove_member", &[("team", "red"), ("user", &bob_id)]).await.is(200);
         let ada = ada.after(&confirm(&ada, PASSWORD).await.is(200));
         for deed in [promote, add("admin")] {
             call(&ada, &deed).await.is(200);
         }
+        bob.call("accept_invitation", &[("team", "red")]).await.is(200);
         assert_eq!(admins().await, ["ada@example.com", "bob@example.com", "mia@example.com"]);
     }
 

@@ -86,8 +86,9 @@ both! {
         let (app, _, theirs) = Box::pin(scene(app)).await;
         let names = names(&app, &theirs).await;
         for (n, (path, whose, form, _)) in FUNCTIONS.into_iter().chain(WITHOUT_JAVASCRIPT).enumerate() {
-            let own = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
-            let client = if whose == For::Superusers { app.admin().await } else { app.signed_in("bob").await };
+            let user = format!("bob-{n}");
+            let own = Box::pin(Belongings::of(&app, &user, &format!("blue-{n}"))).await;
+            let client = if whose == For::Superusers { app.admin().await } else { app.signed_in(&user).await };
             // Fields of the function, also those that this form leaves out.
             let known: Vec<_> = FUNCTIONS.iter().filter(|row| row.0 == path).flat_map(|row| own.fill(row.2)).collect();
             let mut more = Vec::new();

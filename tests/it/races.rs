@@ -68,12 +68,13 @@ async fn overtaken(app: &TestApp, statements: &[&str], client: &Client, act: &Ac
     answer
 }
 
-/// What must be as before: who may do what, all keys, and all sessions by their ids.
+/// What must be as before: who may do what and who is invited, all keys, and all sessions by their ids.
 async fn rights(app: &TestApp) -> Vec<String> {
     let mut all = app.texts("SELECT id || name || password_hash || superuser FROM users ORDER BY id").await;
     all.extend(app.texts("SELECT team_id || user_id || role FROM members ORDER BY team_id, user_id").await);
     all.extend(app.texts("SELECT id || name || digest || COALESCE(revoked_at, 0) FROM keys ORDER BY id").await);
     all.extend(app.texts("SELECT slug FROM teams ORDER BY slug").await);
+    all.extend(app.texts("SELECT team_id || email || role FROM invitations ORDER BY team_id, email").await);
     all
 }
 
@@ -97,6 +98,7 @@ both! {
         let eve = app.signed_in("eve").await;
         let key = app.make_key_that("mia", |spec| spec.team = Some(red.id.clone())).await.facts.id.to_string();
         app.user("bob").await;
+        app.invite(&red, "ada", "guest@example.com").await;
         let lock = format!("UPDATE teams SET name = name WHERE id = '{}'", red.id);
         let demote = format!("UPDATE members SET role = 'member' WHERE user_id = '{eve_id}'");
         let remove = format!("DELETE FROM members WHERE user_id = '{eve_id}'");
@@ -106,6 +108,7 @@ both! {
                 act("/fn/set_role", [team, ("user", &eve_id), ("role", "admin")]),
                 act("/fn/set_role", [team, ("user", &mia), ("role", "admin")]),
                 act("/fn/add_member", [team, ("email", "bob@example.com"), ("role", "member")]),
+                act("/fn/cancel_invitation", [team, ("email", "guest@example.com")]),
                 act("/fn/remove_member", [team, ("user", &mia)]),
                 act("/fn/revoke_team_key", [team, ("id", &key)]),
             ] {
@@ -118,6 +121,7 @@ both! {
                 assert!(roles.contains(&"mia@example.com member".to_owned()), "{roles:?}");
                 assert!(!roles.iter().any(|role| role.starts_with("bob") || role == "eve@example.com admin"), "{roles:?}");
                 assert_eq!(app.number("SELECT COUNT(*) FROM keys WHERE revoked_at IS NOT NULL").await, 0, "{}", deed.path);
+                assert_eq!(app.texts("SELECT email FROM invitations").await, ["guest@example.com"], "{}", deed.path);
             }
         }
     }
@@ -165,6 +169,8 @@ both! {
     async fn ended_session_changes_nothing(app: &TestApp) {
         let ada_id = id(app, "ada").await;
         let made = app.make_key("ada").await.facts.id.to_string();
+        let red = app.team("red", "mia", &[]).await;
+        app.invite(&red, "mia", "ada@example.com").await;
         let end = format!("DELETE FROM sessions WHERE user_id = '{ada_id}'");
         let disable = format!("UPDATE users SET disabled_at = 1 WHERE id = '{ada_id}'");
         for _ in 0..ROUNDS {
@@ -176,6 +182,8 @@ both! {
                 act("/fn/revoke_key", [("id", &made)]),
                 act("/fn/save_name", [("name", "Eve")]),
                 act("/fn/create_team", [("form[name]", "Eve"), ("form[slug]", "eve")]),
+                act("/fn/accept_invitation", [("team", "red")]),
+                act("/fn/decline_invitation", [("team", "red")]),
                 act("/fn/end_session", [("id", &other)]),
                 act("/fn/end_other_sessions", []),
             ] {
@@ -269,6 +277,26 @@ both! {
             overtaken(app, &[&remove], &mia, &deed).await.failed_at("team");
             assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 0);
             app.sql(&format!("INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{mia_id}', 'member', 0)", red.id)).await;
+        }
+    }
+
+    async fn invitation_is_not_accepted_past_its_end(app: &TestApp) {
+        let red = app.team("red", "ada", &["eve"]).await;
+        let (bob, eve_id) = (app.signed_in("bob").await, id(app, "eve").await);
+        let lock = format!("UPDATE teams SET name = name WHERE id = '{}'", red.id);
+        for taking in [
+            "DELETE FROM invitations".to_owned(),
+            format!("UPDATE members SET role = 'member' WHERE user_id = '{eve_id}'"),
+            format!("DELETE FROM members WHERE user_id = '{eve_id}'"),
+            format!("UPDATE users SET disabled_at = 1 WHERE id = '{eve_id}'"),
+        ] {
+            app.sql(&format!("DELETE FROM invitations; DELETE FROM members WHERE user_id = '{eve_id}'; UPDATE users SET disabled_at = NULL")).await;
+            app.sql(&format!("INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{eve_id}', 'admin', 0)", red.id)).await;
+            app.invite(&red, "eve", "bob@example.com").await;
+            let accept = act("/fn/accept_invitation", [("team", "red")]);
+            overtaken(app, &[&lock, &taking], &bob, &accept).await.failed(404);
+            let role = "SELECT m.role FROM members m JOIN users u ON u.id = m.user_id WHERE u.email = 'bob@example.com'";
+            assert!(app.texts(role).await.is_empty(), "{taking}");
         }
     }
 

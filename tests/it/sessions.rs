@@ -73,6 +73,31 @@ both! {
         }
     }
 
+    async fn one_session_too_many_ends_the_one_seen_least_recently(app: &TestApp) {
+        let (first, others) = (app.signed_in("ada").await, app.signed_in("bob").await);
+        let mut second = None;
+        for n in 1..100 {
+            app.advance(SECOND);
+            let next = app.signed_in("ada").await;
+            second.get_or_insert(next);
+            assert_eq!(app.number("SELECT COUNT(*) FROM sessions").await, n + 2);
+        }
+        // Kept to the minute, so only from then on it counts as seen after the second one.
+        app.advance(SECOND * 60);
+        first.get(EMPLOYEES).await.is(200);
+        let answer = sign_in(&app.browser().coming_from("203.0.113.9")).await;
+        assert_eq!(listed(&app.browser().after(&answer)).await.len(), 100);
+        second.unwrap().get(EMPLOYEES).await.refused(401, "credentials_missing");
+        for client in [first, others, app.browser().after(&answer)] {
+            client.get(EMPLOYEES).await.is(200);
+        }
+        let told = app.texts("SELECT actor || ' ' || ip || ' ' || detail FROM audit WHERE action = 'session.end'").await;
+        assert_eq!(told, ["ada@example.com 203.0.113.9 the one seen least recently: there were too many"]);
+        let at_once = [(); 4].map(|()| app.browser());
+        let many = futures_util::future::join_all(at_once.iter().map(sign_in)).await;
+        assert_eq!((many.len(), app.number("SELECT COUNT(*) FROM sessions WHERE user_id = (SELECT id FROM users WHERE email = 'ada@example.com')").await), (4, 100));
+    }
+
     async fn each_sign_in_begins_a_new_session_and_ends_the_one_before_in_this_browser(app: &TestApp) {
         let (first, elsewhere) = (app.signed_in("ada").await, app.signed_in("ada").await);
         let answer = sign_in(&first).await;

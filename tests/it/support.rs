@@ -14,7 +14,7 @@ use axum::Router;
 use clap::{Args, Command, FromArgMatches};
 use keyfob::model::employees::{Department, EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::{Access, KeyName, KeySpec, NewKey};
-use keyfob::model::teams::{Team, TeamForm};
+use keyfob::model::teams::{INVITATION_TTL, Team, TeamForm};
 use keyfob::model::time::{DAY, Timestamp};
 use keyfob::model::users::{Email, User};
 use keyfob::server::audit::By;
@@ -153,7 +153,7 @@ impl TestApp {
     pub async fn signed_in(&self, name: &str) -> Client {
         let user = self.user(name).await;
         let mut tx = self.state.db.begin().await.unwrap();
-        let secret = sessions::create(&mut tx, &user.id, "Tests/1.0", self.state.now()).await.unwrap();
+        let secret = sessions::create(&mut tx, &user.id, "Tests/1.0", &self.by(&user)).await.unwrap();
         tx.commit().await.unwrap();
         trail::secret(secret.expose_secret());
         let cookie = format!("{}={}", sessions::cookie_name(&self.state.config), secret.expose_secret());
@@ -274,6 +274,18 @@ impl TestApp {
             .await;
         }
         team
+    }
+
+    /// Invites an email address to a team as a member, in the name of one of its admins.
+    pub async fn invite(&self, team: &Team, admin: &str, email: &str) {
+        let (admin, at) = (self.user(admin).await.id, self.state.now().as_millis());
+        self.sql(&format!(
+            "INSERT INTO invitations (team_id, email, role, inviter_id, created_at, expires_at) \
+             VALUES ('{}', '{email}', 'member', '{admin}', {at}, {})",
+            team.id,
+            at + INVITATION_TTL
+        ))
+        .await;
     }
 
     /// Writes how keys were used, as the server does again and again.

@@ -2,9 +2,10 @@
 
 use keyfob::model::keys::NewKey;
 use keyfob::model::teams::Team;
+use keyfob::server::users::Change;
 use serde_json::json;
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, NOW, TestApp};
 
 fn employees(slug: &str) -> String {
     format!("/a/{slug}/employees/api/employees/")
@@ -44,6 +45,9 @@ both! {
         for (function, fields) in [
             ("load_team", vec![("team", "red")]),
             ("add_member", vec![("team", "red"), ("email", "bob@example.com"), ("role", "admin")]),
+            ("cancel_invitation", vec![("team", "red"), ("email", "bob@example.com")]),
+            ("accept_invitation", vec![("team", "red")]),
+            ("decline_invitation", vec![("team", "red")]),
             ("set_role", vec![("team", "red"), ("user", &ada), ("role", "member")]),
             ("remove_member", vec![("team", "red"), ("user", &ada)]),
             ("revoke_team_key", vec![("team", "red"), ("id", made.facts.id.as_str())]),
@@ -73,20 +77,21 @@ both! {
 
     async fn members_use_a_team_and_admins_see_to_it(app: &TestApp) {
         app.team("red", "ada", &["mia"]).await;
-        let (ada, mia, bob) = (app.signed_in("ada").await, app.signed_in("mia").await, id(app, "bob").await);
-        let (ada_id, mia_id) = (id(app, "ada").await, id(app, "mia").await);
+        let (ada, mia, bob) = (app.signed_in("ada").await, app.signed_in("mia").await, app.signed_in("bob").await);
+        let (bob_id, ada_id, mia_id) = (id(app, "bob").await, id(app, "ada").await, id(app, "mia").await);
         mia.call("add_member", &[("team", "red"), ("email", "bob@example.com"), ("role", "member")]).await.failed_at("non_field_errors");
         mia.call("set_role", &[("team", "red"), ("user", &mia_id), ("role", "admin")]).await.failed_at("non_field_errors");
         leave(&mia, &ada_id).await.failed_at("non_field_errors");
         assert!(!mia.open("/a/red").await.is(200).body.contains("Add member"));
-        for (email, wrong) in [("nobody@example.com", "email"), ("junk", "email"), ("mia@example.com", "email")] {
+        for (email, wrong) in [("junk", "email"), ("mia@example.com", "email")] {
             ada.call("add_member", &[("team", "red"), ("email", email), ("role", "member")]).await.failed_at(wrong);
         }
         ada.call("add_member", &[("team", "red"), ("email", "bob@example.com"), ("role", "owner")]).await.failed_at("role");
         ada.call("add_member", &[("team", "red"), ("email", " BOB@example.com "), ("role", "member")]).await.is(200);
+        bob.call("accept_invitation", &[("team", "red")]).await.is(200);
         ada.call("set_role", &[("team", "red"), ("user", &mia_id), ("role", "admin")]).await.is(200);
-        leave(&ada, &bob).await.is(200);
-        leave(&ada, &bob).await.is(404);
+        leave(&ada, &bob_id).await.is(200);
+        leave(&ada, &bob_id).await.is(404);
         assert_eq!(roles(app).await, ["ada@example.com admin", "mia@example.com admin"]);
     }
 
@@ -129,22 +134,67 @@ both! {
     async fn a_key_for_a_team_reaches_that_team_as_long_as_its_user_is_in_it(app: &TestApp) {
         let red = app.team("red", "ada", &["mia"]).await;
         app.team("blue", "mia", &[]).await;
-        let made = key_for(app, "mia", &red).await;
+        let (made, own) = (key_for(app, "mia", &red).await, app.with_key("mia").await);
+        let expired = app.make_key_that("mia", |spec| (spec.team, spec.expires_at) = (Some(red.id.clone()), Some(NOW.plus(-1)))).await;
         let client = app.anonymous().with_key(&made.key);
         client.get(&employees("red")).await.is(200);
         client.get(&employees("blue")).await.refused(403, "team_mismatch");
         client.get(crate::support::EMPLOYEES).await.refused(403, "team_mismatch");
         let mia = id(app, "mia").await;
-        let told = "Refused: its user has left the team";
-        let browser = app.signed_in("mia").await;
-        assert!(!browser.open("/profile").await.is(200).body.contains(told));
-        leave(&app.signed_in("ada").await, &mia).await.is(200);
-        for page in [browser.open("/profile").await, app.signed_in("ada").await.open("/a/red").await] {
-            assert!(page.is(200).body.contains(told));
+        let (ada, browser) = (app.signed_in("ada").await, app.signed_in("mia").await);
+        let add_again = async || {
+            ada.call("add_member", &[("team", "red"), ("email", "mia@example.com"), ("role", "member")]).await.is(200);
+            browser.call("accept_invitation", &[("team", "red")]).await.is(200);
+        };
+        leave(&ada, &mia).await.is(200);
+        for again in [false, true] {
+            if again {
+                add_again().await;
+            }
+            for path in [&employees("red"), "/api/v1/me", "/api/v1/verify", "/api/v1/key"] {
+                client.get(path).await.refused(401, "key_revoked");
+            }
+            own.get("/api/v1/me").await.is(200);
         }
-        for path in [&employees("red"), "/api/v1/me", "/api/v1/verify", "/api/v1/key"] {
-            client.get(path).await.refused(403, "team_mismatch");
+        let keys = app.number("SELECT COUNT(*) FROM keys WHERE team_id IS NOT NULL AND revoked_at IS NULL").await;
+        assert_eq!(keys, 0, "also {}, which has expired", expired.facts.prefix);
+        let told = app.texts("SELECT subject || ' ' || actor || ' ' || detail FROM audit WHERE action = 'key.revoke'").await;
+        assert_eq!(told, [format!("{} ada@example.com its user has left the team red", made.facts.prefix)]);
+
+        // Somebody who leaves, in the other way; and whom an older server removed, which left the key as it was.
+        let second = key_for(app, "mia", &red).await;
+        leave(&browser, &mia).await.is(200);
+        app.anonymous().with_key(&second.key).get("/api/v1/me").await.refused(401, "key_revoked");
+        add_again().await;
+        let third = key_for(app, "mia", &red).await;
+        let client = app.anonymous().with_key(&third.key);
+        client.get(&employees("red")).await.is(200);
+        app.sql(&format!("DELETE FROM members WHERE user_id = '{mia}' AND team_id = '{}'", red.id)).await;
+        client.get(&employees("red")).await.refused(403, "team_mismatch");
+        for page in [browser.open("/profile").await, ada.open("/a/red").await] {
+            assert!(page.is(200).body.contains("Refused: its user has left the team"));
         }
+        add_again().await;
+        client.get(&employees("red")).await.refused(401, "key_revoked");
+    }
+
+    async fn disabled_accounts_do_not_count_as_admins(app: &TestApp) {
+        app.team("red", "ada", &["mia", "bob"]).await;
+        app.sql("UPDATE members SET role = 'admin' WHERE user_id IN (SELECT id FROM users WHERE email IN ('mia@example.com'))").await;
+        let (ada, ada_id, mia_id) = (app.signed_in("ada").await, id(app, "ada").await, id(app, "mia").await);
+        app.disable("mia").await;
+        let step_down = [("team", "red"), ("user", ada_id.as_str()), ("role", "member")];
+        ada.call("set_role", &step_down).await.failed_at("non_field_errors");
+        leave(&ada, &ada_id).await.failed_at("non_field_errors");
+        assert_eq!(roles(app).await, ["ada@example.com admin", "bob@example.com member", "mia@example.com admin"]);
+        // A member can leave a team that has no active admin at all.
+        let bob = app.signed_in("bob").await;
+        app.disable("ada").await;
+        leave(&bob, &id(app, "bob").await).await.is(200);
+        app.change("ada", Change::Enable).await;
+        // One who is disabled can be taken out.
+        leave(&app.signed_in("ada").await, &mia_id).await.is(200);
+        assert_eq!(roles(app).await, ["ada@example.com admin"]);
     }
 
     async fn nobody_makes_a_key_for_a_team_that_they_are_not_in(app: &TestApp) {

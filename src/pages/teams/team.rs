@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use super::done;
+use super::invitations::SentSection;
 use crate::error::AppError;
 use crate::model::keys::{KeyEntry, Status};
 use crate::model::teams::{Member, Role, Team, TeamPage};
@@ -28,12 +29,13 @@ pub async fn load_team(team: String) -> Result<TeamPage, AppError> {
     crate::server::teams::page(&state, &session, &team).await
 }
 
-/// Adds somebody to a team.
+/// Invites an email address to a team.
 #[server(prefix = "/fn", endpoint = "add_member")]
 pub async fn add_member(team: String, email: String, role: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::teams::add(&state, &session, &team, (&email, &role)).await?;
-    crate::server::go_to(&format!("/a/{team}?done=added"));
+    let form = crate::model::teams::InvitationForm { email, role };
+    crate::server::teams::invitations::send(&state, &session, &team, &form).await?;
+    crate::server::go_to(&format!("/a/{team}?done=invited"));
     Ok(())
 }
 
@@ -68,7 +70,7 @@ pub async fn revoke_team_key(team: String, id: String) -> Result<(), AppError> {
 /// `/a/{team}`
 #[component]
 pub fn OneTeamPage(page: TeamPage) -> impl IntoView {
-    let TeamPage { team, role, me, members, keys, now } = page;
+    let TeamPage { team, role, me, members, invitations, keys, now } = page;
     let is_admin = role == Role::Admin;
     let employees = format!("{}/employees", team.path());
     let shown = team.clone();
@@ -97,7 +99,7 @@ pub fn OneTeamPage(page: TeamPage) -> impl IntoView {
         <Section id="members-heading" title="Members">
             <Table label="Members" columns=vec!["Email", "Name", "Role", "Since", ""]>{members.into_iter().map(row).collect_view()}</Table>
         </Section>
-        {is_admin.then(|| view! { <AddSection team=team.clone()/> })}
+        {is_admin.then(|| view! { <AddSection team=team.clone()/> <SentSection team=team.clone() invitations/> })}
         {is_admin.then(|| view! { <TeamKeySection team=shown keys now/> })}
         <LeaveSection team me=me.to_string()/>
     }
@@ -169,7 +171,7 @@ fn AddSection(team: Team) -> impl IntoView {
                     name="email"
                     label="Email"
                     kind="email"
-                    hint="Of somebody who has an account here."
+                    hint="They're invited, with or without an account here, and accept on their Teams page."
                     error=problems.at("email")
                 />
                 <Choice
@@ -178,7 +180,7 @@ fn AddSection(team: Team) -> impl IntoView {
                     label="Role"
                     options=roles.to_vec()
                     selected="member"
-                    hint="Members use the team's data. Admins see to its members and keys, too."
+                    hint="Members use the team's data. Admins also manage its members and keys."
                     error=problems.at("role")
                 />
                 <div class="form-foot"><button class="btn" disabled=move || add.pending().get()>"Add member"</button></div>
@@ -266,7 +268,7 @@ fn LeaveSection(team: Team, me: String) -> impl IntoView {
         asking.get().then(|| {
             view! {
                 <Dialog id="leave-team" title="Leave this team?" alert=true on_dismiss=close>
-                    <p>"You no longer reach its data, and your keys for it reach nothing. Only an admin can add you again."</p>
+                    <p>"You no longer reach its data, and your keys for it are revoked. Only an admin can invite you again."</p>
                     <div class="dialog-foot">
                         <Cancel back=path.get_value() autofocus=true on_cancel=close/>
                         <form method="post" action=RemoveMember::url()>

@@ -20,6 +20,8 @@ use crate::server::db::{Db, Tx, execute, fetch};
 pub const IDLE: i64 = 7 * DAY;
 /// After so long a session ends in any case, in milliseconds.
 pub const ABSOLUTE: i64 = 30 * DAY;
+/// How many sessions a user can have at once.
+pub const MAX_SESSIONS: i64 = 100;
 /// For so long after the password was entered nothing asks for it again, in milliseconds.
 pub const CONFIRMED: i64 = 15 * 60 * 1000;
 /// How exactly the last sight of a session is kept, in milliseconds: a write a minute, not a write a request.
@@ -130,12 +132,13 @@ pub async fn lock_superusers(tx: &mut Tx) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Makes a session for a user within a sign-in, and throws the user's ended ones away. Gives the secret for the cookie.
+/// Makes a session for a user within a sign-in, and throws the user's ended ones away. Of too many, the one that was seen least
+/// recently ends. Gives the secret for the cookie.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, now: Timestamp) -> Result<SecretString, AppError> {
-    let secret = secrets::make_session();
+pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &By) -> Result<SecretString, AppError> {
+    let (secret, now) = (secrets::make_session(), by.at);
     execute!(
         tx,
         "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)",
@@ -143,6 +146,12 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, now: Timestamp
         now.plus(-IDLE),
         now.plus(-ABSOLUTE)
     )?;
+    // SQLite has no OFFSET without a LIMIT.
+    let sql = "DELETE FROM sessions WHERE user_id = $1 AND id IN (SELECT id FROM sessions WHERE user_id = $1 \
+               ORDER BY seen_at DESC, id DESC LIMIT 1000000000 OFFSET $2)";
+    if execute!(tx, sql, user, MAX_SESSIONS - 1)? > 0 {
+        record_end(tx, by, "the one seen least recently: there were too many").await?;
+    }
     execute!(
         tx,
         "INSERT INTO sessions (id, digest, user_id, user_agent, created_at, seen_at, confirmed_at) \

@@ -59,6 +59,9 @@ tables! {
     }
     teams { id: Text, slug: Text, name: Text, created_at: Number }
     members { team_id: Text, user_id: Text, role: Text, created_at: Number }
+    invitations {
+        team_id: Text, email: Text, role: Text, inviter_id: Text, created_at: Number, expires_at: Number,
+    }
     keys {
         id: Text, user_id: Text, form_id: Text, name: Text, prefix: Text, digest: Text, access: Text, created_at: Number,
         expires_at: Number, revoked_at: Number, team_id: Text, old_digest: Text, old_expires_at: Number,

@@ -10,6 +10,7 @@ use crate::server::auth::sessions::{self, Session};
 use crate::server::auth::throttle;
 use crate::server::db::{Db, Tx, execute, fetch, like};
 use crate::server::state::AppState;
+use crate::server::teams::invitations;
 
 /// How many accounts the administrators' page shows at a time.
 const ON_A_PAGE: usize = 25;
@@ -99,6 +100,7 @@ async fn change_in(mut tx: Tx, user: &User, change: Change, by: &By) -> Result<(
             let sql = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
             let changed = execute!(tx, sql, &user.id, by.at)?;
             sessions::end_all(&mut tx, &user.id).await?;
+            invitations::end_of_account(&mut tx, &user.id).await?;
             changed
         }
         Change::Enable => {

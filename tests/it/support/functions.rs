@@ -18,7 +18,7 @@ pub enum For {
 
 /// Path, for whom, a form that is taken, and the status for an id of somebody else. `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-pub const FUNCTIONS: [(&str, For, &str, u16); 35] = [
+pub const FUNCTIONS: [(&str, For, &str, u16); 39] = [
     ("/fn/sign_up", For::Everybody, "email=@new_email&password=@password&next=/teams", 0),
     ("/fn/sign_in", For::Everybody, "email=@email&password=@password&next=/teams", 0),
     ("/fn/sign_out", For::Everybody, "", 0),
@@ -45,6 +45,10 @@ pub const FUNCTIONS: [(&str, For, &str, u16); 35] = [
     ("/fn/load_team", For::Users, "team=@team", 404),
     ("/fn/create_team", For::Users, "form[name]=New&form[slug]=@new_slug", 0),
     ("/fn/add_member", For::Users, "team=@team&email=@stranger&role=member", 404),
+    ("/fn/cancel_invitation", For::Users, "team=@team&email=@guest", 404),
+    ("/fn/list_invitations", For::Users, "", 0),
+    ("/fn/accept_invitation", For::Users, "team=@inviting_team", 404),
+    ("/fn/decline_invitation", For::Users, "team=@inviting_team", 404),
     ("/fn/set_role", For::Users, "team=@team&user=@member&role=admin", 404),
     ("/fn/remove_member", For::Users, "team=@team&user=@member", 404),
     ("/fn/revoke_team_key", For::Users, "team=@team&id=@team_key", 404),
@@ -60,8 +64,19 @@ pub const FUNCTIONS: [(&str, For, &str, u16); 35] = [
 pub struct Belongings(Vec<(&'static str, String)>);
 
 /// The names of things that another user must not reach by their ids.
-pub const REACHED_BY_ID: [&str; 10] =
-    ["key", "prefix", "employee", "session", "user", "team", "team_id", "team_key", "team_employee", "member"];
+pub const REACHED_BY_ID: [&str; 11] = [
+    "key",
+    "prefix",
+    "employee",
+    "session",
+    "user",
+    "team",
+    "team_id",
+    "team_key",
+    "team_employee",
+    "member",
+    "inviting_team",
+];
 
 impl Belongings {
     /// Makes them. The user is the only admin of a new team with this slug.
@@ -79,6 +94,11 @@ impl Belongings {
         let (user, now) = (app.user(name).await, app.state.now());
         let employee = employees::create(&app.state.db, &OwnerId::from(&user.id), spec(), now).await.unwrap();
         let team_employee = employees::create(&app.state.db, &OwnerId::from(&team.id), spec(), now).await.unwrap();
+        // The user's own team has invited somebody, and another team the user.
+        let (host, guest) = (format!("{slug}-host"), format!("guest-of-{slug}@example.com"));
+        let inviting = app.team(&host, &format!("{slug}-host-admin"), &[]).await;
+        app.invite(&team, name, &guest).await;
+        app.invite(&inviting, &format!("{slug}-host-admin"), &user.email).await;
         app.signed_in(name).await;
         let newest = format!("SELECT MAX(id) FROM sessions WHERE user_id = '{}'", user.id);
         let new: String = String::from_utf8_lossy(&make_request_id()).chars().take(12).collect();
@@ -94,6 +114,8 @@ impl Belongings {
             ("team_key", team_key.await.facts.id.to_string()),
             ("team_employee", team_employee.id.to_string()),
             ("member", app.user(&member).await.id.to_string()),
+            ("inviting_team", host),
+            ("guest", guest),
             ("email", user.email),
             ("key_name", format!("{name}s own key")),
             ("employee_name", format!("{name}s own employee")),

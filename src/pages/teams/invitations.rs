@@ -1,0 +1,142 @@
+//! Invitations: those that a user can accept, on `/teams`, and those that a team has sent, on its page.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+
+use crate::error::AppError;
+use crate::model::teams::{Invitation, SentInvitation, Team};
+use crate::pages::profile::Time;
+use crate::ui::layout::Section;
+use crate::ui::notice::{FormProblem, LoadProblem, Problems};
+use crate::ui::table::{Cell, Table};
+
+/// The invitations that the signed-in user can accept, the newest first.
+#[server(prefix = "/fn", endpoint = "list_invitations")]
+pub async fn list_invitations() -> Result<Vec<Invitation>, AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::teams::invitations::list(&state.db, &session, state.now()).await
+}
+
+/// Accepts the invitation of a team, by its slug.
+#[server(prefix = "/fn", endpoint = "accept_invitation")]
+pub async fn accept_invitation(team: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    let team = crate::server::teams::invitations::accept(&state, &session, &team).await?;
+    crate::server::go_to(&format!("{}?done=joined", team.path()));
+    Ok(())
+}
+
+/// Declines the invitation of a team, by its slug.
+#[server(prefix = "/fn", endpoint = "decline_invitation")]
+pub async fn decline_invitation(team: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::teams::invitations::decline(&state, &session, &team).await?;
+    crate::server::go_to("/teams?done=declined");
+    Ok(())
+}
+
+/// Cancels an invitation that a team has sent to this email address.
+#[server(prefix = "/fn", endpoint = "cancel_invitation")]
+pub async fn cancel_invitation(team: String, email: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::teams::invitations::cancel(&state, &session, &team, &email).await?;
+    crate::server::go_to(&format!("/a/{team}?done=cancelled"));
+    Ok(())
+}
+
+/// The section "Invitations" of `/teams`; nothing where there is no invitation.
+#[component]
+pub fn InvitationSection(invitations: Result<Vec<Invitation>, AppError>) -> impl IntoView {
+    let content = match invitations {
+        Ok(invitations) if invitations.is_empty() => None,
+        Ok(invitations) => Some(view! { <InvitationTable invitations/> }.into_any()),
+        Err(error) => Some(view! { <LoadProblem what="Your invitations" error/> }.into_any()),
+    };
+    let (accept, decline) = (Problems::told::<AcceptInvitation>(), Problems::told::<DeclineInvitation>());
+    view! {
+        <InvitationProblem problems=accept/>
+        <InvitationProblem problems=decline/>
+        {content.map(|content| view! { <Section id="invitations-heading" title="Invitations">{content}</Section> })}
+    }
+}
+
+/// What is wrong with an answer to an invitation. One that is not found was open when the page was shown.
+#[component]
+fn InvitationProblem(problems: Problems) -> impl IntoView {
+    if problems.is(&AppError::NotFound) {
+        let sentence = "This invitation is no longer open. Ask an admin of the team to invite you again.";
+        view! { <div role="alert" class="form-problem"><p>{sentence}</p></div> }.into_any()
+    } else {
+        view! { <FormProblem problems/> }.into_any()
+    }
+}
+
+#[component]
+fn InvitationTable(invitations: Vec<Invitation>) -> impl IntoView {
+    let row = |Invitation { slug, name, role, inviter, expires_at }: Invitation| {
+        let id = format!("invitation-{slug}");
+        let button = |action: &'static str, class: &'static str, label: &'static str| {
+            let (slug, about) = (slug.clone(), id.clone());
+            view! {
+                <form method="post" action=action>
+                    <input type="hidden" name="team" value=slug/>
+                    <button class=class aria-describedby=about>{label}</button>
+                </form>
+            }
+        };
+        let accept = button(AcceptInvitation::url(), "btn btn-sm btn-primary", "Accept");
+        let decline = button(DeclineInvitation::url(), "btn btn-sm", "Decline");
+        view! {
+            <tr role="row">
+                <td role="cell" data-label="Team" class="wide"><bdi id=id.clone()>{name}</bdi></td>
+                <Cell label="Address"><code>{format!("/a/{slug}")}</code></Cell>
+                <Cell label="Role">{role.label()}</Cell>
+                <Cell label="Invited by" class="person"><bdi>{inviter}</bdi></Cell>
+                <Cell label="Expires"><Time at=expires_at/></Cell>
+                <Cell label="" class="actions">{accept} {decline}</Cell>
+            </tr>
+        }
+    };
+    view! {
+        <Table label="Invitations" columns=vec!["Team", "Address", "Role", "Invited by", "Expires", ""]>
+            {invitations.into_iter().map(row).collect_view()}
+        </Table>
+    }
+}
+
+/// The section "Invitations" on the page of a team, for its admins; nothing where none is open.
+#[component]
+pub fn SentSection(team: Team, invitations: Vec<SentInvitation>) -> impl IntoView {
+    let problems = Problems::told::<CancelInvitation>();
+    let row = move |SentInvitation { email, role, inviter, created_at, expires_at }: SentInvitation| {
+        let (slug, id) = (team.slug.clone(), format!("invited-{email}"));
+        view! {
+            <tr role="row">
+                <td role="cell" data-label="Email" class="wide"><bdi id=id.clone()>{email.clone()}</bdi></td>
+                <Cell label="Role">{role.label()}</Cell>
+                <Cell label="Invited by" class="person"><bdi>{inviter}</bdi></Cell>
+                <Cell label="Invited"><Time at=created_at/></Cell>
+                <Cell label="Expires"><Time at=expires_at/></Cell>
+                <Cell label="" class="actions">
+                    <form method="post" action=CancelInvitation::url()>
+                        <input type="hidden" name="team" value=slug/>
+                        <input type="hidden" name="email" value=email/>
+                        <button class="btn btn-sm" aria-describedby=id>"Cancel invitation"</button>
+                    </form>
+                </Cell>
+            </tr>
+        }
+    };
+    let columns = vec!["Email", "Role", "Invited by", "Invited", "Expires", ""];
+    let section = (!invitations.is_empty()).then(|| {
+        view! {
+            <Section id="invitations-heading" title="Invitations">
+                <Table label="Invitations" columns>{invitations.into_iter().map(row).collect_view()}</Table>
+            </Section>
+        }
+    });
+    view! {
+        <FormProblem problems/>
+        {section}
+    }
+}

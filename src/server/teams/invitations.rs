@@ -1,0 +1,242 @@
+//! Invitations to teams, by email address.
+//!
+//! Whether the address has an account is never looked up: the answer to "Add member" is the same, takes the same statements, and
+//! tells nobody who has one. The owner of the address decides on `/teams`.
+
+use super::{begin_as_admin, find, is_slug, lock, members};
+use crate::error::AppError;
+use crate::model::audit::Action;
+use crate::model::fields::FieldErrors;
+use crate::model::teams::{
+    INVITATION_TTL, Invitation, InvitationForm, MAX_TEAMS, NewInvitation, Role, SentInvitation, Team, TeamId,
+};
+use crate::model::time::Timestamp;
+use crate::model::users::{Email, UserId};
+use crate::server::audit::{About, By, record};
+use crate::server::auth::secrets;
+use crate::server::auth::sessions::Session;
+use crate::server::db::{Conn, Db, Tx, execute, fetch};
+use crate::server::state::AppState;
+use crate::server::windows::MINUTE;
+
+/// How many invitations of a team can be open at once.
+pub const MAX_OPEN: i64 = 50;
+/// How many invitations an account can send in an hour.
+pub const MAX_PER_HOUR: i64 = 20;
+/// How many invitations all admins of a team together can send in an hour.
+pub const MAX_PER_TEAM_AND_HOUR: i64 = 50;
+const HOUR: i64 = 60 * MINUTE;
+
+/// Invites an email address to a team. Inviting an address again renews the invitation.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if the user is not an admin of it, a field is wrong, or a
+/// limit is reached; [`AppError::TooManyTries`] after too many within an hour; for an admin as [`Session::check_confirmed`].
+pub async fn send(state: &AppState, session: &Session, slug: &str, form: &InvitationForm) -> Result<(), AppError> {
+    let by = session.by(state.now());
+    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
+    let new = form.parse()?;
+    if new.role == Role::Admin {
+        session.check_confirmed(by.at)?;
+    }
+    check_new(&mut tx, &team, &new).await?;
+    check_rate(&mut tx, &team, session, by.at).await?;
+    execute!(tx, "DELETE FROM invitations WHERE team_id = $1 AND expires_at <= $2", &team.id, by.at)?;
+    check_open(&mut tx, &team, &new).await?;
+    let sql = "INSERT INTO invitations (team_id, email, role, inviter_id, created_at, expires_at) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (team_id, email) DO UPDATE SET role = excluded.role, \
+               inviter_id = excluded.inviter_id, created_at = excluded.created_at, expires_at = excluded.expires_at";
+    let (email, role, expires_at) = (new.email.as_str(), new.role.as_str(), by.at.plus(INVITATION_TTL));
+    execute!(tx, sql, &team.id, email, role, &session.user.id, by.at, expires_at)?;
+    record(&mut tx, &by, Action::TeamInvite, about(&team, format!("{email} as {role}"))).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Refuses an address that is a member already: its admins see the members anyway. The members are read and compared, so that the
+/// time depends on the team alone, and not on whether the address has an account.
+async fn check_new(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
+    let sql =
+        "SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND u.email || '' = $2";
+    let (members,) = fetch!(tx, one(i64,), sql, &team.id, new.email.as_str())?;
+    if members == 0 { Ok(()) } else { Err(FieldErrors::one("email", "They are in the team already.").into()) }
+}
+
+/// Refuses what is too much within an hour, of this account or of this team. Counted by the audit, so that all servers count together.
+async fn check_rate(tx: &mut Tx, team: &Team, session: &Session, now: Timestamp) -> Result<(), AppError> {
+    type Sent = (i64, Option<Timestamp>);
+    let since = now.plus(-HOUR);
+    // The ids of events begin with their time: the index goes by them, and the rest is exact to the millisecond.
+    let after = secrets::make_id(since.plus(-1));
+    let sql =
+        "SELECT COUNT(*), MIN(at) FROM audit WHERE action = 'team.invite' AND actor_id = $1 AND id > $2 AND at > $3";
+    let by_account = fetch!(tx, one Sent, sql, &session.user.id, &after, since)?;
+    let sql =
+        "SELECT COUNT(*), MIN(at) FROM audit WHERE action = 'team.invite' AND team_id = $1 AND id > $2 AND at > $3";
+    let by_team = fetch!(tx, one Sent, sql, &team.id, &after, since)?;
+    for ((sent, first), limit) in [(by_account, MAX_PER_HOUR), (by_team, MAX_PER_TEAM_AND_HOUR)] {
+        if sent >= limit {
+            let until = first.unwrap_or(now).plus(HOUR).as_millis() - now.as_millis();
+            let seconds = u32::try_from(until).unwrap_or(0).div_ceil(1000).max(1);
+            return Err(AppError::TooManyTries { seconds });
+        }
+    }
+    Ok(())
+}
+
+async fn check_open(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
+    let sql = "SELECT COUNT(*) FROM invitations WHERE team_id = $1 AND email <> $2";
+    let (others,) = fetch!(tx, one(i64,), sql, &team.id, new.email.as_str())?;
+    if others < MAX_OPEN {
+        return Ok(());
+    }
+    let sentence = format!("A team can have at most {MAX_OPEN} open invitations. Cancel one first.");
+    Err(FieldErrors::whole(sentence).into())
+}
+
+/// Cancels an invitation. One that is no longer open is no error.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if the user is not an admin of it.
+pub async fn cancel(state: &AppState, session: &Session, slug: &str, email: &str) -> Result<(), AppError> {
+    let by = session.by(state.now());
+    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
+    let email = Email::parse(email).map_err(|_| AppError::NotFound)?;
+    let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 RETURNING email, role";
+    if let Some(invited) = fetch!(tx, optional Invited, sql, &team.id, email.as_str())? {
+        record(&mut tx, &by, Action::TeamCancel, about(&team, invited.describe())).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Accepts the user's invitation to a team, and returns the team. A user who is in the team already stays in it.
+///
+/// # Errors
+/// [`AppError::NotFound`] if no invitation is open, also for a team that does not exist; [`AppError::Invalid`] if the user or the team
+/// has reached a limit; as [`Session::begin`].
+pub async fn accept(state: &AppState, session: &Session, slug: &str) -> Result<Team, AppError> {
+    let (by, user) = (session.by(state.now()), &session.user);
+    let mut tx = session.begin(&state.db).await?;
+    let Some(team) = lock_invited(&mut tx, session, slug).await? else {
+        drop(tx);
+        return in_already(&state.db, session, slug).await;
+    };
+    // An admin who was removed, or whose account is disabled, lets nobody in by what they sent before.
+    let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 AND expires_at > $3 AND EXISTS (SELECT 1 FROM members m \
+               JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND m.user_id = inviter_id AND m.role = 'admin' \
+               AND u.disabled_at IS NULL) RETURNING email, role";
+    let Some(Invited { role, .. }) = fetch!(tx, optional Invited, sql, &team.id, &user.email, by.at)? else {
+        drop(tx);
+        return in_already(&state.db, session, slug).await;
+    };
+    if members::join(&mut tx, &team, &user.id, role, &by).await? {
+        let about = About { user: Some(&user.id), ..about(&team, format!("as {}", role.as_str())) };
+        record(&mut tx, &by, Action::TeamJoin, about).await?;
+    }
+    tx.commit().await?;
+    Ok(team)
+}
+
+/// A form that is sent twice finds no invitation the second time, and has done what it was for.
+async fn in_already(db: &Db, session: &Session, slug: &str) -> Result<Team, AppError> {
+    Ok(find(db, &session.user.id, slug).await?.team)
+}
+
+/// Declines the user's invitation to a team.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is none, also for a team that does not exist; as [`Session::begin`].
+pub async fn decline(state: &AppState, session: &Session, slug: &str) -> Result<(), AppError> {
+    let (by, user) = (session.by(state.now()), &session.user);
+    let mut tx = session.begin(&state.db).await?;
+    let team = lock_invited(&mut tx, session, slug).await?.ok_or(AppError::NotFound)?;
+    let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 RETURNING email, role";
+    let invited = fetch!(tx, optional Invited, sql, &team.id, &user.email)?.ok_or(AppError::NotFound)?;
+    let about = About { user: Some(&user.id), ..about(&team, format!("as {}", invited.role.as_str())) };
+    record(&mut tx, &by, Action::TeamDecline, about).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Locks the team that invited the user. `None` if it did not.
+async fn lock_invited(tx: &mut Tx, session: &Session, slug: &str) -> Result<Option<Team>, AppError> {
+    if !is_slug(slug) {
+        return Ok(None);
+    }
+    let sql = "SELECT t.id, t.slug, t.name FROM teams t JOIN invitations i ON i.team_id = t.id WHERE t.slug = $1 AND i.email = $2";
+    let team = fetch!(tx, optional Team, sql, slug, &session.user.email)?;
+    if let Some(team) = &team {
+        lock(tx, &team.id).await?;
+    }
+    Ok(team)
+}
+
+/// How many invitations `/teams` shows. A bound on how many an address can have would let strangers use it up.
+const MAX_SHOWN: i64 = MAX_TEAMS;
+
+/// The invitations that the user can accept, the newest first.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Invitation>, AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT t.slug, t.name, i.role, u.email AS inviter, i.expires_at FROM invitations i \
+               JOIN teams t ON t.id = i.team_id JOIN users u ON u.id = i.inviter_id \
+               JOIN members m ON m.team_id = i.team_id AND m.user_id = i.inviter_id \
+               WHERE i.email = $1 AND i.expires_at > $2 AND m.role = 'admin' AND u.disabled_at IS NULL \
+               ORDER BY i.created_at DESC, t.slug LIMIT $3";
+    Ok(fetch!(conn, all Invitation, sql, &session.user.email, now, MAX_SHOWN)?)
+}
+
+/// The open invitations of a team, the newest first.
+///
+/// # Errors
+/// If the database does not answer.
+pub(super) async fn list_of_team(
+    conn: &mut Conn,
+    team: &TeamId,
+    now: Timestamp,
+) -> Result<Vec<SentInvitation>, AppError> {
+    let sql = "SELECT i.email, i.role, u.email AS inviter, i.created_at, i.expires_at FROM invitations i \
+               JOIN users u ON u.id = i.inviter_id WHERE i.team_id = $1 AND i.expires_at > $2 \
+               ORDER BY i.created_at DESC, i.email LIMIT $3";
+    Ok(fetch!(conn, all SentInvitation, sql, team, now, MAX_OPEN)?)
+}
+
+/// Ends the invitations of somebody who is no longer an admin of a team: otherwise one of them could let a removed admin in again.
+pub(super) async fn end_of_inviter(tx: &mut Tx, team: &Team, inviter: &UserId, by: &By) -> Result<(), AppError> {
+    let sql = "DELETE FROM invitations WHERE team_id = $1 AND inviter_id = $2 RETURNING email, role";
+    for invited in fetch!(tx, all Invited, sql, &team.id, inviter)? {
+        let detail = format!("{}: the inviter is no longer an admin", invited.describe());
+        record(tx, by, Action::TeamCancel, about(team, detail)).await?;
+    }
+    Ok(())
+}
+
+/// Ends all invitations that an account has sent, within a change that disables it.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn end_of_account(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
+    execute!(tx, "DELETE FROM invitations WHERE inviter_id = $1", user)?;
+    Ok(())
+}
+
+/// An invitation that has just been removed from the table.
+#[derive(sqlx::FromRow)]
+struct Invited {
+    email: String,
+    #[sqlx(try_from = "String")]
+    role: Role,
+}
+
+impl Invited {
+    fn describe(&self) -> String {
+        format!("{} as {}", self.email, self.role.as_str())
+    }
+}
+
+fn about(team: &Team, detail: String) -> About<'_> {
+    About { team: Some(&team.id), subject: &team.slug, detail, ..About::default() }
+}
