@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 /// The name under which an error stands that belongs to no single field, as in Django REST framework.
 pub const WHOLE_FORM: &str = "non_field_errors";
 
-/// Field → sentences that tell the reader how to mend it. A list, for a map costs the browser 2 kB.
+/// How many sentences are kept. Whatever was sent, checking it and answering it stays cheap.
+const MAX_SENTENCES: usize = 20;
+/// What the last one says where there are more.
+const MORE: &str = "More is wrong than is listed here.";
+
+/// Field → sentences that tell the reader how to correct it, at most 20. A list, for a map costs the browser 2 kB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldErrors(Vec<(String, Vec<String>)>);
 
@@ -24,11 +29,25 @@ impl FieldErrors {
         Self::one(WHOLE_FORM, sentence)
     }
 
-    /// Adds a sentence to a field.
+    /// Adds a sentence to a field. Of more than are kept, one says that there are more.
     pub fn add(&mut self, field: &str, sentence: impl Into<String>) {
+        match self.sentences().count() {
+            ..MAX_SENTENCES => self.push(field, sentence.into()),
+            MAX_SENTENCES => self.push(WHOLE_FORM, MORE.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// Whether no more sentences are kept, so that looking for more is of no use.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.sentences().count() > MAX_SENTENCES
+    }
+
+    fn push(&mut self, field: &str, sentence: String) {
         match self.0.iter_mut().find(|(name, _)| name == field) {
-            Some((_, sentences)) => sentences.push(sentence.into()),
-            None => self.0.push((field.to_owned(), vec![sentence.into()])),
+            Some((_, sentences)) => sentences.push(sentence),
+            None => self.0.push((field.to_owned(), vec![sentence])),
         }
     }
 
@@ -90,6 +109,22 @@ pub fn at_most(text: &str, limit: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn twenty_sentences_are_kept_and_one_that_says_that_there_are_more() {
+        let mut errors = FieldErrors::default();
+        for n in 0..20 {
+            assert!(!errors.is_full());
+            errors.add(&format!("field{}", n / 2), n.to_string());
+        }
+        assert!(!errors.is_full() && errors.first(WHOLE_FORM).is_none());
+        for _ in 0..1000 {
+            errors.add("one_more", "Wrong.");
+        }
+        assert!(errors.is_full() && errors.first("one_more").is_none());
+        assert_eq!(errors.fields().count(), 11);
+        assert_eq!(errors.sentences().last(), Some(MORE));
+    }
 
     #[test]
     fn a_name_has_1_to_100_characters_after_trimming() {

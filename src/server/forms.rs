@@ -10,6 +10,15 @@ use url::Position;
 use super::state::AppState;
 use crate::error::AppError;
 
+/// How many fields a form may have: more than any of ours, keys to revoke among them. The page that asks for the password has as
+/// many.
+const MAX_FIELDS: usize = 200;
+
+/// Whether a form has more fields than any of this site.
+pub fn has_too_many_fields(body: &[u8]) -> bool {
+    url::form_urlencoded::parse(body).nth(MAX_FIELDS).is_some()
+}
+
 /// The first value of a field; empty if there is none.
 pub fn value(body: &[u8], wanted: &str) -> String {
     let found = url::form_urlencoded::parse(body).find(|(name, _)| name == wanted);

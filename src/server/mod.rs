@@ -233,6 +233,10 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
     let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
         return failure(&state, RequestId::of(&parts.extensions), AppError::ContentTooLarge);
     };
+    if forms::has_too_many_fields(&body) {
+        let error = FieldErrors::whole("This form has more fields than any of this site. Go back and reload the page.");
+        return failure(&state, RequestId::of(&parts.extensions), error.into());
+    }
     let (form, password) = confirm::read(&parts, &body);
     let ask = |form, why: AppError| {
         document(&state, Some(&why.clone()), || ConfirmDocument(form, why, state.site.stylesheet()))

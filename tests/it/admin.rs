@@ -150,6 +150,9 @@ both! {
         let (one, two, three) = (app.make_key("ada").await, app.make_key("bob").await, app.make_key("bob").await);
         let admin = app.admin().await;
         admin.call_admin("revoke_keys", &[]).await.is(400);
+        let many = vec![("ids[]", "01890000-0000-7000-8000-000000000000"); 101];
+        admin.call_admin("revoke_keys", &many).await.is(400);
+        admin.call_admin("revoke_keys", &many[1..]).await.is(200);
         let page = admin.open(&format!("/admin/keys?revoke={}&revoke={}", one.facts.id, two.facts.id)).await.is(200);
         assert!(page.body.contains("Revoke these 2 keys?") && page.body.contains("alertdialog"), "{}", page.body);
         let fields = [("ids[]", one.facts.id.as_str()), ("ids[]", two.facts.id.as_str()), ("ids[]", "junk")];

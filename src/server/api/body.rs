@@ -89,6 +89,9 @@ impl JsonObject {
     /// Notes every field that was not taken, but for those that the server itself writes: they may be sent back.
     pub fn refuse_rest(self, read_only: &[&str], errors: &mut FieldErrors) {
         for field in self.0.keys().filter(|field| !read_only.contains(&field.as_str())) {
+            if errors.is_full() {
+                return;
+            }
             let shown: String = field.chars().take(50).collect();
             errors.add(&shown, NO_SUCH_FIELD);
         }

@@ -17,6 +17,8 @@ use crate::server::users;
 
 /// How many keys a page shows.
 const ON_A_PAGE: usize = 25;
+/// How many keys can be revoked at a time.
+const MAX_REVOKED: usize = 100;
 
 /// The keys that an administrator looks for. A pasted key is found by its digest; it is written nowhere.
 ///
@@ -160,10 +162,13 @@ pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyFo
 /// Revokes keys by their ids; those that were revoked already stay as they are. Gives how many were not.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if none is chosen.
+/// [`AppError::Invalid`] if none is chosen, or too many.
 pub async fn revoke_all(state: &AppState, session: &Session, ids: &[String]) -> Result<u32, AppError> {
     if ids.is_empty() {
         return Err(FieldErrors::whole("Choose the keys to revoke first.").into());
+    }
+    if ids.len() > MAX_REVOKED {
+        return Err(FieldErrors::whole(format!("Revoke at most {MAX_REVOKED} keys at a time.")).into());
     }
     let (by, mut revoked) = (session.by(state.now()), 0);
     // A transaction for each key: with one for all, revoking many would hold up every other change.
