@@ -202,8 +202,8 @@ pub(super) async fn identify<T>(
     };
     let (now, from) = (state.now(), address(&parts.extensions));
     let Some(found) = keys::authenticate(state, &presented, (from, now)).await? else {
-        state.usage.note_failure(from, now);
         log::name_key(presented.prefix());
+        state.usage.note_failure(from, now)?;
         return Err(AppError::KeyUnknown);
     };
     let Found { user, key, standing, rate } = found;

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cache;
 pub mod leak;
 mod lists;
+pub mod lookups;
 pub mod rotation;
 
 use std::net::IpAddr;
@@ -54,11 +55,11 @@ macro_rules! find_by {
     };
 }
 
-/// The key behind a presented one: as it is remembered, or by a query. Whoever presents too many unknown keys from an
-/// address is not let through to the database.
+/// The key behind a presented one: as it is remembered, or by a query. Where an address presented too many unknown keys, it
+/// takes turns with the others of its kind: see [`lookups`].
 ///
 /// # Errors
-/// [`AppError::RateLimited`]; and if the database does not answer and nothing is remembered.
+/// If the database does not answer and nothing is remembered, or too many wait for their turn.
 pub async fn authenticate(
     state: &AppState,
     presented: &PresentedKey<'_>,
@@ -67,14 +68,18 @@ pub async fn authenticate(
     let (digest, changes) = (presented.digest(), state.db.changes());
     match state.key_cache.get(&digest, changes, now) {
         Some(Remembered::Known(found)) => return Ok(Some(found)),
-        Some(Remembered::Unknown) => {
-            state.usage.check_failures(from, now)?;
-            return Ok(None);
-        }
-        None => state.usage.check_failures(from, now)?,
+        Some(Remembered::Unknown) => return Ok(None),
+        None => {}
     }
+    let _turn = match state.usage.check_failures(from, now) {
+        Ok(()) => None,
+        Err(_) => state.key_lookups.turn(&digest).await?,
+    };
     let epoch = changes.epoch();
     let found = look_up(&state.db, digest).await?;
+    if found.is_some() {
+        state.key_lookups.note_found(digest);
+    }
     state.key_cache.put(digest, found.clone(), (epoch, changes), now);
     Ok(found)
 }

@@ -13,6 +13,7 @@ use super::auth::throttle::Throttle;
 use super::config::Config;
 use super::db::Db;
 use super::keys::cache::{self, KeyCache};
+use super::keys::lookups::Lookups;
 use super::load::Load;
 use super::log::Refusals;
 use super::site::Site;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub clock: Clock,
     /// What keys may do, as looked up lately.
     pub key_cache: KeyCache,
+    /// Look-ups of keys for addresses that presented many unknown ones.
+    pub key_lookups: Lookups,
     /// How keys are used, and what limits have been spent.
     pub usage: Usage,
     /// The hasher of passwords, with its queue.
@@ -72,6 +75,7 @@ impl AppState {
             config,
             clock,
             key_cache,
+            key_lookups: Lookups::default(),
             usage: Usage::default(),
             passwords: Passwords::new(),
             throttle: Throttle::default(),

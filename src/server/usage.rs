@@ -19,7 +19,7 @@ pub const WRITE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 const MUCH: usize = 5000;
 /// How many days of requests are kept.
 const KEPT_DAYS: i64 = 90;
-/// How many unknown keys an address may present in a window, before the database is no longer asked for it.
+/// How many unknown keys an address may present in a window. After them, further ones are refused with 429 and valid ones go on.
 const FAILURES: u32 = 100;
 /// How many reports of leaked keys an address may send in a window.
 const REPORTS: u32 = 30;
@@ -113,7 +113,7 @@ impl Usage {
         if limit == 0 { Ok(()) } else { within(self.keys.spend(key, limit, now), limit) }
     }
 
-    /// Refuses an address that has presented too many unknown keys.
+    /// Whether an address has presented too many unknown keys.
     ///
     /// # Errors
     /// [`AppError::RateLimited`].
@@ -121,9 +121,12 @@ impl Usage {
         within(self.failures.check(from, FAILURES, now), FAILURES)
     }
 
-    /// Notes that an address presented an unknown key.
-    pub fn note_failure(&self, from: Option<IpAddr>, now: Timestamp) {
-        let _ = self.failures.spend(from, FAILURES, now);
+    /// Notes that an address presented an unknown key; refuses one too many.
+    ///
+    /// # Errors
+    /// [`AppError::RateLimited`].
+    pub fn note_failure(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
+        within(self.failures.spend(from, FAILURES, now), FAILURES)
     }
 
     /// Lets a report of leaked keys through.

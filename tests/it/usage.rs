@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use keyfob::server::auth::secrets::{Digest, make_secret_for};
+use secrecy::ExposeSecret;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::support::{Client, EMPLOYEES, ONE_DAY, TestApp};
 
@@ -121,19 +125,60 @@ both! {
         }
     }
 
-    async fn unknown_keys_are_throttled_by_address_before_the_database_is_asked(app: &TestApp) {
-        let known = app.make_key("ada").await.key;
-        let unknown = app.make_key("ada").await;
-        app.sql(&format!("DELETE FROM keys WHERE id = '{}'", unknown.facts.id)).await;
-        let guesser = from(&app.anonymous().with_key(&unknown.key), "203.0.113.9");
-        for _ in 0..100 {
-            guesser.get(VERIFY).await.refused(401, "key_unknown");
+    async fn unknown_keys_are_limited_by_address_and_valid_ones_never(app: &TestApp) {
+        let made_up: Vec<_> = (0..202).map(|_| made_up()).collect();
+        let (known, new) = (app.make_key("ada").await.key, app.make_key("ada").await.key);
+        let from = |key: &str, ip: &str| from(&app.anonymous().with_key(key), ip);
+        from(&known, IP).get(VERIFY).await.is(200);
+        for key in &made_up[..100] {
+            from(key, IP).get(VERIFY).await.refused(401, "key_unknown");
         }
-        app.sql("ALTER TABLE keys RENAME TO keys_away").await;
-        guesser.get(VERIFY).await.refused(429, "rate_limited");
-        app.sql("ALTER TABLE keys_away RENAME TO keys").await;
-        from(&app.anonymous().with_key(&known), "203.0.113.10").get(VERIFY).await.is(200);
-        app.advance(Duration::from_mins(1));
-        guesser.get(VERIFY).await.refused(401, "key_unknown");
+        // Those that are remembered as unknown, new ones, and valid ones in between: after minutes, too.
+        for (n, key) in made_up[90..150].iter().enumerate() {
+            from(key, IP).get(VERIFY).await.refused(429, "rate_limited");
+            if n % 10 == 0 {
+                from(&new, IP).get(VERIFY).await.is(200);
+                from(&known, IP).get(VERIFY).await.is(200);
+                app.advance(Duration::from_secs(6));
+            }
+        }
+        from(&made_up[200], "203.0.113.10").get(VERIFY).await.refused(401, "key_unknown");
+        app.advance(Duration::from_secs(24));
+        from(&made_up[201], IP).get(VERIFY).await.refused(401, "key_unknown");
     }
+
+    async fn a_flood_of_unknown_keys_of_an_address_waits_apart_and_no_key_that_was_found_waits_with_it(app: &TestApp) {
+        let (known, new) = (app.make_key("ada").await.key, app.make_key("ada").await.key);
+        let from = |key: &str, ip: &str| from(&app.anonymous().with_key(key), ip);
+        from(&known, IP).get(VERIFY).await.is(200);
+        for _ in 0..100 {
+            from(&made_up(), IP).get(VERIFY).await.refused(401, "key_unknown");
+        }
+        // As if the database were slow: all turns of the look-ups are taken.
+        let digest = Digest::of("made up");
+        let mut turns = Vec::new();
+        while let Some(turn) = app.state.key_lookups.turn(&digest).now_or_never() {
+            turns.push(turn.unwrap());
+        }
+        app.advance(Duration::from_secs(6));
+        from(&known, IP).get(VERIFY).await.is(200);
+        from(&new, "203.0.113.10").get(VERIFY).await.is(200);
+        let flood: JoinSet<_> = (0..100).map(|_| {
+            let client = from(&made_up(), IP);
+            async move { client.get(VERIFY).await.status }
+        }).collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(turns);
+        let answered = flood.join_all().await;
+        let count = |status| answered.iter().filter(|answered| **answered == status).count();
+        assert_eq!((count(429), count(503)), (32, 68), "32 waited for their turn");
+        from(&new, IP).get(VERIFY).await.is(200);
+    }
+}
+
+const IP: &str = "203.0.113.9";
+
+/// A key of the right form, with a right checksum, that nobody has.
+fn made_up() -> String {
+    make_secret_for("kf_12345678").key.expose_secret().to_owned()
 }
