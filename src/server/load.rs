@@ -2,17 +2,14 @@
 //! counted without a lock, for every request comes by here.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
-use http_body::{Frame, SizeHint};
-
 use super::auth::password;
-use super::state::AppState;
+use super::memory_budget::MemoryBudget;
+use super::{answer_body, request_body};
 
 /// How many requests may run at once. One more is refused at once, so that the others keep their time.
 pub const MOST: usize = 256;
@@ -22,17 +19,35 @@ pub const MOST_FORMS: usize = 128;
 /// How many may sign in or up: as many as can wait for their password to be hashed. The rest of a crowd is refused before it
 /// costs anything.
 pub const MOST_SIGN_INS: usize = password::QUEUE;
-/// How long a request may take, its body included: whoever waits ten seconds has an answer.
+/// How long a request may take, its body included: a client that waits ten seconds has an answer.
 pub const TIME: Duration = Duration::from_millis(9_500);
 
 /// What the server carries just now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Load {
     sign_ins: AtomicUsize,
     forms: AtomicUsize,
     others: AtomicUsize,
     probes: AtomicUsize,
     stopping: AtomicBool,
+    /// The memory for what is sent to the server and has not come whole.
+    pub bodies: MemoryBudget,
+    /// The memory for what is sent to clients and is not read yet.
+    pub answers: MemoryBudget,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            sign_ins: AtomicUsize::default(),
+            forms: AtomicUsize::default(),
+            others: AtomicUsize::default(),
+            probes: AtomicUsize::default(),
+            stopping: AtomicBool::default(),
+            bodies: MemoryBudget::new(request_body::BUDGET),
+            answers: MemoryBudget::new(answer_body::BUDGET),
+        }
+    }
 }
 
 /// What a request takes a place as.
@@ -67,6 +82,17 @@ impl Load {
         (before < most).then_some(place)
     }
 
+    /// Frees the place of a request that waits for its client.
+    pub fn pause(&self, kind: Kind) {
+        self.running(kind).0.fetch_sub(1, Relaxed);
+    }
+
+    /// Takes a place again for a request that waited; false if that makes one too many.
+    pub fn resume(&self, kind: Kind) -> bool {
+        let (running, most) = self.running(kind);
+        running.fetch_add(1, Relaxed) < most
+    }
+
     /// Notes that the server is about to stop.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
@@ -94,60 +120,6 @@ pub async fn in_time<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
     match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         Poll::Ready(done) => Some(done),
         Poll::Pending => tokio::time::timeout(limit, work).await.ok(),
-    }
-}
-
-/// Lets a request give up its place for as long as its client keeps it waiting for the body: otherwise a few clients that
-/// are slow, or seem so, would take all places.
-pub fn watch_body(request: Request, state: &AppState, kind: Kind) -> Request {
-    if request.body().is_end_stream() {
-        return request;
-    }
-    request.map(|body| Body::new(Watched { body, state: state.clone(), kind, waits: false }))
-}
-
-struct Watched {
-    body: Body,
-    state: AppState,
-    kind: Kind,
-    waits: bool,
-}
-
-impl Watched {
-    fn set_waits(&mut self, waits: bool) {
-        let (running, _) = self.state.load.running(self.kind);
-        match (self.waits, waits) {
-            (false, true) => drop(running.fetch_sub(1, Relaxed)),
-            // Whoever was let in stays in, also where that makes one too many.
-            (true, false) => drop(running.fetch_add(1, Relaxed)),
-            _ => {}
-        }
-        self.waits = waits;
-    }
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.set_waits(polled.is_pending());
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.set_waits(false);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Native only: secrets, SQL and the outside world live here and nowhere else.
 
 pub mod accounts;
+pub mod address_quota;
+pub mod answer_body;
 pub mod api;
 pub mod audit;
 pub mod auth;
@@ -18,7 +20,9 @@ pub mod headers;
 pub mod keys;
 pub mod load;
 pub mod log;
+pub mod memory_budget;
 pub mod receive;
+pub mod request_body;
 pub mod seed;
 pub mod serve;
 pub mod site;

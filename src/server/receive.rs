@@ -22,7 +22,7 @@ use super::headers::Headers;
 use super::load::{self, Kind};
 use super::log::{self, Shown, Subject};
 use super::state::AppState;
-use super::{MAX_BODY, api, failure, takes_html};
+use super::{MAX_BODY, answer_body, api, failure, request_body, takes_html};
 use crate::error::AppError;
 
 /// The server as a service: the routes, and what stands around them. Cheap to clone.
@@ -58,16 +58,27 @@ impl Receive {
         self.headers.add(response)
     }
 
-    /// The answer of the routes, or of this where there is no place, no time left, or a panic.
+    /// The answer of the routes, or of this where there is no place, no memory, no time left, or a panic.
     async fn run(&mut self, request: Request, id: RequestId) -> Response {
         let (state, from) = (&self.state, client::address(request.extensions()));
         let path = Shown(request.uri().path());
         let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
         let kind = kind(&request);
         let taken = Taken::by(&request, kind);
+        let of = from.and_then(|from| client::limited(from, &state.config.trusted_proxies));
         let Some(_place) = state.load.admit(kind) else { return refuse(state, id, taken, AppError::Unavailable) };
-        let run = AssertUnwindSafe(self.routes.call(load::watch_body(request, state, kind))).catch_unwind();
+        let Ok((request, given_up)) = request_body::watch(request, state, (kind, of)) else {
+            return refuse(state, id, taken, AppError::Unavailable);
+        };
+        if kind != Kind::Probe && state.load.answers.is_spent(of) {
+            return refuse(state, id, taken, AppError::Unavailable);
+        }
+        let run = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
         let response = match load::in_time(load::TIME, run.instrument(span)).await {
+            // Each extractor has its own word for a body that it could not read.
+            Some(Ok(Ok(_))) if given_up.is_some_and(|given_up| given_up.get()) => {
+                refuse(state, id, taken, AppError::Unavailable)
+            }
             Some(Ok(Ok(response))) => response,
             Some(Err(_)) => {
                 log::request().in_scope(|| tracing::error!("a request broke off: see the panic before this line"));
@@ -76,7 +87,7 @@ impl Receive {
             None => refuse(state, id, taken, AppError::Unavailable),
         };
         log::note(state, &response, from);
-        response
+        answer_body::count(response, &state.load.answers, of)
     }
 }
 

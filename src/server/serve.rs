@@ -25,6 +25,8 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const HEAD_BYTES: u16 = 16 * 1024;
 /// How many requests of one HTTP/2 connection may run at once.
 const STREAMS: u32 = 100;
+/// How many bytes of a body a client may send by HTTP/2 before they are read: the largest body.
+const WINDOW: u32 = 64 * 1024;
 
 /// Serves on a listener until SIGTERM or Ctrl-C, then lets begun requests end; a second signal ends at once.
 ///
@@ -32,11 +34,12 @@ const STREAMS: u32 = 100;
 /// If the listener fails.
 pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>) -> io::Result<()> {
     let (handle, (accepting, stopped)) = (Handle::new(), watch::channel(false));
-    let mut server = Server::from_listener(Listener::new(listener, stopped)?);
+    let mut server = Server::from_listener(Listener::new(listener, stopped, Some(state.clone()))?);
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
     server.http_builder().http1().max_buf_size(HEAD_BYTES.into());
     server.http_builder().http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
     server.http_builder().http2().max_header_list_size(HEAD_BYTES.into());
+    server.http_builder().http2().initial_stream_window_size(WINDOW);
     let server = server.first_request_timeout(HEAD_DEADLINE).handle(handle.clone());
     let server = server.accept_error_handler(|_, error| tracing::warn!(%error, "a connection was not accepted"));
     tokio::spawn(stop::stop(Signals::new()?, state.clone(), accepting, handle));

@@ -16,6 +16,7 @@ mod admin;
 mod architecture;
 mod audit;
 mod backup;
+mod bodies;
 mod bola;
 mod cli;
 mod clock;

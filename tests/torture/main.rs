@@ -25,6 +25,7 @@ mod table;
 #[path = "../cluster/traffic.rs"]
 mod traffic;
 
+mod bodies;
 mod crashes;
 mod damage;
 mod disk;

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Json, State};
-use axum::http::{Extensions, StatusCode};
+use axum::extract::{FromRequestParts, Json, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde_json::Value;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -17,10 +18,8 @@ use crate::server::auth::client::address;
 use crate::server::keys::leak::revoke_leaked;
 use crate::server::state::AppState;
 
-/// How many keys one report may name.
-const MOST: usize = 1000;
-/// The largest report in bytes: so many keys, and what scanners write beside each.
-pub const MAX_BODY: usize = 1024 * 1024;
+/// How many keys one report may name. With what scanners write next to each, about as many fit into the largest body.
+const MOST: usize = 250;
 
 /// A key that was found where it should not be.
 pub enum ReportedKey {}
@@ -73,6 +72,26 @@ impl ToSchema for Report {
     }
 }
 
+/// The reporter, whose address may send one more report. It comes before the body in the handler's signature, so that a refused
+/// report is not read.
+pub struct Reporter(By);
+
+impl FromRequestParts<AppState> for Reporter {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let (from, now) = (address(&parts.extensions), state.now());
+        state.usage.admit_report(from, now)?;
+        Ok(Self(By::reporter(from, now)))
+    }
+}
+
+impl Input for Reporter {
+    fn describe(asks: &mut Asks) {
+        asks.refusal(AppError::RateLimited { limit: 60, seconds: 12 });
+    }
+}
+
 type Body = Result<Json<Value>, JsonRejection>;
 
 impl Input for Body {
@@ -81,7 +100,6 @@ impl Input for Body {
         asks.refusal(too_many());
         asks.refusal(AppError::ContentTooLarge);
         asks.refusal(AppError::UnsupportedMediaType);
-        asks.refusal(AppError::RateLimited { limit: 60, seconds: 12 });
     }
 }
 
@@ -102,14 +120,12 @@ fn too_many() -> AppError {
     path = "/api/v1/leaked-keys",
     operation_id = "leaked_keys_report",
     tag = "leaked keys",
-    request_body(content = Report, description = "One key, or at most 1000.", example = json!([
+    request_body(content = Report, description = "One key, or at most 250.", example = json!([
         {"token": "kf_8Qw3ZkPa_...", "type": "keyfob_api_key", "url": "https://example.com/leak.txt"},
     ])),
     responses((status = 202, description = "The report was taken."))
 )]
-pub async fn report(State(state): State<AppState>, extensions: Extensions, body: Body) -> Result<StatusCode, AppError> {
-    let (from, now) = (address(&extensions), state.now());
-    state.usage.admit_report(from, now)?;
+pub async fn report(State(state): State<AppState>, Reporter(by): Reporter, body: Body) -> Result<StatusCode, AppError> {
     let tokens = match body {
         Ok(Json(report)) => tokens(report).ok_or_else(malformed)?,
         Err(rejection) => {
@@ -123,6 +139,6 @@ pub async fn report(State(state): State<AppState>, extensions: Extensions, body:
     if tokens.len() > MOST {
         return Err(too_many());
     }
-    revoke_leaked(&state.db, &tokens, &By::reporter(from, now)).await?;
+    revoke_leaked(&state.db, &tokens, &by).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -11,7 +11,6 @@ mod problem;
 mod verify;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
@@ -46,7 +45,7 @@ fn endpoints(origin: &str) -> OpenApiRouter<AppState> {
         .routes(endpoint!(origin, key::revoke))
         .routes(endpoint!(origin, key::rotate))
         .routes(endpoint!(origin, verify::verify).map(|_| any(verify::verify)))
-        .routes(endpoint!(origin, leaked_keys::report).layer(DefaultBodyLimit::max(leaked_keys::MAX_BODY)))
+        .routes(endpoint!(origin, leaked_keys::report))
 }
 
 /// The same for a user's own and for a team's.

@@ -28,6 +28,15 @@ pub fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// What an address counts as where it may hold only so much at a time; `None` for one without a limit. Behind a proxy that we
+/// trust, and behind one on this machine that nobody told us of, there are many people.
+#[must_use]
+pub fn limited(ip: IpAddr, trusted: &[IpNet]) -> Option<IpAddr> {
+    let ip = ip.to_canonical();
+    let shared = ip.is_loopback() || trusted.iter().any(|proxies| proxies.contains(&ip));
+    (!shared).then(|| network(ip))
+}
+
 /// The program that sent a request, as it calls itself, cut to what is kept.
 #[must_use]
 pub fn user_agent(headers: &HeaderMap) -> &str {
@@ -83,6 +92,18 @@ mod tests {
         assert_eq!(network("192.0.2.1"), "192.0.2.1");
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(network("2001:db8:1:3::"), "2001:db8:1:3::");
+    }
+
+    #[test]
+    fn only_loopback_and_trusted_proxies_may_hold_any_amount() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let limited = |text: &str| limited(text.parse().unwrap(), &trusted).map(|ip| ip.to_string());
+        for shared in ["127.0.0.1", "127.9.9.9", "::1", "10.1.2.3", "::ffff:10.1.2.3", "::ffff:127.0.0.1"] {
+            assert_eq!(limited(shared), None, "{shared}");
+        }
+        assert_eq!(limited("192.0.2.1").unwrap(), "192.0.2.1");
+        assert_eq!(limited("::ffff:192.0.2.1").unwrap(), "192.0.2.1");
+        assert_eq!(limited("2001:db8:1:2::9").unwrap(), "2001:db8:1:2::");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The listener and its connections: no more of them than there is room for, none that only waits, and an end to accepting that
-//! comes before the end of what was accepted.
+//! The listener and its connections: no more of them than there is room for, no more of one address than its share, none that only
+//! waits, and an end to accepting that comes before the end of what was accepted.
 
 use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,10 +17,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Sleep, sleep};
 
+use crate::server::address_quota::{AddressQuota, Share};
+use crate::server::auth::client;
+use crate::server::memory_budget::ADDRESS_PART;
+use crate::server::state::AppState;
+use crate::server::windows::Windows;
+
 /// After as long without a byte from or to a client its connection ends. A request takes less.
 const IDLE: Duration = Duration::from_secs(30);
 /// How many connections there may be at most. One more waits, and the system with it.
 const MOST: usize = 16 * 1024;
+/// How many an address may have at least, where there is room for few: an office behind one address.
+const ADDRESS_LEAST: usize = 128;
 /// How many connections may wait until they are accepted. With the 128 of the standard library a crowd that comes at once is
 /// dropped by the system, some of it with a client that goes on believing it is connected.
 const WAITING: i32 = 4096;
@@ -47,6 +55,7 @@ pub struct Listener {
     address: SocketAddr,
     tcp: Mutex<Option<TcpListener>>,
     places: Arc<Semaphore>,
+    addresses: Addresses,
     stopped: watch::Receiver<bool>,
 }
 
@@ -55,12 +64,60 @@ impl Listener {
     ///
     /// # Errors
     /// If the listener is none of the system's.
-    pub fn new(listener: std::net::TcpListener, stopped: watch::Receiver<bool>) -> io::Result<Self> {
+    pub fn new(
+        listener: std::net::TcpListener,
+        stopped: watch::Receiver<bool>,
+        state: Option<AppState>,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         rustix::net::listen(&listener, WAITING)?;
         let address = listener.local_addr()?;
         let tcp = Mutex::new(Some(TcpListener::from_std(listener)?));
-        Ok(Self { address, tcp, places: Arc::new(Semaphore::new(room())), stopped })
+        let room = room();
+        let addresses = Addresses::new(room, state);
+        Ok(Self { address, tcp, places: Arc::new(Semaphore::new(room)), addresses, stopped })
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Line, Peer)> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+        loop {
+            let (stream, address) = listener.accept().await?;
+            // One too many of an address is closed at once. The place is for the next.
+            let Some(share) = self.addresses.admit(address.ip()) else { continue };
+            // Without it an answer waits up to 44 ms for the client's acknowledgement.
+            stream.set_nodelay(true)?;
+            let idle = Box::pin(sleep(IDLE));
+            return Ok((Line { stream, idle, moved: false, _place: place, _share: share }, Peer(address)));
+        }
+    }
+}
+
+/// How many connections each address has.
+struct Addresses {
+    quota: AddressQuota,
+    /// Which proxies we trust, and the clock.
+    state: Option<AppState>,
+    told: Windows<()>,
+}
+
+impl Addresses {
+    fn new(room: usize, state: Option<AppState>) -> Self {
+        let most = (room / ADDRESS_PART).max(ADDRESS_LEAST);
+        Self { quota: AddressQuota::new(most), state, told: Windows::default() }
+    }
+
+    /// One more connection of an address; `None` if that is one too many.
+    fn admit(&self, from: IpAddr) -> Option<Share> {
+        let trusted = self.state.as_ref().map_or(&[][..], |state| &state.config.trusted_proxies);
+        let mut share = self.quota.share(client::limited(from, trusted));
+        if share.try_grow(1) {
+            return Some(share);
+        }
+        let now = self.state.as_ref().map(AppState::now)?;
+        if self.told.spend(&(), 1, now).is_ok() {
+            tracing::warn!(%from, "an address has as many connections as it may have: more are closed");
+        }
+        None
     }
 }
 
@@ -83,7 +140,7 @@ fn room() -> usize {
 impl AddrListener<Line, Peer> for Listener {
     async fn bind_to(Peer(address): Peer) -> io::Result<Self> {
         // Nobody has a sender: this one never stops.
-        Self::new(TcpListener::bind(address).await?.into_std()?, watch::channel(false).1)
+        Self::new(TcpListener::bind(address).await?.into_std()?, watch::channel(false).1, None)
     }
 
     async fn accept_stream(&self) -> io::Result<(Line, Peer)> {
@@ -93,7 +150,7 @@ impl AddrListener<Line, Peer> for Listener {
             tokio::select! {
                 // First: what has come is taken, also when it is time to stop.
                 biased;
-                accepted = accept(open, &self.places) => return accepted,
+                accepted = self.accept(open) => return accepted,
                 Ok(_) = stopped.wait_for(|stopped| *stopped) => {}
             }
         }
@@ -107,21 +164,14 @@ impl AddrListener<Line, Peer> for Listener {
     }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(Line, Peer)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, address) = listener.accept().await?;
-    // Without it an answer waits up to 44 ms for the client's acknowledgement.
-    stream.set_nodelay(true)?;
-    Ok((Line { stream, idle: Box::pin(sleep(IDLE)), moved: false, _place: place }, Peer(address)))
-}
-
-/// A connection, with its place among all of them.
+/// A connection, with its place among all of them and among those of its address.
 pub struct Line {
     stream: TcpStream,
     /// Looks again and again whether anything has moved since. Setting a timer anew for each byte would cost more.
     idle: Pin<Box<Sleep>>,
     moved: bool,
     _place: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Line {
@@ -174,5 +224,24 @@ impl AsyncWrite for Line {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_has_a_part_of_the_connections_and_loopback_any_number() {
+        for (room, most) in [(MOST, 1024), (896, 128), (FILES, 128)] {
+            let addresses = Addresses::new(room, None);
+            let admit = |ip: [u8; 4]| addresses.admit(ip.into());
+            let held: Vec<_> = (0..most).map(|_| admit([192, 0, 2, 1]).unwrap()).collect();
+            assert!(admit([192, 0, 2, 1]).is_none());
+            assert!(admit([192, 0, 2, 2]).is_some());
+            let local: Vec<_> = (0..2 * most).map(|_| admit([127, 0, 0, 1]).unwrap()).collect();
+            drop((held, local));
+            assert!(admit([192, 0, 2, 1]).is_some());
+        }
     }
 }

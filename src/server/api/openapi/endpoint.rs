@@ -4,7 +4,6 @@
 use std::fmt::Write as _;
 
 use axum::extract::{OriginalUri, State};
-use axum::http::Extensions;
 use axum::http::request::Parts;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
@@ -112,7 +111,6 @@ pub trait Input {
 impl Input for State<AppState> {}
 impl Input for OriginalUri {}
 impl Input for Parts {}
-impl Input for Extensions {}
 
 impl Input for Known {
     fn describe(asks: &mut Asks) {

@@ -1,0 +1,126 @@
+//! Budgets of memory for what waits for a client: requests that are still being sent, and answers that are still being read.
+//! Nobody but the client ends such a wait soon, so what it costs must be bounded.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use super::address_quota::{AddressQuota, Share};
+
+/// An address may hold one of 16 parts of what there is: with fewer addresses than this nobody takes all.
+pub const ADDRESS_PART: usize = 16;
+
+/// A number of bytes for all together. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct MemoryBudget {
+    taken: Arc<AtomicUsize>,
+    limit: usize,
+    addresses: AddressQuota,
+}
+
+impl MemoryBudget {
+    /// A budget of this number of bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { taken: Arc::default(), limit, addresses: AddressQuota::new(limit / ADDRESS_PART) }
+    }
+
+    /// Takes so much, for as long as the reservation lives; `None` if there is not as much left. For the address see
+    /// [`client::limited`](super::auth::client::limited).
+    #[must_use]
+    pub fn try_reserve(&self, of: Option<IpAddr>, amount: usize) -> Option<Reservation> {
+        let mut reserved = self.reserve(of, 0);
+        reserved.try_grow(amount).then_some(reserved)
+    }
+
+    /// Takes so much also where there is not as much left.
+    #[must_use]
+    pub fn reserve(&self, of: Option<IpAddr>, amount: usize) -> Reservation {
+        let mut share = self.addresses.share(of);
+        share.grow(amount);
+        self.taken.fetch_add(amount, Relaxed);
+        Reservation { budget: self.clone(), share }
+    }
+
+    /// Whether nothing is left, for all or for this address.
+    #[must_use]
+    pub fn is_spent(&self, of: Option<IpAddr>) -> bool {
+        let taken = self.taken.load(Relaxed);
+        // As long as all together take no more than one address may, there is no need to look which one it is.
+        taken >= self.limit || (taken >= self.limit / ADDRESS_PART && self.addresses.is_spent(of))
+    }
+}
+
+/// Memory that was taken from a budget. It is given back when this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: MemoryBudget,
+    share: Share,
+}
+
+impl Reservation {
+    /// Takes so much more; false, and nothing is taken, if there is not as much left.
+    #[must_use]
+    pub fn try_grow(&mut self, more: usize) -> bool {
+        let before = self.budget.taken.fetch_add(more, Relaxed);
+        let fits = before.saturating_add(more) <= self.budget.limit && self.share.try_grow(more);
+        if !fits {
+            self.budget.taken.fetch_sub(more, Relaxed);
+        }
+        fits
+    }
+
+    /// Moves so much of it, at most all, into one of its own.
+    #[must_use]
+    pub fn split(&mut self, amount: usize) -> Self {
+        Self { budget: self.budget.clone(), share: self.share.split(amount) }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.taken.fetch_sub(self.share.amount(), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const ONE: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    const TWO: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)));
+
+    #[test]
+    fn all_together_take_the_budget_at_most_and_an_address_its_part() {
+        let budget = MemoryBudget::new(160);
+        let part = budget.try_reserve(ONE, 10).unwrap();
+        assert!(budget.try_reserve(ONE, 1).is_none());
+        assert!(budget.is_spent(ONE) && !budget.is_spent(TWO));
+        let rest = budget.try_reserve(None, 150).unwrap();
+        assert!(budget.try_reserve(None, 1).is_none() && budget.try_reserve(TWO, 1).is_none());
+        assert!(budget.is_spent(TWO) && budget.is_spent(None));
+        drop(part);
+        assert!(!budget.is_spent(ONE));
+        assert!(budget.try_reserve(ONE, 10).is_some());
+        drop(rest);
+        assert_eq!(budget.taken.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn what_was_refused_or_split_is_counted_once() {
+        let budget = MemoryBudget::new(400);
+        let mut reserved = budget.try_reserve(ONE, 10).unwrap();
+        assert!(!reserved.try_grow(16) && reserved.try_grow(15));
+        let part = reserved.split(20);
+        drop(reserved);
+        assert_eq!(budget.taken.load(Relaxed), 20);
+        drop(part);
+        let forced = budget.reserve(ONE, 1000);
+        assert!(budget.is_spent(None) && budget.is_spent(ONE));
+        drop(forced);
+        assert_eq!(budget.taken.load(Relaxed), 0);
+        assert!(budget.try_reserve(ONE, 25).is_some());
+    }
+}
