@@ -134,6 +134,7 @@ fn DisableDialog(account: Account) -> impl IntoView {
                 <strong><bdi>{account.user.email}</bdi></strong>
                 " is signed out everywhere, and all its keys are refused from the next request on. You can enable it again."
             </p>
+            <p>"If this is the only active admin of a team, make somebody else an admin there first."</p>
             <div class="dialog-foot">
                 <Cancel back=PATH autofocus=true on_cancel=close/>
                 <form method="post" action=ChangeUser::url()>
