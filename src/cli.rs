@@ -12,8 +12,8 @@ mod users;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 
-use clap::error::ContextKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyfob::error::AppError;
 use keyfob::server::api::document;
 use keyfob::server::config::{Config, LogFormat};
@@ -134,7 +134,23 @@ impl From<AppError> for Refusal {
 /// # Errors
 /// One line that names the variable that is wrong.
 pub fn parse() -> Result<Cli, Refusal> {
-    Cli::try_parse().map_err(|error| wrong_variable(&error).unwrap_or_else(|| error.exit()))
+    let matches = without_empty_variables(Cli::command()).try_get_matches();
+    let parsed =
+        matches.and_then(|found| Cli::from_arg_matches(&found).map_err(|error| error.format(&mut Cli::command())));
+    parsed.map_err(|error| {
+        if error.kind() == ErrorKind::DisplayHelp {
+            // The help names every variable, those that are empty too.
+            Cli::command().get_matches();
+        }
+        wrong_variable(&error).unwrap_or_else(|| error.exit())
+    })
+}
+
+/// Takes empty variables for unset ones, as Compose sets them: `KEYFOB_TRUSTED_PROXIES=`.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(None::<&'static str>) } else { arg });
+    command.mut_subcommands(without_empty_variables)
 }
 
 fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
