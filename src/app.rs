@@ -42,12 +42,40 @@ pub fn shell(options: &LeptosOptions, version: &str, visit: Visit) -> impl IntoV
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
                 <script type="application/json" id=VISIT nonce=use_nonce() inner_html=data></script>
                 <AutoReload options=options.clone()/>
-                <HydrationScripts options=options.clone() root=version.to_owned()/>
+                <Program version=version.to_owned()/>
             </head>
             <body>
                 <App visit/>
             </body>
         </html>
+    }
+}
+
+/// Loads the program of the page, and starts it. While servers are upgraded one by one, another version may answer: its
+/// program is not started, for it would not know the page. Then the script asks again, and at last leaves the page as it is.
+const START: &str = r#"(async (version) => {
+  const load = async (name) => {
+    for (let tries = 0; tries < 4; tries += 1) {
+      if (tries > 0) await new Promise((done) => setTimeout(done, 150 * tries));
+      const answer = await fetch(`${version}/pkg/${name}`, tries > 0 ? {cache: "reload"} : {});
+      const found = answer.headers.get("x-site-version");
+      if (answer.ok && (found === null || found === version)) return answer;
+    }
+  };
+  const [script, wasm] = await Promise.all([load("keyfob.js"), load("keyfob.wasm")]);
+  if (!script || !wasm) return;
+  const program = await import(`${version}/pkg/keyfob.js`);
+  await program.default({module_or_path: wasm});
+  program.hydrate();
+})"#;
+
+#[component]
+fn Program(version: String) -> impl IntoView {
+    let file = |name| format!("{version}/pkg/{name}");
+    view! {
+        <link rel="preload" href=file("keyfob.js") r#as="fetch" crossorigin="anonymous"/>
+        <link rel="preload" href=file("keyfob.wasm") r#as="fetch" r#type="application/wasm" crossorigin="anonymous"/>
+        <script type="module" nonce=use_nonce() inner_html=format!("{START}({version:?});")></script>
     }
 }
 

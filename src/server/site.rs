@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use leptos::prelude::LeptosOptions;
 use sha2::{Digest, Sha256};
 use tower::ServiceBuilder;
@@ -20,6 +20,9 @@ use self::embedded::Embedded;
 
 /// The files that `make dist` makes part of the program; none in any other build.
 static EMBEDDED: Embedded = Embedded(include!(concat!(env!("OUT_DIR"), "/site.rs")));
+
+/// Says of which version a file is. By it a page knows the program that it was made for from another one: see `app.rs`.
+const VERSION: HeaderName = HeaderName::from_static("x-site-version");
 
 /// Where the browser's files are, and under which version.
 #[derive(Clone, Debug)]
@@ -73,18 +76,31 @@ impl Site {
             let files = ServeDir::with_backend(folder, backend.clone()).precompressed_br();
             files.append_index_html_on_directories(false)
         };
-        let keep = |response: &Response<_>| {
-            let found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
-            Some(HeaderValue::from_static(if found { "public, max-age=31536000, immutable" } else { "no-store" }))
+        let keep = |found: &'static str| {
+            let keep = move |response: &Response<_>| {
+                let is_found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+                Some(HeaderValue::from_static(if is_found { found } else { "no-store" }))
+            };
+            SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, keep)
         };
-        let keep = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, keep);
-        let pkg = ServiceBuilder::new().layer(keep).service(files(&root.join("pkg")));
+        let version = SetResponseHeaderLayer::overriding(VERSION, HeaderValue::from_str(&self.version).ok());
+        let pkg =
+            |found| ServiceBuilder::new().layer(keep(found)).layer(version.clone()).service(files(&root.join("pkg")));
         let icon = ServiceBuilder::new().map_request(|mut request: Request| {
             *request.uri_mut() = Uri::from_static("/favicon.svg");
             request
         });
+        let by_name = ServiceBuilder::new().map_request(|mut request: Request| {
+            let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+            if let Ok(uri) = format!("/{name}").parse() {
+                *request.uri_mut() = uri;
+            }
+            request
+        });
         Router::new()
-            .nest_service(&format!("{}/pkg", self.version), pkg)
+            .nest_service(&format!("{}/pkg", self.version), pkg("public, max-age=31536000, immutable"))
+            // While servers are upgraded one by one, the page of one asks another: with these files it looks as it should.
+            .route_service("/v-{version}/pkg/{file}", by_name.service(pkg("no-cache")))
             .route_service("/favicon.svg", files(root))
             .route_service("/favicon.ico", icon.service(files(root)))
             .route_service("/robots.txt", files(root))

@@ -49,11 +49,12 @@ const ROUTES: [(&str, &str, &str, u16); 27] = [
 
 /// Routes that need no row, as the source writes them: the pages' and the server functions', which have a list of their own,
 /// files that are the same for everybody, and what of the API answers that there is nothing.
-const WITHOUT_ROW: [&str; 16] = [
+const WITHOUT_ROW: [&str; 17] = [
     "path",
     "\"/fn/{name}\"",
     "\"/admin/fn/{name}\"",
     "\"/api/docs/{file}\"",
+    "\"/v-{version}/pkg/{file}\"",
     "\"/favicon.svg\"",
     "\"/favicon.ico\"",
     "\"/robots.txt\"",
