@@ -6,7 +6,7 @@
 #     scripts/tools.sh audit    to build, and to audit
 #     scripts/tools.sh dist     to build what is handed on
 # Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
-# the packages chromium, nginx, postgresql and sqlite3.
+# the packages chromium, nginx, pgbouncer, postgresql and sqlite3.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -126,6 +126,13 @@ proxy() {
     has_nginx || fail "The tests need nginx: install it (Debian: apt-get install nginx), then run make test again."
 }
 
+has_pgbouncer() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
+pooler() {
+    if has_pgbouncer; then return; fi
+    package pgbouncer
+    has_pgbouncer || fail "The tests need PgBouncer: install it (Debian: apt-get install pgbouncer), then run make test again."
+}
+
 # With it the browser tests let a session grow old.
 sqlite() {
     if has sqlite3; then return; fi
@@ -158,6 +165,7 @@ test)
     # First what fails soonest: the two below build for minutes.
     scripts/with-postgres.sh
     proxy
+    pooler
     sqlite
     node_packages end2end
     schemathesis

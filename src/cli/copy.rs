@@ -2,7 +2,7 @@
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use keyfob::server::copy::{Refused, copy, open_source};
+use keyfob::server::copy::{Refused, copy};
 use keyfob::server::db::{Db, OpenError};
 
 use super::Refusal;
@@ -30,7 +30,7 @@ impl From<Refused> for Refusal {
 /// If the command was refused.
 pub async fn run(Databases { from, to }: Databases) -> Result<(), Refusal> {
     let named = |flag| move |OpenError(error)| Refusal(error.replace("DATABASE_URL", flag));
-    let source = open_source(&from).await.map_err(named("--from"))?;
+    let source = Db::open_to_read(&from).await.map_err(named("--from"))?;
     let target = Db::open(&to).await.map_err(named("--to"))?;
     // Draws on stderr, and nothing where that is no terminal.
     let bar = ProgressBar::new(0);

@@ -21,7 +21,7 @@ pub struct Healthcheck {
     /// Where the server listens
     #[arg(long, env = "KEYFOB_ADDR", default_value = "127.0.0.1:8000")]
     addr: SocketAddr,
-    /// Ask whether it is ready, too: its database answers and has all migrations
+    /// Ask whether it is ready, too: its database answers, accepts writes and has all migrations
     #[arg(long)]
     ready: bool,
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::db::sqlite_file;
+use super::db::{OpenError, sqlite_file};
 
 /// Why there is no copy.
 #[derive(Debug)]
 pub enum Refused {
+    /// The URL names no file that can be read.
+    Url(OpenError),
     /// The database is on PostgreSQL.
     NotSqlite,
     /// There is no such database.
@@ -27,6 +29,7 @@ pub enum Refused {
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Url(error) => error.fmt(f),
             Self::NotSqlite => write!(f, "this copies SQLite files. For PostgreSQL run pg_dump."),
             Self::NoDatabase(file) => write!(f, "there is no database {}. Check DATABASE_URL.", file.display()),
             Self::Exists(file) => write!(f, "there is a file {} already. Name a new one.", file.display()),
@@ -51,7 +54,7 @@ impl std::error::Error for Refused {}
 /// # Errors
 /// Says why not; then there is no file.
 pub fn backup(url: &str, to: &Path) -> Result<(), Refused> {
-    let from = sqlite_file(url).ok_or(Refused::NotSqlite)?;
+    let from = sqlite_file(url).map_err(Refused::Url)?.ok_or(Refused::NotSqlite)?;
     if !from.exists() {
         return Err(Refused::NoDatabase(from));
     }

@@ -4,7 +4,7 @@ mod contents;
 mod tables;
 
 use super::db::rows::{self, Value};
-use super::db::{Backend, Db, Migrated, OpenError, Tx, execute, fetch, migrated, sqlite_file};
+use super::db::{Backend, Db, Migrated, OpenError, Tx, execute, fetch, migrated};
 use crate::error::AppError;
 
 pub use contents::Contents;
@@ -67,17 +67,6 @@ impl From<sqlx::Error> for Refused {
     fn from(error: sqlx::Error) -> Self {
         Self::Failed(error.into())
     }
-}
-
-/// Opens the database to copy from. Unlike [`Db::open`] it makes no file where there is none.
-///
-/// # Errors
-/// One line that says what is wrong and what to do.
-pub async fn open_source(url: &str) -> Result<Db, OpenError> {
-    if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
-        return Err(OpenError(format!("there is no database {}. Check DATABASE_URL.", file.display())));
-    }
-    Db::open(url).await
 }
 
 /// Copies all rows of all tables, and commits them if they can be read back as they were. `watch` is told again and again
@@ -148,7 +137,7 @@ async fn transfer(
     steps: &mut Steps<impl FnMut(u64, u64)>,
 ) -> Result<Contents, Refused> {
     let mut contents = Contents::default();
-    let postgres = matches!(target.backend(), Backend::Postgres(_));
+    let postgres = matches!(target.backend()?, Backend::Postgres(_));
     rows::read(source, table.select, table.kinds(), async |rows| {
         for row in &rows {
             if postgres && row.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {

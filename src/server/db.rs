@@ -1,30 +1,40 @@
 //! The database: SQLite or PostgreSQL behind one SQL text. A query is written once and runs on either by one macro.
 
+pub mod attempts;
+mod call;
 pub mod changes;
 mod conn;
-mod errors;
+pub mod errors;
 mod migrate;
 mod near;
 mod open;
 pub mod pool;
+mod postgres;
+mod ready;
 pub mod row;
 pub mod rows;
+mod servers;
+mod sqlite;
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Postgres, SqlitePool};
 
 use self::changes::Changes;
-use self::conn::Running;
-pub use self::conn::{Backend, Conn, Tx};
+pub use self::conn::{Backend, Conn, Session, Tx};
+use self::conn::{Pooled, Running};
 pub use self::errors::is_taken;
 pub use self::migrate::{Migrated, migrated, migrations};
 use self::near::Near;
-pub use self::open::{OpenError, sqlite_file};
+pub use self::open::OpenError;
 use self::pool::Pool;
+use self::postgres::{BEGIN, BEGIN_POOLED, BEGIN_SNAPSHOT, PgTransaction};
+use self::ready::Probe;
 use self::row::{Arg, Row};
+pub use self::servers::Servers;
+pub use self::sqlite::sqlite_file;
 use crate::error::AppError;
 
 /// The channel on which PostgreSQL tells other processes what changed.
@@ -43,17 +53,21 @@ pub enum Db {
         near: Near,
         /// What changed lately.
         changes: Changes,
+        /// Whether it takes changes.
+        probe: Probe,
     },
     /// Connections for single statements, and some for transactions.
     Postgres {
         /// For single statements.
         statements: Pool<PgConnection>,
         /// For transactions.
-        transactions: PgPool,
+        transactions: Pool<PgConnection>,
+        /// Where they come from.
+        servers: Servers,
         /// What changed lately.
         changes: Changes,
-        /// Whether this server can tell other processes what changed. `CockroachDB` cannot.
-        notifies: bool,
+        /// What a session can do.
+        session: Session,
     },
 }
 
@@ -72,27 +86,47 @@ pub(crate) async fn within<T>(
     tokio::time::timeout(limit, work).await.map_err(late)?
 }
 
-fn is_sound<T>(done: &Result<T, sqlx::Error>) -> bool {
-    matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound))
+/// Runs a statement, and once more where that is safe and helps: see [`Conn::repeats`].
+macro_rules! run {
+    ($on:expr, [$($arg:expr),*], |$sqlite:ident, $sqlite_args:ident| $on_sqlite:expr, |$postgres:ident, $postgres_args:ident, $keep:ident| $on_postgres:expr) => {{
+        let mut call = $on.call()$(.bind($arg))*;
+        loop {
+            let done = match $on.start(&mut call).await {
+                Err(error) => Err(error),
+                Ok($crate::server::db::Backend::Sqlite($sqlite)) => {
+                    let $sqlite_args = call.sqlite();
+                    $crate::server::db::within(call.limit, $on_sqlite).await
+                }
+                Ok($crate::server::db::Backend::Postgres($postgres)) => {
+                    let ($postgres_args, $keep) = (call.postgres(), call.keeps_plan);
+                    $crate::server::db::within(call.limit, $on_postgres).await
+                }
+            };
+            let done = $on.finish(done).await;
+            if !$on.repeats(&call, &done).await {
+                break done;
+            }
+        }
+    }};
 }
+pub(crate) use run;
 
 /// Runs a statement and gives the number of rows that it changed: `execute!(conn, "UPDATE …", a, b)`.
 macro_rules! execute {
-    ($on:expr, $sql:expr $(, $arg:expr)* $(,)?) => {{
-        let limit = $on.limit();
-        let done = match $on.backend() {
-            $crate::server::db::Backend::Sqlite(conn) => {
-                let done = sqlx::query::<sqlx::Sqlite>($sql)$(.bind($arg))*.execute(conn);
-                $crate::server::db::within(limit, done).await.map(|done| done.rows_affected())
+    ($on:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::server::db::run!(
+            $on,
+            [$($arg),*],
+            |conn, args| async {
+                let done = sqlx::query_with::<sqlx::Sqlite, _>($sql, args).execute(conn).await;
+                done.map(|done| done.rows_affected())
+            },
+            |conn, args, keep| async {
+                let done = sqlx::query_with::<sqlx::Postgres, _>($sql, args).persistent(keep).execute(conn).await;
+                done.map(|done| done.rows_affected())
             }
-            $crate::server::db::Backend::Postgres(conn) => {
-                let done = sqlx::query::<sqlx::Postgres>($sql)$(.bind($arg))*.execute(conn);
-                $crate::server::db::within(limit, done).await.map(|done| done.rows_affected())
-            }
-        };
-        $on.note(&done);
-        done
-    }};
+        )
+    };
 }
 pub(crate) use execute;
 
@@ -101,21 +135,14 @@ macro_rules! fetch {
     ($on:expr, one $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_one, $row, $($rest)*) };
     ($on:expr, optional $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_optional, $row, $($rest)*) };
     ($on:expr, all $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_all, $row, $($rest)*) };
-    (@ $on:expr, $method:ident, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {{
-        let limit = $on.limit();
-        let found = match $on.backend() {
-            $crate::server::db::Backend::Sqlite(conn) => {
-                let found = sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($arg))*.$method(conn);
-                $crate::server::db::within(limit, found).await
-            }
-            $crate::server::db::Backend::Postgres(conn) => {
-                let found = sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($arg))*.$method(conn);
-                $crate::server::db::within(limit, found).await
-            }
-        };
-        $on.note(&found);
-        found
-    }};
+    (@ $on:expr, $method:ident, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::server::db::run!(
+            $on,
+            [$($arg),*],
+            |conn, args| sqlx::query_as_with::<sqlx::Sqlite, $row, _>($sql, args).$method(conn),
+            |conn, args, keep| sqlx::query_as_with::<sqlx::Postgres, $row, _>($sql, args).persistent(keep).$method(conn)
+        )
+    };
 }
 pub(crate) use fetch;
 
@@ -145,6 +172,12 @@ impl Db {
         }
     }
 
+    /// Whether a pooler is between this program and PostgreSQL.
+    #[must_use]
+    pub const fn is_pooled(&self) -> bool {
+        matches!(self, Self::Postgres { session: Session { pooled: true, .. }, .. })
+    }
+
     /// A connection to read by.
     ///
     /// # Errors
@@ -152,7 +185,7 @@ impl Db {
     pub async fn read(&self) -> Result<Conn, AppError> {
         Ok(match self {
             Self::Sqlite { read, .. } => Conn::Sqlite(pool::acquire(read).await?),
-            Self::Postgres { statements, .. } => Conn::Postgres(pool::acquire(statements).await?),
+            Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
         })
     }
 
@@ -167,21 +200,14 @@ impl Db {
         args: &[Arg<'_>],
         read: impl Fn(Row<'_>) -> Result<T, AppError>,
     ) -> Result<Vec<T>, AppError> {
-        let statements = match self {
-            Self::Sqlite { read: pool, .. } if pool.is_closed() => return Err(sqlx::Error::PoolClosed.into()),
-            Self::Sqlite { near, .. } => return near.rows((sql, args), read),
-            Self::Postgres { statements, .. } => statements,
-        };
-        let mut line = pool::acquire(statements).await?;
-        line.sound = false;
-        let query = args.iter().fold(sqlx::query(sql), |query, arg| match *arg {
-            Arg::Text(text) => query.bind(text),
-            Arg::Number(number) => query.bind(number),
-            Arg::Flag(flag) => query.bind(flag),
-        });
-        let found = within(LIMIT, query.fetch_all(&mut line.conn)).await;
-        line.sound = is_sound(&found);
-        found?.iter().map(|row| read(Row::Postgres(row))).collect()
+        match self {
+            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(sqlx::Error::PoolClosed.into()),
+            Self::Sqlite { near, .. } => near.rows((sql, args), read),
+            Self::Postgres { statements, session, .. } => {
+                let found = postgres_rows(postgres_conn(statements, *session).await?, sql, args).await?;
+                found.iter().map(|row| read(Row::Postgres(row))).collect()
+            }
+        }
     }
 
     /// The same for a query that gives one row at most.
@@ -204,7 +230,7 @@ impl Db {
     pub async fn write(&self) -> Result<Conn, AppError> {
         Ok(match self {
             Self::Sqlite { write, .. } => Conn::SqliteWriter(write.acquire().await?),
-            Self::Postgres { statements, .. } => Conn::Postgres(pool::acquire(statements).await?),
+            Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
         })
     }
 
@@ -217,8 +243,9 @@ impl Db {
             Ok(match self {
                 // A transaction that reads first and writes later fails at once where another writer was between.
                 Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-                Self::Postgres { transactions, notifies, .. } => {
-                    Running::Postgres(transactions.begin().await?, *notifies)
+                Self::Postgres { transactions, session, .. } => {
+                    let begin = if session.pooled { BEGIN_POOLED } else { BEGIN };
+                    Running::Postgres(PgTransaction::begin(transactions, begin).await?, *session)
                 }
             })
         });
@@ -233,9 +260,8 @@ impl Db {
     pub async fn snapshot(&self) -> Result<Tx, AppError> {
         let on = match self {
             Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN").await?),
-            Self::Postgres { transactions, .. } => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Running::Postgres(transactions.begin_with(begin).await?, false)
+            Self::Postgres { transactions, session, .. } => {
+                Running::Postgres(PgTransaction::begin(transactions, BEGIN_SNAPSHOT).await?, *session)
             }
         };
         Ok(Tx::new(on, self.changes().clone()))
@@ -252,8 +278,38 @@ impl Db {
             }
             Self::Postgres { statements, transactions, .. } => {
                 pool::close(statements).await;
-                transactions.close().await;
+                pool::close(transactions).await;
             }
+        }
+    }
+}
+
+async fn postgres_conn(statements: &Pool<PgConnection>, session: Session) -> Result<Conn, sqlx::Error> {
+    Ok(if session.pooled {
+        Conn::Pooled(Pooled::new(statements.clone()))
+    } else {
+        Conn::Postgres(pool::acquire(statements).await?)
+    })
+}
+
+async fn postgres_rows(mut conn: Conn, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<PgRow>, sqlx::Error> {
+    let mut call = args.iter().fold(conn.call().reads(), |call, arg| match *arg {
+        Arg::Text(text) => call.bind(text),
+        Arg::Number(number) => call.bind(number),
+        Arg::Flag(flag) => call.bind(flag),
+    });
+    loop {
+        let found = match conn.start(&mut call).await {
+            Err(error) => Err(error),
+            Ok(Backend::Sqlite(_)) => Err(sqlx::Error::PoolClosed),
+            Ok(Backend::Postgres(on)) => {
+                let query = sqlx::query_with::<Postgres, _>(sql, call.postgres()).persistent(call.keeps_plan);
+                within(LIMIT, query.fetch_all(on)).await
+            }
+        };
+        let found = conn.finish(found).await;
+        if !conn.repeats(&call, &found).await {
+            return found;
         }
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use rustix::fs::StatVfsMountFlags;
 
 use super::config::{Config, Signup};
-use super::copy::open_source;
 use super::db::{Db, Migrated, Tx, fetch, migrated, sqlite_file};
 use crate::error::AppError;
 use crate::model::time::Timestamp;
@@ -14,6 +13,10 @@ use crate::model::time::Timestamp;
 const LITTLE_ROOM: u64 = 100_000_000;
 /// How far the clock may be behind the newest event, in milliseconds: other machines have clocks, too.
 const CLOCK: i64 = 60_000;
+
+/// What it costs to reach PostgreSQL by way of a pooler.
+const POOLED: &str = "DATABASE_URL leads to a pooler such as PgBouncer: each query takes four round trips instead of one, and \
+    a key that another server revoked is refused after a second. Name PostgreSQL itself for less of both.";
 
 /// What was found, in one line.
 #[derive(Debug)]
@@ -41,12 +44,13 @@ use Finding::{Note, Well, Wrong};
 /// Examines the settings, the database's file and what is in it.
 pub async fn examine(url: &str, config: &Config, now: Timestamp) -> Vec<Finding> {
     let mut found = settings(config);
-    if let Some(file) = sqlite_file(url).filter(|file| file.exists()) {
+    if let Some(file) = sqlite_file(url).ok().flatten().filter(|file| file.exists()) {
         found.extend(around(&file));
     }
-    match open_source(url).await {
+    match Db::open_existing(url).await {
         Ok(db) => {
             found.push(Well("The database opens.".to_owned()));
+            found.extend(db.is_pooled().then(|| Note(POOLED.to_owned())));
             found.extend(contents(&db, now).await.unwrap_or_else(|error| {
                 vec![Wrong(format!("The database cannot be read: {} The log has the cause.", error.code().title))]
             }));

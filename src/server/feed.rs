@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::Row;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::{sleep, timeout};
 
 use super::audit::changes_keys;
 use super::db::changes::Changes;
-use super::db::{CHANNEL, Db, fetch};
+use super::db::{CHANNEL, Db, Servers, fetch};
 use crate::error::AppError;
 
 /// How often the audit of an SQLite database is looked at.
@@ -31,7 +31,10 @@ const MOST: i64 = 1000;
 pub async fn follow(db: Db) {
     match &db {
         Db::Sqlite { .. } => look(&db).await,
-        Db::Postgres { transactions, notifies: true, .. } => listen(&db, transactions).await,
+        Db::Postgres { servers, session, .. } if session.listens() => listen(&db, servers).await,
+        Db::Postgres { .. } if db.is_pooled() => tracing::info!(
+            "PostgreSQL is behind a pooler: each statement is a transaction, and keys are looked up each second"
+        ),
         Db::Postgres { .. } => tracing::info!("this server cannot tell what changes: keys are looked up each second"),
     }
 }
@@ -71,15 +74,15 @@ async fn look_once(db: &Db, seen: Option<i64>) -> Result<i64, AppError> {
 }
 
 /// Listens, and begins anew whenever that ends.
-async fn listen(db: &Db, pool: &PgPool) {
+async fn listen(db: &Db, servers: &Servers) {
     let changes = db.changes();
     loop {
-        let Err(error) = listen_once(pool, changes).await;
+        let Err(error) = listen_once(servers, changes).await;
         changes.set_heard(false);
         tracing::warn!(%error, "the changes of other processes are not heard: keys are looked up each second");
         // Whatever was said meanwhile is lost. If the database is away, nobody changes anything, and what is remembered
         // serves out its time; if only this connection went, all that is remembered may be wrong.
-        if db.ready().await.is_ok() {
+        if db.has_migrations().await.is_ok() {
             changes.note_all();
         }
         sleep(AGAIN).await;
@@ -87,10 +90,10 @@ async fn listen(db: &Db, pool: &PgPool) {
 }
 
 /// Listens until the connection ends, or no longer carries what is said.
-async fn listen_once(pool: &PgPool, changes: &Changes) -> Result<std::convert::Infallible, sqlx::Error> {
+async fn listen_once(servers: &Servers, changes: &Changes) -> Result<std::convert::Infallible, sqlx::Error> {
     let silent = |_| sqlx::Error::Protocol("the listening connection is silent".to_owned());
     // A connection of its own, for a busy pool must not keep it waiting.
-    let options = pool.connect_options().as_ref().clone().application_name("keyfob-listen");
+    let options = servers.current().application_name("keyfob-listen");
     let own = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy_with(options);
     let mut listener = timeout(CONNECT, PgListener::connect_with(&own)).await.map_err(silent)??;
     timeout(CONNECT, listener.listen(CHANNEL)).await.map_err(silent)??;
@@ -113,8 +116,14 @@ async fn listen_once(pool: &PgPool, changes: &Changes) -> Result<std::convert::I
             Err(elapsed) if asked => return Err(silent(elapsed)),
             Err(_) => {
                 asked = true;
-                let beat = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(BEAT);
-                timeout(QUIET, beat.execute(&mut listener)).await.map_err(silent)??;
+                let sql = "SELECT pg_notify($1, $2), current_setting('transaction_read_only')";
+                let beat = sqlx::query(sql).bind(CHANNEL).bind(BEAT);
+                let said = timeout(QUIET, beat.fetch_one(&mut listener)).await.map_err(silent)??;
+                if said.try_get::<&str, _>(1)? == "on" {
+                    return Err(sqlx::Error::Protocol(
+                        "the server became read-only: changes happen elsewhere".to_owned(),
+                    ));
+                }
             }
         }
     }

@@ -32,8 +32,6 @@ pub mod usage;
 pub mod users;
 pub mod windows;
 
-use std::pin::Pin;
-
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
@@ -52,6 +50,7 @@ use leptos_axum::ResponseOptions;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use self::db::attempts;
 use self::forms::Failure;
 use self::receive::{Receive, RequestId};
 use self::state::AppState;
@@ -196,14 +195,20 @@ async fn server_function(
     if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
         return AppError::NotFound.into_response();
     }
-    let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
-    let failure = Failure::default();
-    let provided = (state.clone(), failure.clone());
-    let provide = move || {
-        provide_context(provided.0.clone());
-        provide_context(provided.1.clone());
+    let run = || {
+        let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+        let (state, failure) = (state.clone(), Failure::default());
+        async {
+            let provided = failure.clone();
+            let provide = move || {
+                provide_context(state.clone());
+                provide_context(provided.clone());
+            };
+            (leptos_axum::handle_server_fns_with_context(provide, request).await.into_response(), failure)
+        }
     };
-    let mut response = leptos_axum::handle_server_fns_with_context(provide, request).await.into_response();
+    let is_unavailable = |(_, failure): &(_, Failure)| failure.get() == Some(&AppError::Unavailable);
+    let (mut response, failure) = attempts::repeat(run, is_unavailable).await;
     if let Some(error) = failure.get() {
         response.extensions_mut().insert(error.clone());
     }
@@ -279,7 +284,8 @@ async fn create_key_without_javascript(
 ) -> Response {
     let for_user = form.as_ref().is_ok_and(|form| !form.owner.is_empty());
     let links = if for_user { ("/admin/keys?create=", "/admin/keys") } else { ("/profile?create=", "/profile") };
-    show_once(state, parts, form.map(|Form(form)| Box::pin(create_key(form)) as _), (links.0.to_owned(), links.1)).await
+    show_once(state, parts, form.map(|Form(form)| move || create_key(form.clone())), (links.0.to_owned(), links.1))
+        .await
 }
 
 /// The same for the form "Rotate".
@@ -290,20 +296,18 @@ async fn rotate_key_without_javascript(
 ) -> Response {
     let id = form.as_ref().map(|form| form.id.clone()).unwrap_or_default();
     let back = format!("/profile?rotate={}", if KeyId::parse(&id).is_some() { &id } else { "" });
-    show_once(state, parts, form.map(|Form(form)| Box::pin(rotate_key(form)) as _), (back, "/profile")).await
+    show_once(state, parts, form.map(|Form(form)| move || rotate_key(form.clone())), (back, "/profile")).await
 }
 
-type PinnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-async fn show_once(
+async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     state: AppState,
     parts: Parts,
-    call: Result<PinnedFuture<Result<NewKey, AppError>>, FormRejection>,
+    call: Result<impl Fn() -> F, FormRejection>,
     links: (String, &'static str),
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let made = match call {
-        Ok(call) => within(state.clone(), parts, call).await,
+        Ok(call) => within(state.clone(), parts, attempts::repeat(call, Result::is_err)).await,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };

@@ -128,6 +128,16 @@ pub async fn keyfob(url: &str, line: &str) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
+/// Runs a command on a database that is refused or finds something wrong; gives all that it printed.
+pub async fn refused(url: &str, line: &str) -> String {
+    let mut command = Command::new(KEYFOB);
+    command.args(line.split(' ')).env_clear().env("DATABASE_URL", url).stdin(Stdio::null());
+    let Output { status, stdout, stderr } = spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let printed = String::from_utf8([stdout, stderr].concat()).unwrap();
+    assert_eq!(status.code(), Some(1), "keyfob {line}: {printed}");
+    printed
+}
+
 /// Makes one user with so many keys that work; gives the keys.
 pub async fn make_keys(url: &str, number: usize) -> Vec<String> {
     let seed = format!("seed --users 1 --keys-per-user {number} --employees-per-user 3");

@@ -20,15 +20,20 @@ mod database;
 #[allow(dead_code, reason = "what `make torture` does to them")]
 mod machines;
 mod nginx;
+mod pgbouncer;
+mod postgres;
 mod proxy;
 #[path = "../torture/table.rs"]
 mod table;
 mod traffic;
 
+mod failover;
 mod faults;
 mod outages;
+mod pooler;
 mod processes;
 mod revocations;
+mod upgrade;
 
 use tokio::sync::{Mutex, MutexGuard};
 

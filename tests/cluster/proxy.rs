@@ -54,7 +54,7 @@ pub struct Proxy {
 }
 
 struct Shared {
-    server: SocketAddr,
+    server: Mutex<SocketAddr>,
     /// How many connections of each name were let through so far.
     passed: Mutex<HashMap<String, usize>>,
 }
@@ -65,7 +65,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (rule, rules) = watch::channel(Rule(Trouble::None, Whose::All));
-        let shared = Arc::new(Shared { server, passed: Mutex::default() });
+        let shared = Arc::new(Shared { server: Mutex::new(server), passed: Mutex::default() });
         tokio::spawn(accept(listener, rules, shared.clone()));
         Self { addr, rule, shared }
     }
@@ -73,6 +73,11 @@ impl Proxy {
     /// Makes trouble for these connections, and none for others, from now on.
     pub fn make(&self, trouble: Trouble, whose: Whose) {
         self.rule.send_replace(Rule(trouble, whose));
+    }
+
+    /// Leads new connections to another server; those that are open stay where they are.
+    pub fn lead_to(&self, server: SocketAddr) {
+        *self.shared.server.lock().unwrap() = server;
     }
 
     /// How many connections of this name were let through so far.
@@ -105,7 +110,8 @@ async fn open(mut client: TcpStream, mut rules: watch::Receiver<Rule>, shared: A
     if trouble == Trouble::Cut {
         return Ok(());
     }
-    let mut server = TcpStream::connect(shared.server).await?;
+    let to = *shared.server.lock().unwrap();
+    let mut server = TcpStream::connect(to).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     if trouble != Trouble::BlackHole {

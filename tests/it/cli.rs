@@ -1,10 +1,14 @@
 //! The command line, by the program itself: results on stdout, all else on stderr, 0 done, 1 refused, 2 wrong usage.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::support::{EMPLOYEES, PASSWORD, trail};
+use keyfob::server::db::Db;
+
+use crate::support::server::Server;
+use crate::support::{Database, EMPLOYEES, Kind, PASSWORD, trail};
 
 /// What the program did.
 #[derive(Debug)]
@@ -219,7 +223,7 @@ const NOWHERE: &str = "sqlite:///dev/null/keyfob.db";
 
 #[tokio::test]
 async fn a_database_that_cannot_be_opened_is_refused_in_one_line() {
-    for url in [NOWHERE, "mysql://localhost/a", "", "postgres://nobody@127.0.0.1:1/nothing"] {
+    for url in [NOWHERE, "mysql://localhost/a", "sqlite::memory:", "postgres://nobody@127.0.0.1:1/nothing"] {
         for command in ["migrate", "user list", "serve --addr 127.0.0.1:0"] {
             keyfob(url, command).await.refused("DATABASE_URL");
         }
@@ -271,6 +275,119 @@ async fn a_wrong_setting_is_refused_in_one_line_that_names_it() {
             assert!(!ran.err.contains("DATABASE_URL"), "{ran:?}");
         }
     }
+}
+
+/// As Compose sets a variable for which the operator gave no value.
+#[tokio::test]
+async fn an_empty_variable_counts_as_unset() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/keyfob.db", folder.path().display());
+    let help = run(&url, &["serve", "--help"], &[], "").await.done().out;
+    let name = regex::Regex::new(r"\[env: ([A-Z_]+)").unwrap();
+    let names: Vec<_> = name.captures_iter(&help).map(|found| found[1].to_owned()).collect();
+    assert!(names.len() >= 14 && names.contains(&"DATABASE_URL".to_owned()), "{names:?}");
+    let empty: Vec<_> = names.iter().map(|name| (&**name, "")).collect();
+    run(&url, &["openapi"], &empty, "").await.done();
+    // The help names every variable, those that are empty too.
+    let help = run(&url, &["serve", "--help"], &empty, "").await.done().out;
+    for name in &names {
+        assert!(help.contains(&format!("[env: {name}")), "{name}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+    command.args(["user", "list"]).env_clear().envs(empty).current_dir(folder.path());
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(ran.status.success() && folder.path().join("data/keyfob.db").exists(), "{ran:?}");
+    let serve = run(&url, &["serve"], &[("KEYFOB_TRUSTED_PROXIES", ""), ("KEYFOB_ADDR", "nowhere")], "").await;
+    serve.refused("KEYFOB_ADDR");
+}
+
+/// The first cause, in one line that names the variable and what to do.
+#[tokio::test]
+async fn a_postgres_that_cannot_be_used_is_refused_with_its_cause() {
+    let database = Database::empty(Kind::Postgres).await;
+    let with = |change: &dyn Fn(&mut url::Url)| {
+        let mut url = url::Url::parse(&database.url).unwrap();
+        change(&mut url);
+        String::from(url)
+    };
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let db = Db::open(&database.url).await.unwrap();
+    let pooled = db.is_pooled();
+    db.close().await;
+    // Behind PgBouncer, by scripts/with-pgbouncer.sh, it is PgBouncer that signs in.
+    let sign_in = [
+        (with(&|url| url.set_password(Some("wrong")).unwrap()), "refuses the password of the user"),
+        (with(&|url| url.set_path("no_such_database")), "there is no database no_such_database"),
+    ];
+    for (url, says) in sign_in.into_iter().filter(|_| !pooled).chain([
+        (with(&|url| url.set_port(Some(1)).unwrap()), "connection refused: nothing listens at 127.0.0.1:1"),
+        (with(&|url| url.set_host(Some("no-such-host.invalid")).unwrap()), "no-such-host.invalid"),
+        (with(&|url| url.set_query(Some("sslmode=require"))), "TLS with"),
+        (with(&|url| url.set_port(Some(port)).unwrap()), "does not answer"),
+        (with(&|url| url.set_query(Some("sslmode=x"))), "postgres://user:password@host:5432/name"),
+        (with(&|url| url.set_query(Some("target_session_attrs=standby"))), "read-write"),
+    ]) {
+        let ran = keyfob(&url, "migrate").await;
+        println!("{}", ran.err);
+        ran.refused(says);
+        assert!(ran.err.contains("DATABASE_URL") && !ran.err.contains("timed out"), "{ran:?}");
+        let password = url::Url::parse(&database.url).unwrap().password().unwrap().to_owned();
+        assert!(!ran.err.contains(&password), "the password is shown");
+    }
+    database.throw_away().await;
+}
+
+/// Both drivers read each form of a URL as the same file: a sign-in writes by the one, a key is found by the other.
+#[tokio::test]
+async fn each_form_of_an_sqlite_url_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().display();
+    for (n, url) in [
+        format!("sqlite://{root}/plain.db"),
+        format!("sqlite:{root}/no slashes.db"),
+        format!("sqlite://{root}/a%20b%3Fc%23d%25.db"),
+        format!("sqlite://{root}/created.db?mode=rwc&cache=private"),
+        "sqlite://relative/keyfob.db".to_owned(),
+        "sqlite:relative.db".to_owned(),
+        "sqlite:./also relative.db?mode=rwc".to_owned(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let server = Server::start_in(folder.path(), &url).await;
+        let key = keyfob_in(folder.path(), &url, "seed --users 1 --keys-per-user 1 --employees-per-user 2").await;
+        let answer = server.ask(&format!("GET {EMPLOYEES}"), &[("X-Api-Key", key.trim())], "").await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"count\":2"), "{n}: {url}: {answer}");
+    }
+    let missing = run(&format!("sqlite://{root}/missing.db?mode=rw"), &["migrate"], &[], "").await;
+    missing.refused("there is no database");
+    for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://x.db?mode=memory", "sqlite://x.db?mode=ro"] {
+        for command in
+            ["serve --addr 127.0.0.1:0", "doctor", "backup b.db", "copy --from sqlite://a.db --to sqlite::memory:"]
+        {
+            let ran = keyfob(url, command).await;
+            let said = format!("{}{}", ran.out, ran.err);
+            assert!(
+                ran.code == 1 && (said.contains("DATABASE_URL") || said.contains("--from")),
+                "{url}: {command}: {ran:?}"
+            );
+        }
+    }
+    let made: Vec<_> = std::fs::read_dir(".").unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let strays = made.iter().filter(|name| name.to_string_lossy().starts_with("file:"));
+    assert_eq!(strays.count(), 0, "{made:?}");
+}
+
+/// Runs a command in a folder; gives what it printed.
+async fn keyfob_in(folder: &Path, url: &str, line: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+    command.args(line.split(' ')).env_clear().env("DATABASE_URL", url).current_dir(folder).stdin(Stdio::null());
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let printed = String::from_utf8(ran.stdout).unwrap();
+    trail::keys(&printed);
+    printed
 }
 
 #[tokio::test]

@@ -2,10 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use keyfob::server::db::Db;
+use keyfob::error::AppError;
+use keyfob::server::db::attempts::repeat;
 use keyfob::server::db::pool::acquire;
+use keyfob::server::db::{Backend, Db, Tx};
 use regex::Regex;
+use tokio::sync::Barrier;
 
 use crate::support::{Kind, NOW, open_scratch};
 
@@ -262,5 +266,54 @@ mod postgres_only {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
         Box::pin(ten_at_once(Kind::Postgres)).await;
+    }
+
+    async fn add(tx: &mut Tx, id: i64) -> Result<(), AppError> {
+        let Backend::Postgres(conn) = tx.backend()? else { unreachable!() };
+        sqlx::query("UPDATE t SET n = n + 1 WHERE id = $1").bind(id).execute(conn).await?;
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_transaction_that_lost_a_deadlock_is_done_again_whole() {
+        let (database, db) = open_scratch(Kind::Postgres).await;
+        crate::support::execute(&db, "CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT)").await;
+        crate::support::execute(&db, "INSERT INTO t VALUES (1, 0), (2, 0)").await;
+        let both = Barrier::new(2);
+        let add_to = async |first, second| {
+            let attempts = AtomicU32::new(0);
+            let attempt = || async {
+                let mut tx = db.begin().await?;
+                add(&mut tx, first).await?;
+                if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+                    // Each waits for what the other one has.
+                    both.wait().await;
+                }
+                add(&mut tx, second).await?;
+                Ok::<_, AppError>(tx.commit().await?)
+            };
+            (repeat(attempt, Result::is_err).await, attempts.load(Ordering::Relaxed))
+        };
+        let (one, other) = tokio::join!(add_to(1, 2), add_to(2, 1));
+        assert_eq!((one.0, other.0), (Ok(()), Ok(())));
+        assert_eq!(one.1 + other.1, 3, "one of them lost, once");
+        assert_eq!(crate::support::texts(&db, "SELECT n::text FROM t").await, ["2", "2"]);
+        db.close().await;
+        database.throw_away().await;
+    }
+
+    /// As when a pooler that was not noticed gave the session to somebody else, and took it back.
+    #[tokio::test]
+    async fn a_session_that_forgot_its_statements_is_replaced_and_the_statement_run_again() {
+        let (database, db) = open_scratch(Kind::Postgres).await;
+        db.migrate().await.unwrap();
+        let Db::Postgres { statements, .. } = &db else { unreachable!() };
+        assert!(db.ready().await.unwrap());
+        let mut line = acquire(statements).await.unwrap();
+        sqlx::raw_sql("DEALLOCATE ALL").execute(&mut line.conn).await.unwrap();
+        drop(line);
+        assert!(db.ready().await.unwrap());
+        db.close().await;
+        database.throw_away().await;
     }
 }

@@ -3,7 +3,19 @@
 use axum::http::Method;
 use serde_json::json;
 
-use crate::support::{EMPLOYEES, FIGURES, PASSWORD};
+use crate::support::{Answer, EMPLOYEES, FIGURES, PASSWORD, TestApp, set_read_only};
+
+/// Asks until `/readyz` is answered with this status: an answer holds for half a second.
+async fn until_ready(app: &TestApp, status: u16) -> Answer {
+    for _ in 0..100 {
+        let answer = app.anonymous().get("/readyz").await;
+        if answer.status == status {
+            return answer;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("/readyz is not answered with {status}");
+}
 
 both! {
     async fn alive_and_ready_are_told_to_anybody(app: &TestApp) {
@@ -29,6 +41,35 @@ both! {
         app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
                  VALUES (9999, 'of the future', CURRENT_TIMESTAMP, TRUE, '', 0)").await;
         app.anonymous().get("/readyz").await.is(200);
+    }
+
+    async fn a_database_that_takes_no_changes_is_not_ready_until_it_does(app: &TestApp) {
+        let ada = app.with_key("ada").await;
+        until_ready(app, 200).await;
+        set_read_only(&app.state.db, &app.url, true).await;
+        let answer = until_ready(app, 503).await;
+        assert!(!answer.header("retry-after").is_empty());
+        let post = ada.post(EMPLOYEES, json!({"name": "x", "department": "hr", "salary": 1})).await;
+        post.refused(503, "unavailable");
+        assert_eq!(post.header("retry-after"), "2");
+        let session = app.browser().call("sign_up", &[("email", "bob@example.com"), ("password", PASSWORD)]).await;
+        assert_eq!(session.failed(503), json!("Unavailable"));
+        set_read_only(&app.state.db, &app.url, false).await;
+        until_ready(app, 200).await;
+        ada.post(EMPLOYEES, json!({"name": "x", "department": "hr", "salary": 1})).await.is(201);
+        assert_eq!(app.number("SELECT COUNT(*) FROM locks").await, 1, "the question whether it is ready leaves rows");
+    }
+
+    async fn whoever_asks_again_and_again_whether_it_is_ready_costs_few_commits(app: &TestApp) {
+        let Some(file) = app.url.strip_prefix("sqlite://") else { return };
+        let log = std::path::PathBuf::from(format!("{file}-wal"));
+        until_ready(app, 200).await;
+        let before = std::fs::metadata(&log).unwrap().len();
+        for _ in 0..300 {
+            app.anonymous().get("/readyz").await.is(200);
+        }
+        let grown = std::fs::metadata(&log).unwrap().len().saturating_sub(before);
+        assert!(grown < 100 * 4096, "{grown} bytes for 300 requests");
     }
 
     async fn while_the_database_is_away_a_key_is_answered_503_and_never_401(app: &TestApp) {

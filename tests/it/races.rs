@@ -34,7 +34,7 @@ async fn send(client: &Client, act: &Act) -> Answer {
 
 async fn run(tx: &mut Tx, statement: &str) {
     let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
-    match tx.backend() {
+    match tx.backend().unwrap() {
         Backend::Sqlite(conn) => statement.execute(conn).await.map(|_| ()).unwrap(),
         Backend::Postgres(conn) => statement.execute(conn).await.map(|_| ()).unwrap(),
     }

@@ -29,7 +29,7 @@ use keyfob::server::{employees, keys, teams, users};
 use secrecy::ExposeSecret;
 
 pub use client::{Answer, Client, request};
-pub use databases::{Database, Kind, execute, open_scratch, texts};
+pub use databases::{Database, Kind, execute, open_scratch, set_read_only, texts};
 
 /// Where the employees are.
 pub const EMPLOYEES: &str = "/pegasus/employees/api/employees/";

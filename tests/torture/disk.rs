@@ -35,7 +35,8 @@ async fn a_full_disk_loses_nothing_and_when_there_is_room_all_is_as_before() {
             assert_eq!(add(machine.addr, key).await, 503);
             refused += 1;
         }
-        // It reads, and refuses what is wrong, as ever.
+        until_ready(machine.addr, 503).await;
+        // It reads, and refuses what is wrong, as before.
         use_key(machine.addr, key).await;
         use_key(machine.addr, &scene.keys[1]).await;
         assert!(ask(machine.addr, "GET /api/v1/me", "junk").await.unwrap().refuses(401, "key_malformed"));
@@ -53,6 +54,7 @@ async fn a_full_disk_loses_nothing_and_when_there_is_room_all_is_as_before() {
         }
         made += 1;
         slowest = slowest.max(since.elapsed());
+        until_ready(machine.addr, 200).await;
     }
     assert_eq!(scene.number("SELECT COUNT(*) FROM employees WHERE name = 'full'").await, made);
     scene.is_whole().await;
@@ -69,6 +71,15 @@ async fn a_full_disk_loses_nothing_and_when_there_is_room_all_is_as_before() {
 fn room(machine: &Machine, bytes: Option<u64>) {
     let pid = Pid::from_raw(machine.pid().try_into().unwrap());
     prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+/// Asks until `/readyz` is answered with this status.
+async fn until_ready(addr: SocketAddr, status: u16) {
+    let since = Instant::now();
+    while ask(addr, "GET /readyz", "").await.unwrap().status != status {
+        assert!(since.elapsed() < HEALED, "/readyz is not answered with {status}");
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Adds an employee; gives the status of the answer.

@@ -23,6 +23,7 @@ use crate::model::teams::TeamId;
 use crate::model::time::Timestamp;
 use crate::model::users::{User, UserId};
 use crate::server::auth::{Caller, Known, KnownWith, by, credentials};
+use crate::server::db::attempts;
 use crate::server::keys;
 use crate::server::state::AppState;
 
@@ -222,7 +223,8 @@ pub async fn show(of: OfKey<Known>) -> Json<KeyBody> {
     responses((status = 204, description = "The key is revoked."))
 )]
 pub async fn revoke(State(state): State<AppState>, of: OfKey<Known>, parts: Parts) -> Result<StatusCode, AppError> {
-    keys::revoke(&state.db, &of.caller.user().id, &of.key.id, &by(&of.caller, &parts, &state)).await?;
+    let (user, by) = (&of.caller.user().id, by(&of.caller, &parts, &state));
+    attempts::repeat(|| keys::revoke(&state.db, user, &of.key.id, &by), Result::is_err).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -252,7 +254,9 @@ pub async fn rotate(
     let presented = credentials::key(&parts.headers, state.config.api_key_header.as_ref())?;
     let presented = presented.ok_or(AppError::CredentialsMissing)?;
     let by = by(&caller, &parts, &state);
-    let made = keys::rotation::rotate_itself(&state, (&caller.user().id, &key), (&presented, grace), &by).await?;
+    let user = &caller.user().id;
+    let rotate = || keys::rotation::rotate_itself(&state, (user, &key), (&presented, grace), &by);
+    let made = attempts::repeat(rotate, Result::is_err).await?;
     let until = key.expires_at.map_or(by.at.plus(grace), |at| at.min(by.at.plus(grace)));
     Ok(Json(RotatedBody { key: made.key, facts: (&key).into(), old_secret_works_until: until.rfc3339() }))
 }

@@ -2,16 +2,26 @@
 
 use std::time::Duration;
 
+use deadpool::managed::Object;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
+use tokio::time::sleep;
 
+use super::call::Call;
 use super::changes::Changes;
-use super::pool::Lent;
-use super::{CHANNEL, LIMIT, is_sound, within};
+use super::errors::{Class, class};
+use super::pool::{self, Lent, Pool};
+use super::postgres::PgTransaction;
+use super::{CHANNEL, LIMIT, attempts, within};
 
-/// A connection taken from a pool, for single statements.
+/// How often a single statement is run at most.
+const TRIES: u32 = 3;
+/// How long to wait before it is run again after it lost against another one; the second time twice as long.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A connection for single statements.
 pub enum Conn {
     /// To read from SQLite.
     Sqlite(Lent<SqliteConnection>),
@@ -19,6 +29,22 @@ pub enum Conn {
     SqliteWriter(PoolConnection<Sqlite>),
     /// Of PostgreSQL.
     Postgres(Lent<PgConnection>),
+    /// Of PostgreSQL behind a pooler, which gives each transaction another session: each statement is one.
+    Pooled(Pooled),
+}
+
+/// Connections behind a pooler.
+pub struct Pooled {
+    pool: Pool<PgConnection>,
+    /// What the statement that runs just now runs in.
+    tx: Option<PgTransaction>,
+}
+
+impl Pooled {
+    /// Opens nothing yet.
+    pub(super) const fn new(pool: Pool<PgConnection>) -> Self {
+        Self { pool, tx: None }
+    }
 }
 
 /// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
@@ -35,8 +61,25 @@ pub struct Tx {
 pub(super) enum Running {
     /// Begun IMMEDIATE.
     Sqlite(Transaction<'static, Sqlite>),
-    /// READ COMMITTED; and whether it can tell other processes what changed.
-    Postgres(Transaction<'static, Postgres>, bool),
+    /// READ COMMITTED.
+    Postgres(PgTransaction, Session),
+}
+
+/// What a session of PostgreSQL can do.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    /// Whether the server can tell other processes what changed. `CockroachDB` cannot.
+    pub(super) notifies: bool,
+    /// Whether it is another session for each transaction: a pooler is between.
+    pub(super) pooled: bool,
+}
+
+impl Session {
+    /// Whether changes of other processes can be heard.
+    #[must_use]
+    pub const fn listens(self) -> bool {
+        self.notifies && !self.pooled
+    }
 }
 
 /// What a query runs on.
@@ -48,9 +91,24 @@ pub enum Backend<'c> {
 }
 
 impl Conn {
-    /// What the query macros run on.
-    pub fn backend(&mut self) -> Backend<'_> {
+    /// Begins the call of a statement.
+    #[must_use]
+    pub fn call(&self) -> Call {
         match self {
+            Self::Sqlite(_) | Self::SqliteWriter(_) => Call::new(LIMIT, false, true),
+            Self::Postgres(_) => Call::new(LIMIT, true, true),
+            Self::Pooled(_) => Call::new(LIMIT, true, false),
+        }
+    }
+
+    /// What the statement runs on.
+    ///
+    /// # Errors
+    /// If no connection could be had, or an argument cannot be sent.
+    pub async fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
+        call.wrong.take().map_or(Ok(()), Err)?;
+        call.tries += 1;
+        Ok(match self {
             Self::Sqlite(line) => {
                 // Until it is known how this use ends: a request can be cut short while it waits.
                 line.sound = false;
@@ -61,21 +119,63 @@ impl Conn {
                 line.sound = false;
                 Backend::Postgres(&mut line.conn)
             }
-        }
+            Self::Pooled(Pooled { pool, tx }) => {
+                // Rarely used and large: in a box, it does not make every request's future larger.
+                let begin = Box::pin(PgTransaction::begin(pool, super::postgres::BEGIN_POOLED));
+                Backend::Postgres(tx.insert(within(call.limit, begin).await?).conn()?)
+            }
+        })
     }
 
-    /// How long a statement may take.
-    #[must_use]
-    pub const fn limit(&self) -> Duration {
-        LIMIT
-    }
-
-    /// Notes how a statement ended: an answer, be it a refusal, shows that the connection is sound.
-    pub fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
+    /// Notes how a statement ended, and commits it where it is a transaction of its own.
+    ///
+    /// # Errors
+    /// As the statement, or if it cannot be committed.
+    pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self {
-            Self::Sqlite(line) => line.sound = is_sound(done),
+            Self::Sqlite(line) => line.note(&done),
             Self::SqliteWriter(_) => {}
-            Self::Postgres(line) => line.sound = is_sound(done),
+            Self::Postgres(line) => line.note(&done),
+            Self::Pooled(Pooled { tx, .. }) => {
+                if let Some(mut tx) = tx.take() {
+                    tx.note(&done);
+                    return match done {
+                        Ok(found) => within(LIMIT, Box::pin(tx.commit())).await.map(|()| found),
+                        Err(error) => Err(error),
+                    };
+                }
+            }
+        }
+        done
+    }
+
+    /// Whether the statement is to be run once more; by another connection where this one must not be used again.
+    pub async fn repeats<T>(&mut self, call: &Call, done: &Result<T, sqlx::Error>) -> bool {
+        let Err(error) = done else { return false };
+        let class = class(error);
+        let again = match class {
+            Class::Conflict => call.tries < TRIES,
+            // It was not run at all.
+            Class::Stale | Class::ReadOnly => call.tries < 2,
+            Class::Lost => call.reads && call.tries < 2,
+            _ => false,
+        };
+        if !again {
+            return false;
+        }
+        match self {
+            Self::Sqlite(_) | Self::SqliteWriter(_) => false,
+            Self::Postgres(_) | Self::Pooled(_) if class == Class::Conflict => {
+                sleep(PAUSE * call.tries).await;
+                true
+            }
+            Self::Postgres(line) => {
+                let Some(pool) = Object::pool(line) else { return false };
+                let Ok(other) = Box::pin(pool::acquire(&pool)).await else { return false };
+                *line = other;
+                true
+            }
+            Self::Pooled(_) => true,
         }
     }
 }
@@ -87,11 +187,51 @@ impl Tx {
     }
 
     /// What the query macros run on.
-    pub fn backend(&mut self) -> Backend<'_> {
-        match &mut self.on {
+    ///
+    /// # Errors
+    /// If the transaction has ended.
+    pub fn backend(&mut self) -> Result<Backend<'_>, sqlx::Error> {
+        Ok(match &mut self.on {
             Running::Sqlite(tx) => Backend::Sqlite(tx),
-            Running::Postgres(tx, _) => Backend::Postgres(tx),
+            Running::Postgres(tx, _) => Backend::Postgres(tx.conn()?),
+        })
+    }
+
+    /// Begins the call of a statement.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        match &self.on {
+            Running::Sqlite(_) => Call::new(self.limit, false, true),
+            Running::Postgres(_, session) => Call::new(self.limit, true, !session.pooled),
         }
+    }
+
+    /// What the statement runs on.
+    ///
+    /// # Errors
+    /// If the transaction has ended, or an argument cannot be sent.
+    #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
+    pub async fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
+        call.wrong.take().map_or(Ok(()), Err)?;
+        self.backend()
+    }
+
+    /// Notes how a statement ended.
+    ///
+    /// # Errors
+    /// As the statement.
+    #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
+    pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        if let Running::Postgres(tx, _) = &mut self.on {
+            tx.note(&done);
+        }
+        done
+    }
+
+    /// A statement of a transaction is never repeated alone; see [`attempts::repeat`].
+    #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
+    pub async fn repeats<T>(&mut self, _: &Call, _: &Result<T, sqlx::Error>) -> bool {
+        false
     }
 
     /// Lets statements take as long as they need, for the work that goes over whole tables.
@@ -102,19 +242,10 @@ impl Tx {
         self.limit = Duration::from_hours(24);
         if let Running::Postgres(tx, _) = &mut self.on {
             let limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
-            sqlx::raw_sql(limits).execute(&mut **tx).await?;
+            sqlx::raw_sql(limits).execute(tx.conn()?).await?;
         }
         Ok(())
     }
-
-    /// How long a statement may take.
-    #[must_use]
-    pub const fn limit(&self) -> Duration {
-        self.limit
-    }
-
-    /// For the query macros: a transaction's connection is looked after by its pool.
-    pub const fn note<T>(&mut self, _: &Result<T, sqlx::Error>) {}
 
     /// Notes that something changed on which a key depends, or all keys of a user. Nobody keeps what they knew of it: in
     /// this process from the commit on, in others as soon as they hear of it.
@@ -122,9 +253,13 @@ impl Tx {
     /// # Errors
     /// If the database does not answer.
     pub async fn changed(&mut self, id: &str) -> Result<(), sqlx::Error> {
-        if let Running::Postgres(tx, true) = &mut self.on {
+        if let Running::Postgres(tx, session) = &mut self.on
+            && session.notifies
+        {
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(id);
-            within(self.limit, notify.execute(&mut **tx)).await?;
+            let notified = within(self.limit, notify.persistent(!session.pooled).execute(tx.conn()?)).await;
+            tx.note(&notified);
+            notified?;
         }
         self.changed.push(id.to_owned());
         Ok(())
@@ -143,7 +278,10 @@ impl Tx {
             }
         });
         let done = done.await;
-        // Also after a failure: it may have come after the commit.
+        // A failure may have come after the commit; but for this one, which says that there was none.
+        if !done.as_ref().is_err_and(|error| class(error) == Class::Conflict) {
+            attempts::note_commit();
+        }
         for id in &changed {
             changes.note(id);
         }

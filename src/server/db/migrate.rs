@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, PgPool, SqlitePool};
+use sqlx::{Connection, Executor, SqlitePool};
 
 use super::errors::is_damage;
 use super::open::{OpenError, lock};
+use super::servers::Servers;
 use super::{Backend, Db, Tx, fetch};
 use crate::error::AppError;
 
@@ -42,7 +43,7 @@ pub enum Migrated {
 /// # Errors
 /// If the database does not answer.
 pub async fn migrated(tx: &mut Tx) -> Result<Migrated, sqlx::Error> {
-    let table = match tx.backend() {
+    let table = match tx.backend()? {
         Backend::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
         Backend::Postgres(_) => {
             "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations' AND schemaname = ANY (current_schemas(FALSE))"
@@ -66,7 +67,7 @@ impl Db {
     pub async fn migrate(&self) -> Result<(), OpenError> {
         match self {
             Self::Sqlite { write, .. } => migrate_sqlite(write).await,
-            Self::Postgres { transactions, .. } => migrate_postgres(transactions).await,
+            Self::Postgres { servers, session, .. } => migrate_postgres(servers, session.pooled).await,
         }
     }
 
@@ -74,7 +75,7 @@ impl Db {
     ///
     /// # Errors
     /// [`AppError::Unavailable`] if it does not answer.
-    pub async fn ready(&self) -> Result<bool, AppError> {
+    pub(crate) async fn has_migrations(&self) -> Result<bool, AppError> {
         let mut conn = self.read().await?;
         let (applied,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM _sqlx_migrations WHERE success")?;
         // More than all: a newer program has migrated it, and migrations only expand.
@@ -89,15 +90,13 @@ async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), OpenError> {
     MIGRATOR.run(pool).await.map_err(|error| migration_failed(&error))
 }
 
-async fn migrate_postgres(pool: &PgPool) -> Result<(), OpenError> {
-    // A connection of its own: the lock belongs to the session, and ends with it whatever happens.
-    let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-    let failed = |error: sqlx::Error| OpenError(format!("cannot lock the database for its migrations: {error}."));
-    let mut conn = PgConnection::connect_with(&options).await.map_err(failed)?;
+async fn migrate_postgres(servers: &Servers, pooled: bool) -> Result<(), OpenError> {
+    // A connection of its own: the lock ends with it, whatever happens.
+    let mut conn = servers.connect().await.map_err(|error| servers.explain(&error))?;
     for attempt in 0.. {
         // Trying again and again, not waiting: a waiting lock holds up CREATE INDEX CONCURRENTLY.
-        let locked = sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)").bind(MIGRATION_LOCK);
-        if locked.fetch_one(&mut conn).await.map_err(failed)? {
+        let done = if pooled { migrate_pooled(&mut conn).await? } else { migrate_session(&mut conn).await? };
+        if done {
             break;
         }
         if attempt == 600 {
@@ -105,10 +104,43 @@ async fn migrate_postgres(pool: &PgPool) -> Result<(), OpenError> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let done = MIGRATOR.run(&mut conn).await;
-    let closed = conn.close().await;
-    done.map_err(|error| migration_failed(&error))?;
-    closed.map_err(failed)
+    conn.close().await.map_err(|error| lock_failed(&error))
+}
+
+fn lock_failed(error: &sqlx::Error) -> OpenError {
+    OpenError(format!("cannot lock the database for its migrations: {error}."))
+}
+
+/// Applies the migrations under a lock of the session. False if another process has the lock.
+async fn migrate_session(conn: &mut PgConnection) -> Result<bool, OpenError> {
+    let lock = async {
+        conn.execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+        let lock = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(MIGRATION_LOCK);
+        lock.fetch_one(&mut *conn).await
+    };
+    if !lock.await.map_err(|error| lock_failed(&error))? {
+        return Ok(false);
+    }
+    MIGRATOR.run(conn).await.map_err(|error| migration_failed(&error))?;
+    Ok(true)
+}
+
+/// The same behind a pooler, which keeps no session: in one transaction, which holds the lock.
+async fn migrate_pooled(conn: &mut PgConnection) -> Result<bool, OpenError> {
+    const BEGIN: &str = "BEGIN; SET LOCAL client_min_messages = warning; \
+        SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+    let failed = |error: sqlx::Error| lock_failed(&error);
+    let mut tx = conn.begin_with(BEGIN).await.map_err(failed)?;
+    let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(MIGRATION_LOCK).persistent(false);
+    if !lock.fetch_one(&mut *tx).await.map_err(failed)? {
+        tx.rollback().await.map_err(failed)?;
+        return Ok(false);
+    }
+    MIGRATOR.run(&mut *tx).await.map_err(|error| migration_failed(&error))?;
+    // What sqlx prepared must not stay on a session that others get after us.
+    tx.clear_cached_statements().await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok(true)
 }
 
 fn migration_failed(error: &sqlx::migrate::MigrateError) -> OpenError {

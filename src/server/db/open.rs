@@ -1,18 +1,20 @@
 //! Opens the database, and says in one line why it cannot.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::changes::Changes;
 use super::errors::is_damage;
 use super::near::Near;
-use super::{Db, pool};
+use super::pool::Doubts;
+use super::ready::Probe;
+use super::servers::Servers;
+use super::sqlite::{SqliteFile, must_be_there};
+use super::{Db, pool, postgres};
 
 /// Why the database could not be opened, in one line for the operator.
 #[derive(Debug)]
@@ -32,10 +34,6 @@ const SQLITE_READERS: usize = 8;
 /// How long a change may wait for the one writer of SQLite. With more before it, it is told to come back: whoever waits longer
 /// makes all behind it late.
 const WRITER: Duration = Duration::from_millis(500);
-/// How many connections of PostgreSQL run single statements.
-const STATEMENTS: usize = 16;
-/// How many run transactions.
-const TRANSACTIONS: u32 = 4;
 
 impl Db {
     /// Opens `sqlite://path` (made if missing, readable by its owner only) or `postgres://…`. Applies no migration.
@@ -43,25 +41,39 @@ impl Db {
     /// # Errors
     /// One line that says what is wrong and what to do.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let failed = |error: sqlx::Error| OpenError(format!("cannot open the database: {error}. Check DATABASE_URL."));
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return open_postgres(url).await.map_err(failed);
+        if is_postgres(url) {
+            return postgres::open(Servers::parse(url)?).await;
         }
         if !url.starts_with("sqlite:") {
             return Err(OpenError("DATABASE_URL must begin with sqlite:// or postgres://.".to_owned()));
         }
-        let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
-        let file = options.get_filename().to_owned();
-        create_private(&file).map_err(|error| {
-            OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
-        })?;
-        open_sqlite(options).await.map_err(|error| {
-            OpenError(if is_damage(&error) {
-                format!("the database {} is damaged: {error}. Restore a backup.", file.display())
-            } else {
-                format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display())
-            })
-        })
+        let SqliteFile { path, creates } = SqliteFile::parse(url)?.absolute();
+        if !creates {
+            must_be_there(&path)?;
+        }
+        open_file(&path).await
+    }
+
+    /// Opens a database that is there, to read what it holds. A standby of PostgreSQL will do.
+    ///
+    /// # Errors
+    /// As [`Db::open`], and if there is none.
+    pub async fn open_to_read(url: &str) -> Result<Self, OpenError> {
+        if is_postgres(url) {
+            return postgres::open(Servers::parse(url)?.reads_only()).await;
+        }
+        Self::open_existing(url).await
+    }
+
+    /// Opens a database that is there. Unlike [`Db::open`] it makes no file where there is none.
+    ///
+    /// # Errors
+    /// As [`Db::open`], and if there is none.
+    pub async fn open_existing(url: &str) -> Result<Self, OpenError> {
+        if let Some(file) = super::sqlite_file(url)? {
+            must_be_there(&file)?;
+        }
+        Self::open(url).await
     }
 
     /// Sees to it that one server at a time works on an SQLite file, for as long as what this gives is kept. Other commands
@@ -87,11 +99,23 @@ impl Db {
     }
 }
 
-/// The file of an SQLite database; `None` for another URL.
-#[must_use]
-pub fn sqlite_file(url: &str) -> Option<PathBuf> {
-    let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok()).flatten()?;
-    Some(options.get_filename().to_owned())
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+async fn open_file(file: &Path) -> Result<Db, OpenError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        OpenError(format!("cannot open the database {}: {error}. Check DATABASE_URL.", file.display()))
+    };
+    create_private(file).map_err(|error| failed(&error))?;
+    let opened = open_sqlite(SqliteConnectOptions::new().filename(file)).await;
+    opened.map_err(|error| {
+        if is_damage(&error) {
+            OpenError(format!("the database {} is damaged: {error}. Restore a backup.", file.display()))
+        } else {
+            failed(&error)
+        }
+    })
 }
 
 /// Makes the file with mode 0600 in a folder with mode 0700, where they are missing.
@@ -125,31 +149,8 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     let write = write.before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
     let write = write.connect_with(options.clone()).await?;
     let near = Near::new(options.get_filename());
-    let read = pool::open(options.read_only(true), SQLITE_READERS).await?;
-    Ok(Db::Sqlite { read, write, near, changes: Changes::default() })
-}
-
-async fn open_postgres(url: &str) -> Result<Db, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url)?.application_name("keyfob").options([
-        ("client_min_messages", "warning"),
-        ("statement_timeout", "5s"),
-        ("lock_timeout", "2s"),
-        ("idle_in_transaction_session_timeout", "10s"),
-    ]);
-    let transactions = PgPoolOptions::new().max_connections(TRANSACTIONS).acquire_timeout(pool::ACQUIRE);
-    // By itself the pool asks without a limit: behind a network that swallows all, it would keep the place of a connection that
-    // is given back for as long as nothing is said.
-    let transactions = transactions.test_before_acquire(false);
-    let transactions = transactions.before_acquire(|conn, _| Box::pin(pool::answers(conn)));
-    let transactions = transactions.after_release(|conn, _| Box::pin(pool::answers(conn)));
-    let transactions = transactions.connect_with(options.clone()).await?;
-    let server = "SELECT (SELECT COUNT(*) > 0 FROM pg_catalog.pg_proc WHERE proname = 'pg_notify'), \
-                  CAST(current_setting('server_version_num') AS BIGINT) >= 120000";
-    let (notifies, plans_once): (bool, bool) = sqlx::query_as(server).fetch_one(&transactions).await?;
-    // Or else PostgreSQL plans a query anew each time, which costs more than most of ours themselves.
-    let options = if plans_once { options.options([("plan_cache_mode", "force_generic_plan")]) } else { options };
-    let statements = pool::open(options, STATEMENTS).await?;
-    Ok(Db::Postgres { statements, transactions, changes: Changes::default(), notifies })
+    let read = pool::open(options.read_only(true), &Doubts::default(), SQLITE_READERS).await?;
+    Ok(Db::Sqlite { read, write, near, changes: Changes::default(), probe: Probe::default() })
 }
 
 /// Locks the file beside the database, until it is dropped, against other processes that open or migrate.

@@ -1,26 +1,80 @@
-//! Connections for single statements. A pool of sqlx asks a connection before and after each use whether it is still there:
-//! on SQLite another trip to its thread, on PostgreSQL two more round trips for every query of every request. This one asks
-//! only where the last use failed or was cut short, or was long ago.
+//! Connections for single statements and transactions. A pool of sqlx asks a connection before and after each use whether it
+//! is still there: on SQLite another trip to its thread, on PostgreSQL two more round trips for every query of every request.
+//! This one asks only where the last use failed or was cut short, where another connection met a server that is gone or takes
+//! no changes, or where the last check was long ago.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
-use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use super::errors::class;
+use super::servers::Servers;
+use super::within;
 
 /// How long a request waits for a connection, and how long opening one may take.
 pub const ACQUIRE: Duration = Duration::from_secs(3);
 /// After so long without use a connection is asked whether it is still there.
 const IDLE: Duration = Duration::from_secs(5);
 /// How long it may take to answer.
-const ANSWER: Duration = Duration::from_millis(300);
-/// After so long it is opened anew, so that after a change of servers the load spreads again.
+pub(super) const ANSWER: Duration = Duration::from_millis(300);
+/// After so long it is replaced, so that after a change of servers the load spreads again.
 const AGE: Duration = Duration::from_mins(30);
 
-/// A pool of connections for single statements. Cheap to clone.
+/// A pool of connections. Cheap to clone.
 pub type Pool<C> = managed::Pool<Opener<C>>;
 /// A connection taken from it.
 pub type Lent<C> = Object<Opener<C>>;
+
+/// What the pool needs to know of a kind of connection.
+pub trait Lendable: Connection + Sized {
+    /// Where connections of the kind come from.
+    type Source: Send + Sync;
+    /// After so long a connection that is in use is checked again.
+    const CHECK_EVERY: Duration;
+
+    /// Opens one.
+    fn open(from: &Self::Source) -> impl Future<Output = Result<Self, sqlx::Error>> + Send;
+
+    /// Checks that one answers, and does what it is for.
+    fn check(&mut self, from: &Self::Source) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+}
+
+impl Lendable for SqliteConnection {
+    type Source = SqliteConnectOptions;
+    /// A file does not become another one.
+    const CHECK_EVERY: Duration = Duration::MAX;
+
+    async fn open(from: &Self::Source) -> Result<Self, sqlx::Error> {
+        from.connect().await
+    }
+
+    async fn check(&mut self, _: &Self::Source) -> Result<(), sqlx::Error> {
+        self.ping().await
+    }
+}
+
+impl Lendable for PgConnection {
+    type Source = Servers;
+    /// A server that became a standby still answers, with what was true before.
+    const CHECK_EVERY: Duration = Duration::from_secs(2);
+
+    async fn open(from: &Servers) -> Result<Self, sqlx::Error> {
+        from.connect().await
+    }
+
+    async fn check(&mut self, from: &Servers) -> Result<(), sqlx::Error> {
+        from.check(self).await
+    }
+}
+
+/// Counts how often a server was found to be gone or read-only, for the pools of one database.
+pub(super) type Doubts = Arc<AtomicU64>;
 
 /// A connection in the pool.
 #[derive(Debug)]
@@ -28,52 +82,78 @@ pub struct Line<C> {
     /// The connection.
     pub conn: C,
     /// Whether its last use came to its end.
-    pub sound: bool,
+    pub(super) sound: bool,
+    /// Whether it must not be used again.
+    pub(super) spoilt: bool,
+    /// The doubts there were when it was checked.
+    seen: u64,
+    /// How old it was then.
+    checked: Duration,
+    doubts: Doubts,
+}
+
+impl<C> Line<C> {
+    /// Notes how a use ended. An answer, be it a refusal, shows that the connection is sound.
+    pub(super) fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
+        self.sound = matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound));
+        if let Err(error) = done {
+            let class = class(error);
+            self.spoilt |= class.spoils_connection();
+            if class.casts_doubt() {
+                self.sound = false;
+                self.doubts.fetch_add(1, Relaxed);
+            }
+        }
+    }
 }
 
 /// Opens connections, and sees to it that they are there.
-pub struct Opener<C: Connection>(C::Options);
+pub struct Opener<C: Lendable> {
+    from: C::Source,
+    doubts: Doubts,
+}
 
-impl<C: Connection> std::fmt::Debug for Opener<C> {
+impl<C: Lendable> std::fmt::Debug for Opener<C> {
     // The options have the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Opener")
     }
 }
 
-impl<C: Connection> managed::Manager for Opener<C> {
+impl<C: Lendable> managed::Manager for Opener<C> {
     type Type = Line<C>;
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Line<C>, sqlx::Error> {
-        Ok(Line { conn: C::connect_with(&self.0).await?, sound: true })
+        let seen = self.doubts.load(Relaxed);
+        // Rarely used and large: in a box, it does not make every request's future larger.
+        let conn = Box::pin(C::open(&self.from)).await?;
+        let (doubts, checked) = (self.doubts.clone(), Duration::ZERO);
+        Ok(Line { conn, sound: true, spoilt: false, seen, checked, doubts })
     }
 
     async fn recycle(&self, line: &mut Line<C>, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        if metrics.age() > AGE {
-            return Err(RecycleError::message("it is old"));
+        let (age, doubts) = (metrics.age(), self.doubts.load(Relaxed));
+        if line.spoilt || age > AGE {
+            return Err(RecycleError::message("it is old, or must not be used again"));
         }
-        if line.sound && metrics.last_used() < IDLE {
+        let in_use = line.sound && metrics.last_used() < IDLE;
+        if in_use && line.seen == doubts && age.saturating_sub(line.checked) < C::CHECK_EVERY {
             return Ok(());
         }
-        Ok(answers(&mut line.conn).await.map(|_| ())?)
+        within(ANSWER, Box::pin(line.conn.check(&self.from))).await?;
+        (line.seen, line.checked, line.sound) = (doubts, age, true);
+        Ok(())
     }
-}
-
-/// Whether a connection answers in time.
-///
-/// # Errors
-/// If it does not.
-pub async fn answers<C: Connection>(conn: &mut C) -> Result<bool, sqlx::Error> {
-    super::within(ANSWER, conn.ping()).await.map(|()| true)
 }
 
 /// A pool of at most so many connections. The one used last is lent first, for it remembers most.
 ///
 /// # Errors
 /// If none can be opened.
-pub async fn open<C: Connection>(options: C::Options, most: usize) -> Result<Pool<C>, sqlx::Error> {
-    let builder = Pool::builder(Opener(options)).max_size(most).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
+pub(super) async fn open<C: Lendable>(from: C::Source, doubts: &Doubts, most: usize) -> Result<Pool<C>, sqlx::Error> {
+    let builder = Pool::builder(Opener { from, doubts: doubts.clone() });
+    let builder = builder.max_size(most).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
     let builder = builder.wait_timeout(Some(ACQUIRE)).create_timeout(Some(ACQUIRE));
     let pool = builder.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
     drop(acquire(&pool).await?);
@@ -84,7 +164,7 @@ pub async fn open<C: Connection>(options: C::Options, most: usize) -> Result<Poo
 ///
 /// # Errors
 /// If none could be had in time.
-pub async fn acquire<C: Connection>(pool: &Pool<C>) -> Result<Lent<C>, sqlx::Error> {
+pub async fn acquire<C: Lendable>(pool: &Pool<C>) -> Result<Lent<C>, sqlx::Error> {
     pool.get().await.map_err(|error| match error {
         PoolError::Backend(error) => error,
         PoolError::Closed => sqlx::Error::PoolClosed,
@@ -93,7 +173,7 @@ pub async fn acquire<C: Connection>(pool: &Pool<C>) -> Result<Lent<C>, sqlx::Err
 }
 
 /// Closes the connections, each in order.
-pub async fn close<C: Connection>(pool: &Pool<C>) {
+pub async fn close<C: Lendable>(pool: &Pool<C>) {
     while pool.status().available > 0 {
         let Ok(line) = pool.get().await else { break };
         // What the other side says to a goodbye changes nothing.

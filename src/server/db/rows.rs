@@ -94,14 +94,15 @@ pub async fn write(
                 }
             });
             // As many texts as there are numbers of rows: none is worth keeping.
-            query.push(after).build().persistent(false).execute($conn).await?;
+            query.push(after).build().persistent(false).execute($conn).await.map(|_| ())
         }};
     }
     for rows in rows.chunks(ROWS) {
-        match tx.backend() {
+        let done = match tx.backend()? {
             Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn, rows),
             Backend::Postgres(conn) => run!(sqlx::Postgres, conn, rows),
-        }
+        };
+        tx.finish(done).await?;
     }
     Ok(())
 }
@@ -131,7 +132,7 @@ pub async fn read<E: From<sqlx::Error>>(
 ) -> Result<(), E> {
     macro_rules! run {
         ($driver:ty, $conn:expr) => {{
-            let mut found = sqlx::query::<$driver>(select).fetch($conn);
+            let mut found = sqlx::query::<$driver>(select).persistent(false).fetch($conn);
             let mut rows = Vec::with_capacity(ROWS);
             while let Some(row) = found.try_next().await? {
                 let value = |(n, kind)| value!(row, n, kind);
@@ -143,7 +144,7 @@ pub async fn read<E: From<sqlx::Error>>(
             take(rows).await
         }};
     }
-    match tx.backend() {
+    match tx.backend()? {
         Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn),
         Backend::Postgres(conn) => run!(sqlx::Postgres, conn),
     }

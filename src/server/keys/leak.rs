@@ -7,7 +7,7 @@ use crate::model::keys::KeyId;
 use crate::model::users::UserId;
 use crate::server::audit::{self, About, By};
 use crate::server::auth::secrets::PresentedKey;
-use crate::server::db::{Db, execute, fetch};
+use crate::server::db::{Db, attempts, execute, fetch};
 
 /// Revokes those of the reported texts that are keys: by their present secret, or by the previous one while it works. Returns
 /// how many.
@@ -23,7 +23,8 @@ pub async fn revoke_leaked(db: &Db, reported: &[String], by: &By) -> Result<usiz
         let found = fetch!(conn, optional(KeyId, UserId, String), sql, &digest)?;
         drop(conn);
         if let Some((id, user, prefix)) = found {
-            revoke(db, &LeakedKey { id, user, prefix, digest }, by).await?;
+            let leaked = LeakedKey { id, user, prefix, digest };
+            attempts::repeat(|| revoke(db, &leaked, by), Result::is_err).await?;
             revoked += 1;
         }
     }

@@ -7,6 +7,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
 use keyfob::server::auth::secrets::make_request_id;
 use keyfob::server::db::Db;
+use keyfob::server::db::pool::acquire;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -140,16 +141,30 @@ pub async fn execute(db: &Db, statement: &str) {
     let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
     match db {
         Db::Sqlite { write, .. } => statement.execute(write).await.map(|_| ()).unwrap(),
-        Db::Postgres { transactions: pool, .. } => statement.execute(pool).await.map(|_| ()).unwrap(),
+        Db::Postgres { transactions, .. } => {
+            statement.execute(&mut acquire(transactions).await.unwrap().conn).await.map(|_| ()).unwrap();
+        }
     }
+}
+
+/// Makes a database refuse all changes, as a standby or a disk that is read-only; or take them again.
+pub async fn set_read_only(db: &Db, url: &str, on: bool) {
+    if let Db::Sqlite { .. } = db {
+        return execute(db, &format!("PRAGMA query_only = {on}")).await;
+    }
+    let name = url.rsplit('/').next().unwrap();
+    on_server(&format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}")).await;
+    // It holds for sessions that begin from now on.
+    on_server(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
 }
 
 pub async fn texts(db: &Db, query: &str) -> Vec<String> {
     let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
     match db {
         Db::Sqlite { write, .. } => query.fetch_all(write).await.unwrap().iter().map(|row| row.get(0)).collect(),
-        Db::Postgres { transactions: pool, .. } => {
-            query.fetch_all(pool).await.unwrap().iter().map(|row| row.get(0)).collect()
+        Db::Postgres { transactions, .. } => {
+            let found = query.fetch_all(&mut acquire(transactions).await.unwrap().conn).await.unwrap();
+            found.iter().map(|row| row.get(0)).collect()
         }
     }
 }
@@ -158,7 +173,9 @@ pub async fn number(db: &Db, query: &str) -> i64 {
     let query = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
     match db {
         Db::Sqlite { write, .. } => query.fetch_one(write).await.unwrap().get(0),
-        Db::Postgres { transactions: pool, .. } => query.fetch_one(pool).await.unwrap().get(0),
+        Db::Postgres { transactions, .. } => {
+            query.fetch_one(&mut acquire(transactions).await.unwrap().conn).await.unwrap().get(0)
+        }
     }
 }
 

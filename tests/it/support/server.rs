@@ -1,6 +1,7 @@
 //! The program itself, as it runs: behind a socket, with a log.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -25,16 +26,21 @@ impl Drop for Server {
 }
 
 impl Server {
+    /// Starts one in a folder, with the default log.
+    pub async fn start_in(folder: &Path, url: &str) -> Self {
+        Self::spawn(url, &[], folder).await
+    }
+
     pub async fn start(url: &str, level: &str, format: &str) -> Self {
+        let flags = [format!("--log={level}"), format!("--log-format={format}")];
+        Self::spawn(url, &flags, Path::new(".")).await
+    }
+
+    async fn spawn(url: &str, flags: &[String], folder: &Path) -> Self {
         let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = NamedTempFile::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
-        command.args([
-            "serve",
-            &format!("--addr={addr}"),
-            &format!("--log={level}"),
-            &format!("--log-format={format}"),
-        ]);
+        command.args(["serve", &format!("--addr={addr}")]).args(flags).current_dir(folder);
         command.env_clear().env("DATABASE_URL", url).stdin(Stdio::null());
         let child = command.stdout(log.reopen().unwrap()).stderr(log.reopen().unwrap()).spawn().unwrap();
         let server = Self { child, addr, log };

@@ -1,0 +1,197 @@
+//! Transactions of PostgreSQL, and how its sessions are set up: directly, or behind a pooler.
+
+use deadpool::managed::Object;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::runtime::Handle;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
+
+use super::changes::Changes;
+use super::conn::Session;
+use super::errors::{Class, class};
+use super::open::OpenError;
+use super::pool::{self, ANSWER, Doubts, Lent, Pool};
+use super::servers::Servers;
+use super::{Db, within};
+
+/// How many connections run single statements.
+const STATEMENTS: usize = 16;
+/// How many run transactions.
+const TRANSACTIONS: usize = 4;
+
+/// Begins a transaction that may write.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// Begins one that reads the database as it stands at its first query.
+pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// The same as [`BEGIN`] where each transaction may have another session, which knows none of our settings.
+pub(super) const BEGIN_POOLED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL client_min_messages = warning; \
+    SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 2000; \
+    SET LOCAL idle_in_transaction_session_timeout = 10007";
+
+/// By this odd value of `idle_in_transaction_session_timeout` a session is known as one that has our settings.
+const MARK: &str = "10007";
+
+/// The settings of a session.
+fn settings(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("keyfob").options([
+        ("client_min_messages", "warning"),
+        ("default_transaction_isolation", "read committed"),
+        ("statement_timeout", "5000"),
+        ("lock_timeout", "2000"),
+        ("idle_in_transaction_session_timeout", MARK),
+    ])
+}
+
+/// A pooler passes only what every session has, and refuses or forgets the rest.
+fn settings_of_pooled(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("keyfob").extra_float_digits(None)
+}
+
+/// Opens the database. Whether a pooler is between is seen by what becomes of our settings.
+pub(super) async fn open(servers: Servers) -> Result<Db, OpenError> {
+    let explained = |error: sqlx::Error| servers.explain(&error);
+    let direct = servers.with(settings);
+    let found = match direct.connect().await {
+        Ok(mut conn) => Some(examine(&mut conn).await.map_err(explained)?),
+        Err(error) if refuses_settings(&error) => None,
+        Err(error) => return Err(explained(error)),
+    };
+    let doubts = Doubts::default();
+    let (servers, found) = match found {
+        Some(found) if found.mark.as_deref() == Some(MARK) => {
+            // Or else PostgreSQL plans a query again each time, which costs more than most of ours themselves.
+            let plan = |options: PgConnectOptions| options.options([("plan_cache_mode", "force_generic_plan")]);
+            (if found.plans_once { direct.with(plan) } else { direct }, found)
+        }
+        _ if servers.has_options() => {
+            return Err(OpenError(
+                "DATABASE_URL or PGOPTIONS has options, and the pooler in front of PostgreSQL does not pass them on. Set them by \
+                 ALTER ROLE ... SET, or name PostgreSQL itself in DATABASE_URL."
+                    .to_owned(),
+            ));
+        }
+        _ => {
+            let pooled = servers.with(settings_of_pooled);
+            let mut conn = pooled.connect().await.map_err(explained)?;
+            let found = examine(&mut conn).await.map_err(explained)?;
+            (pooled, Found { mark: None, ..found })
+        }
+    };
+    let statements = pool::open(servers.clone(), &doubts, STATEMENTS).await.map_err(|error| servers.explain(&error))?;
+    let transactions =
+        pool::open(servers.clone(), &doubts, TRANSACTIONS).await.map_err(|error| servers.explain(&error))?;
+    let session = Session { notifies: found.notifies, pooled: found.mark.is_none() };
+    Ok(Db::Postgres { statements, transactions, servers, changes: Changes::default(), session })
+}
+
+/// Whether a pooler refuses the settings of a session: `unsupported startup parameter: options`.
+fn refuses_settings(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error)
+        if error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter"))
+}
+
+/// What there is to know of a server.
+#[derive(sqlx::FromRow)]
+struct Found {
+    notifies: bool,
+    plans_once: bool,
+    mark: Option<String>,
+}
+
+async fn examine(conn: &mut PgConnection) -> Result<Found, sqlx::Error> {
+    let sql = "SELECT (SELECT COUNT(*) > 0 FROM pg_catalog.pg_proc WHERE proname = 'pg_notify') AS notifies, \
+               CAST(current_setting('server_version_num') AS BIGINT) >= 120000 AS plans_once, \
+               (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS mark";
+    // In a transaction, or else a pooler might send the two halves of it to two sessions.
+    run(conn, BEGIN).await?;
+    let found = sqlx::query_as(sql).persistent(false).fetch_one(&mut *conn).await?;
+    run(conn, "COMMIT").await?;
+    Ok(found)
+}
+
+/// Begins or ends a transaction. It is not among the statements that the log has of a request.
+async fn run(conn: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(statement).execute(conn).with_subscriber(NoSubscriber::default()).await.map(|_| ())
+}
+
+/// A transaction. Dropped without [`PgTransaction::commit`], it is rolled back.
+pub(super) struct PgTransaction {
+    /// Nothing once it has ended.
+    line: Option<Lent<PgConnection>>,
+}
+
+impl PgTransaction {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn begin(pool: &Pool<PgConnection>, statement: &'static str) -> Result<Self, sqlx::Error> {
+        let mut tries = 0;
+        loop {
+            let mut line = pool::acquire(pool).await?;
+            line.sound = false;
+            tries += 1;
+            let begun = run(&mut line.conn, statement).await;
+            line.note(&begun);
+            match begun {
+                Ok(()) => {
+                    line.sound = false;
+                    return Ok(Self { line: Some(line) });
+                }
+                // Nothing was asked of it yet. After this failure each connection is checked before it is lent.
+                Err(error) if tries == 1 && class(&error) == Class::Lost => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What its statements run on.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn conn(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.line.as_mut().map(|line| &mut line.conn).ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Notes how a statement ended.
+    pub fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
+        if let Some(line) = &mut self.line {
+            line.note(done);
+            // Until the transaction has ended.
+            line.sound = false;
+        }
+    }
+
+    /// Commits it.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        let done = run(self.conn()?, "COMMIT").await;
+        if let Some(line) = &mut self.line {
+            line.note(&done);
+        }
+        if done.is_ok() {
+            self.line = None;
+        }
+        done
+    }
+}
+
+impl Drop for PgTransaction {
+    fn drop(&mut self) {
+        let Some(mut line) = self.line.take() else { return };
+        // Its locks end at once, not when the connection is used again.
+        let Ok(runtime) = Handle::try_current().map_err(|_| ()) else { return drop(Object::take(line)) };
+        if line.spoilt {
+            return drop(Object::take(line));
+        }
+        runtime.spawn(async move {
+            let undone = within(ANSWER, run(&mut line.conn, "ROLLBACK")).await;
+            line.note(&undone);
+            if undone.is_err() {
+                drop(Object::take(line));
+            }
+        });
+    }
+}
