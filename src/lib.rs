@@ -18,6 +18,12 @@ pub mod pages;
 pub mod server;
 #[allow(missing_docs, clippy::must_use_candidate, clippy::needless_pass_by_value, reason = "as for pages")]
 pub mod ui;
+/// The tables of Unicode are large: only the server has them, and only the server asks.
+#[cfg(feature = "ssr")]
+mod unicode;
+#[cfg(not(feature = "ssr"))]
+#[path = "unicode_absent.rs"]
+mod unicode;
 
 /// Where the browser's side starts: takes over the page that the server rendered.
 #[cfg(feature = "hydrate")]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::{FieldErrors, short_text};
 use super::teams::TeamId;
+use super::text::shown;
 use super::time::Timestamp;
 use super::users::UserId;
 
@@ -45,6 +46,7 @@ pub struct Employee {
     /// Its id.
     pub id: EmployeeId,
     /// The name.
+    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub name: EmployeeName,
     /// The department.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
@@ -83,6 +85,12 @@ impl EmployeeName {
         short_text(raw, "Give the employee a name.").map(Self)
     }
 
+    /// Takes what the database has. Older versions took names that are refused today; they are shown without what is hidden in them.
+    #[must_use]
+    pub fn stored(raw: &str) -> Self {
+        Self(shown(raw))
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -93,6 +101,13 @@ impl EmployeeName {
     #[must_use]
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
+    }
+}
+
+impl From<String> for EmployeeName {
+    /// As [`EmployeeName::stored`].
+    fn from(raw: String) -> Self {
+        Self::stored(&raw)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::text::typed;
+
 /// The name under which an error stands that belongs to no single field, as in Django REST framework.
 pub const WHOLE_FORM: &str = "non_field_errors";
 
@@ -79,31 +81,13 @@ impl FieldErrors {
     }
 }
 
-/// A text of 1 to 100 characters on one line, without white space around it.
+/// A text of 1 to 100 characters on one line, as [`typed`] takes it.
 ///
 /// # Errors
-/// `missing` if nothing is left of it; a sentence if it is too long or has control characters.
+/// `missing` if nothing is left of it, and as [`typed`].
 pub fn short_text(raw: &str, missing: &str) -> Result<String, String> {
-    let text = raw.trim();
-    if text.is_empty() {
-        return Err(missing.to_owned());
-    }
-    at_most(text, 100)?;
-    Ok(text.to_owned())
-}
-
-/// Refuses more than `limit` characters, and control characters, of which U+0000 cannot be stored.
-///
-/// # Errors
-/// A sentence that says which of the two it was.
-pub fn at_most(text: &str, limit: usize) -> Result<(), String> {
-    if text.chars().count() > limit {
-        return Err(format!("Use at most {limit} characters."));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("Use no line breaks, tabs or other control characters.".to_owned());
-    }
-    Ok(())
+    let text = typed(raw, 100)?;
+    if text.is_empty() { Err(missing.to_owned()) } else { Ok(text) }
 }
 
 #[cfg(test)]

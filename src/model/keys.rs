@@ -13,6 +13,7 @@ pub use self::forms::{
 pub use self::lists::{DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, Sort, USAGE_DAYS};
 use super::fields::short_text;
 use super::teams::TeamId;
+use super::text::shown;
 use super::time::{DAY, Timestamp};
 
 super::id! {
@@ -30,6 +31,7 @@ pub struct KeyFacts {
     /// Its id.
     pub id: KeyId,
     /// What its owner calls it.
+    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub name: KeyName,
     /// The public part that it begins with: `kf_8Qw3ZkPa`.
     pub prefix: String,
@@ -139,6 +141,12 @@ impl KeyName {
         short_text(raw, "Give the key a name.").map(Self)
     }
 
+    /// Takes what the database has. Older versions took names that are refused today; they are shown without what is hidden in them.
+    #[must_use]
+    pub fn stored(raw: &str) -> Self {
+        Self(shown(raw))
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -149,6 +157,13 @@ impl KeyName {
     #[must_use]
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
+    }
+}
+
+impl From<String> for KeyName {
+    /// As [`KeyName::stored`].
+    fn from(raw: String) -> Self {
+        Self::stored(&raw)
     }
 }
 

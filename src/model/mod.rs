@@ -5,8 +5,11 @@ pub mod confirm;
 pub mod employees;
 pub mod fields;
 pub mod keys;
+pub mod redact;
 pub mod teams;
+pub mod text;
 pub mod time;
+pub mod told;
 pub mod users;
 
 /// A newtype for an id: a UUID version 7 in lower case with hyphens, made by the server.

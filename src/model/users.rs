@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::redact::{CONTAINS_KEY, contains_key};
+use super::text::is_hidden;
 use super::time::Timestamp;
+use crate::unicode::{ascii_domain, is_styled, nfc, nfd, readable_domain};
 
 super::id! {
     /// Which user.
@@ -108,40 +111,112 @@ pub fn browser_name(user_agent: &str) -> String {
     }
 }
 
-/// An email address, trimmed and in lower case: addresses are compared without case.
+/// An email address: trimmed, in lower case, in normal form C, its domain in ASCII. Two that differ in less than that are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Email(String);
+pub struct Email {
+    address: String,
+    /// As it was typed, in lower case: how versions before this one stored it.
+    typed: String,
+}
+
+/// The longest address that SMTP can carry, in bytes (RFC 5321, erratum 1690).
+const EMAIL_MAX: usize = 254;
 
 impl Email {
-    /// Takes what was typed. Only what can be no address is refused; whether it exists, only a letter could tell.
+    /// Takes an address for a new account, or an invitation. What can be no address is refused, and what looks like another one;
+    /// whether it exists, only a letter could tell.
     ///
     /// # Errors
-    /// A sentence that says how to mend it.
+    /// A sentence that says what to change.
     pub fn parse(raw: &str) -> Result<Self, String> {
-        let text = raw.trim().to_lowercase();
-        let parts = text.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        // 254 is the longest address that SMTP can carry (RFC 5321, erratum 1690).
-        if parts.is_none() || text.len() > 254 || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err("Enter an email address, like ada@example.com.".to_owned());
+        let (typed, address) = (lower(raw), nfc(&lower(&nfc(raw))));
+        if contains_key(&address) {
+            return Err(CONTAINS_KEY.to_owned());
         }
-        Ok(Self(text))
+        let (local, domain) = split(&address).ok_or_else(no_address)?;
+        if let Some(c) = address.chars().find(|c| is_hidden(*c)) {
+            return Err(format!("Leave out the character U+{:04X}: it is not shown.", u32::from(c)));
+        }
+        if is_styled(&address) {
+            return Err("Write the address in plain letters and digits.".to_owned());
+        }
+        if mixes_scripts(local) {
+            return Err("Do not mix Latin letters with those of another script that look the same.".to_owned());
+        }
+        let domain = if domain.is_ascii() { Some(domain.to_owned()) } else { ascii_domain(domain) };
+        let address = format!("{local}@{}", domain.ok_or_else(no_address)?);
+        if address.len() > EMAIL_MAX { Err(no_address()) } else { Ok(Self { address, typed }) }
+    }
+
+    /// Takes an address to find an account by. Older versions stored addresses that are refused today; their owners must be able to
+    /// sign in, and administrators to disable them.
+    ///
+    /// # Errors
+    /// A sentence, for what never was an address.
+    pub fn to_find(raw: &str) -> Result<Self, String> {
+        Self::parse(raw).or_else(|_| {
+            let typed = lower(raw);
+            let fits = typed.len() <= EMAIL_MAX && split(&typed).is_some() && !contains_key(&typed);
+            if fits { Ok(Self { address: typed.clone(), typed }) } else { Err(no_address()) }
+        })
     }
 
     /// The address.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.address
     }
+
+    /// The forms in which an account may have the address: as it was typed, as it is stored today, and as older versions stored what
+    /// another keyboard or program sends for it.
+    #[must_use]
+    pub fn forms(&self) -> [String; 4] {
+        let readable = split(&self.address)
+            .map_or_else(String::new, |(local, domain)| format!("{local}@{}", readable_domain(domain)));
+        [self.typed.clone(), self.address.clone(), nfd(&readable), readable]
+    }
+}
+
+impl Email {
+    /// Of what was found by [`Email::forms`], what was stored in the form that was typed, or else in the nearest one.
+    pub fn nearest<T>(&self, found: Vec<T>, email: impl Fn(&T) -> &str) -> Option<T> {
+        let forms = self.forms();
+        found.into_iter().min_by_key(|one| forms.iter().position(|form| form == email(one)))
+    }
+}
+
+fn no_address() -> String {
+    "Enter an email address, like ada@example.com.".to_owned()
+}
+
+fn lower(raw: &str) -> String {
+    raw.trim().to_lowercase()
+}
+
+/// The parts of an address around the last `@`, if it can be one.
+fn split(address: &str) -> Option<(&str, &str)> {
+    let plain = !address.chars().any(|c| c.is_whitespace() || c.is_control());
+    address.rsplit_once('@').filter(|(local, domain)| plain && !local.is_empty() && !domain.is_empty())
+}
+
+/// Whether a text has Latin letters together with those of a script that has many of the same look.
+fn mixes_scripts(text: &str) -> bool {
+    let is_latin = |c: char| c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}');
+    let looks_latin = |c: char| {
+        matches!(c, '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' // Greek
+            | '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' | '\u{a640}'..='\u{a69f}' // Cyrillic
+            | '\u{530}'..='\u{58f}' | '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' // Armenian, Cherokee
+            | '\u{2c80}'..='\u{2cff}' | '\u{a4d0}'..='\u{a4ff}') // Coptic, Lisu
+    };
+    text.chars().any(is_latin) && text.chars().any(looks_latin)
 }
 
 /// A display name of at most 100 characters; may be empty.
 ///
 /// # Errors
-/// A sentence that says how to mend it.
+/// As [`typed`](super::text::typed).
 pub fn display_name(raw: &str) -> Result<String, String> {
-    let name = raw.trim();
-    super::fields::at_most(name, 100)?;
-    Ok(name.to_owned())
+    super::text::typed(raw, 100)
 }
 
 /// The shortest password in characters (ASVS 5.0, 6.2.1).
@@ -189,6 +264,60 @@ mod tests {
             assert!(Email::parse(junk).is_err(), "{junk:?}");
         }
         assert!(Email::parse(&format!("{}@example.com", "a".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn an_email_address_has_one_form_however_it_is_typed() {
+        for (typed, address) in [
+            ("E\u{301}mile@example.com", "émile@example.com"),
+            ("ÉMILE@example.com", "émile@example.com"),
+            ("ada@BÜCHER.example", "ada@xn--bcher-kva.example"),
+            ("ada@bu\u{308}cher.example", "ada@xn--bcher-kva.example"),
+            ("иван@пример.рф", "иван@xn--e1afmkfd.xn--p1ai"),
+            ("山田@example.jp", "山田@example.jp"),
+        ] {
+            assert_eq!(Email::parse(typed).unwrap().as_str(), address, "{typed}");
+            let again = Email::parse(address).unwrap();
+            assert_eq!(again.as_str(), address);
+            assert!(again.forms().contains(&address.to_owned()));
+        }
+        assert!(Email::parse("ada@xn--bcher-kva.example").unwrap().forms().contains(&"ada@bücher.example".to_owned()));
+    }
+
+    #[test]
+    fn an_email_address_that_looks_like_another_is_refused() {
+        for c in [
+            "\u{200b}",
+            "\u{200d}",
+            "\u{ad}",
+            "\u{202e}",
+            "\u{2066}",
+            "\u{feff}",
+            "\u{e0041}",
+            "\u{2800}",
+            "\u{fe0f}",
+            "\u{34f}",
+        ] {
+            for address in
+                [format!("ro{c}ot@example.com"), format!("{c}root@example.com"), format!("root@exa{c}mple.com")]
+            {
+                let sentence = Email::parse(&address).unwrap_err();
+                assert!(sentence.contains("U+"), "{address:?}: {sentence}");
+                assert_eq!(Email::to_find(&address).unwrap().as_str(), address.to_lowercase());
+            }
+        }
+        for address in [
+            "ｒoot@example.com",
+            "root@ｅxample.com",
+            "ⓡoot@example.com",
+            "ﬁnn@example.com",
+            "rооt@example.com",
+            "rοοt@example.com",
+        ] {
+            assert!(Email::parse(address).is_err(), "{address}");
+        }
+        assert_eq!(Email::parse("root@ex\u{430}mple.com").unwrap().as_str(), "root@xn--exmple-4nf.com");
+        assert_eq!(Email::parse(&format!("kf_8Qw3ZkPa_{}@example.com", "a1".repeat(19))).unwrap_err(), CONTAINS_KEY);
     }
 
     #[test]

@@ -1,0 +1,41 @@
+//! The browser's side of `unicode.rs`. It checks no text that people type, so it has no tables; nothing there calls this.
+
+/// See `unicode.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the rules name all kinds")]
+pub enum Kind {
+    Shown,
+    Mark,
+    Space,
+    Control,
+    Format,
+    Unknown,
+}
+
+pub fn kind(_: char) -> Kind {
+    Kind::Shown
+}
+
+pub fn is_emoji(_: char) -> bool {
+    false
+}
+
+pub fn nfc(text: &str) -> String {
+    text.to_owned()
+}
+
+pub fn nfd(text: &str) -> String {
+    text.to_owned()
+}
+
+pub fn is_styled(_: &str) -> bool {
+    false
+}
+
+pub fn ascii_domain(domain: &str) -> Option<String> {
+    Some(domain.to_owned())
+}
+
+pub fn readable_domain(domain: &str) -> String {
+    domain.to_owned()
+}
