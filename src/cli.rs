@@ -9,15 +9,18 @@ mod seed;
 mod teams;
 mod users;
 
-use std::io::IsTerminal;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyfob::error::AppError;
+use keyfob::model::redact::{contains_key, redact};
 use keyfob::server::api::document;
 use keyfob::server::config::{Config, LogFormat};
 use keyfob::server::db::{Db, OpenError};
+use keyfob::server::log::{Stderr, one_line};
 use keyfob::server::serve::serve;
 use keyfob::server::state::{AppState, Clock};
 use keyfob::server::users as accounts;
@@ -100,8 +103,9 @@ impl Database {
 pub struct Refusal(String);
 
 impl std::fmt::Display for Refusal {
+    /// One line, whatever was given on the command line.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&one_line(&self.0))
     }
 }
 
@@ -142,7 +146,7 @@ pub fn parse() -> Result<Cli, Refusal> {
             // The help names every variable, those that are empty too.
             Cli::command().get_matches();
         }
-        wrong_variable(&error).unwrap_or_else(|| error.exit())
+        wrong_variable(&error).unwrap_or_else(|| exit(&error))
     })
 }
 
@@ -151,6 +155,16 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(None::<&'static str>) } else { arg });
     command.mut_subcommands(without_empty_variables)
+}
+
+/// Ends as clap does. What it says of a wrong argument repeats it, but not a key in it.
+fn exit(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    if !contains_key(&text) {
+        error.exit();
+    }
+    let _ = write!(std::io::stderr(), "{}", redact(&text));
+    std::process::exit(error.exit_code());
 }
 
 fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
@@ -233,16 +247,25 @@ async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
 fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| format!("KEYFOB_LOG is {filter:?}: {error}. Use error, warn, info, debug or trace."))?;
+    let ansi = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Stderr { json: matches!(format, LogFormat::Json), ansi })
         // It would be told on standard error, and a program that cannot write there, as on a full disk, panics.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(ansi);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+    std::panic::set_hook(Box::new(|panic| {
+        // A message may hold what a client sent.
+        let _ = writeln!(std::io::stderr(), "{}", one_line(&panic.to_string().replace('\n', " ")));
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            let _ = writeln!(std::io::stderr(), "{trace}");
+        }
+    }));
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Looks for what is wrong with an installation, and says what to do. Changes nothing.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use rustix::fs::StatVfsMountFlags;
@@ -7,12 +8,18 @@ use rustix::fs::StatVfsMountFlags;
 use super::config::{Config, Signup};
 use super::db::{Db, Migrated, Tx, fetch, migrated, sqlite_file};
 use crate::error::AppError;
+use crate::model::text::shown;
 use crate::model::time::Timestamp;
+use crate::model::users::Email;
 
 /// With less than this left on the disk, it is time to make room.
 const LITTLE_ROOM: u64 = 100_000_000;
 /// How far the clock may be behind the newest event, in milliseconds: other machines have clocks, too.
 const CLOCK: i64 = 60_000;
+/// How many addresses of accounts are looked at.
+const MOST_EMAILS: i64 = 10_000;
+/// How many sign-ins from one address are no coincidence.
+const SIGN_INS: i64 = 20;
 
 /// What it costs to reach PostgreSQL by way of a pooler.
 const POOLED: &str = "DATABASE_URL leads to a pooler such as PgBouncer: each query takes four round trips instead of one, and \
@@ -51,7 +58,7 @@ pub async fn examine(url: &str, config: &Config, now: Timestamp) -> Vec<Finding>
         Ok(db) => {
             found.push(Well("The database opens.".to_owned()));
             found.extend(db.is_pooled().then(|| Note(POOLED.to_owned())));
-            found.extend(contents(&db, now).await.unwrap_or_else(|error| {
+            found.extend(contents(&db, config, now).await.unwrap_or_else(|error| {
                 vec![Wrong(format!("The database cannot be read: {} The log has the cause.", error.code().title))]
             }));
             db.close().await;
@@ -76,7 +83,27 @@ fn settings(config: &Config) -> Vec<Finding> {
         Signup::Open => Note("Anyone may sign up. If that is not wanted, set KEYFOB_SIGNUP=closed.".to_owned()),
         Signup::Closed => Well("Accounts are made by the command line only.".to_owned()),
     };
-    vec![address, signup]
+    vec![address, signup, proxies(config)]
+}
+
+/// Whose forwarding headers count.
+fn proxies(config: &Config) -> Finding {
+    let trusted = &config.trusted_proxies;
+    match trusted.iter().find(|network| network.prefix_len() == 0) {
+        Some(all) => Wrong(format!(
+            "KEYFOB_TRUSTED_PROXIES has {all}: anyone can claim any address by X-Forwarded-For. Name the networks of your proxies."
+        )),
+        None if trusted.is_empty() && config.https() => Note(
+            "KEYFOB_TRUSTED_PROXIES is empty. Behind a proxy all people then count as one address, and share its limits. The log \
+             says \"headers of a proxy come from an address\" with the address to set."
+                .to_owned(),
+        ),
+        None if trusted.is_empty() => Well("No proxy is trusted: addresses are those of the connections.".to_owned()),
+        None => {
+            let list = trusted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            Well(format!("X-Forwarded-For counts where it comes from {list}."))
+        }
+    }
 }
 
 /// The file, its folder and the disk.
@@ -119,7 +146,7 @@ fn mode(_: &Path) -> Option<u32> {
     None
 }
 
-async fn contents(db: &Db, now: Timestamp) -> Result<Vec<Finding>, AppError> {
+async fn contents(db: &Db, config: &Config, now: Timestamp) -> Result<Vec<Finding>, AppError> {
     let mut tx = db.snapshot().await?;
     tx.take_time().await?;
     let mut found = Vec::new();
@@ -139,6 +166,10 @@ async fn contents(db: &Db, now: Timestamp) -> Result<Vec<Finding>, AppError> {
     if migrations != Migrated::Behind {
         found.push(superusers(&mut tx).await?);
         found.push(clock(&mut tx, now).await?);
+        found.extend(emails(&mut tx).await?);
+        if config.trusted_proxies.is_empty() {
+            found.extend(one_address(&mut tx).await?);
+        }
     }
     Ok(found)
 }
@@ -159,6 +190,40 @@ async fn superusers(tx: &mut Tx) -> Result<Finding, AppError> {
         0 => Wrong("There is no superuser. Make one: keyfob user promote --email you@example.com.".to_owned()),
         _ => Well(format!("Superusers: {number}.")),
     })
+}
+
+/// Accounts of older versions whose address looks like another one.
+async fn emails(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
+    // Only an address that is not ASCII can.
+    let sql = "SELECT email FROM users WHERE octet_length(email) <> length(email) ORDER BY email LIMIT $1";
+    let found = fetch!(tx, all(String,), sql, MOST_EMAILS)?;
+    let is_old = |email: &str| Email::parse(email).map_or(true, |parsed| parsed.as_str() != email);
+    let old: Vec<_> = found.iter().filter(|(email,)| is_old(email)).map(|(email,)| shown(email)).collect();
+    Ok(old.first().map(|first| {
+        Note(format!(
+            "Accounts with an address that a new account may not have, for it can look like another one: {}, such as {first}. Their \
+             owners can sign in; look at them in /admin/users, and disable those that nobody knows.",
+            old.len()
+        ))
+    }))
+}
+
+/// That all sign-ins come from one address of a private network, which is as a rule the proxy's.
+async fn one_address(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
+    let sql = "SELECT ip FROM audit WHERE action = 'session.begin' ORDER BY id DESC LIMIT $1";
+    let found = fetch!(tx, all(String,), sql, SIGN_INS)?;
+    let (Some((first,)), true) = (found.first(), i64::try_from(found.len()) == Ok(SIGN_INS)) else { return Ok(None) };
+    let is_private = match first.parse() {
+        Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+        Err(_) => false,
+    };
+    Ok((is_private && found.iter().all(|(ip,)| ip == first)).then(|| {
+        Wrong(format!(
+            "The last {SIGN_INS} sign-ins came from {first}, which looks like a proxy: all people share its limits. Set \
+             KEYFOB_TRUSTED_PROXIES={first} if it is yours."
+        ))
+    }))
 }
 
 async fn clock(tx: &mut Tx, now: Timestamp) -> Result<Finding, AppError> {

@@ -1,21 +1,27 @@
 //! Which request a line of the log belongs to, and the lines that tell of refusals: for whoever has to see attempts to get in,
-//! or to do what one may not (ASVS 5.0, 16.3.2 and 16.3.3).
+//! or to do what one may not (ASVS 5.0, 16.3.2 and 16.3.3). Nothing from outside ends a line or puts a key into one.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write as _};
+use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use axum::extract::Request;
-use axum::http::{Method, Uri};
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Extensions, Method, Uri};
 use axum::response::Response;
 use tracing::Span;
+use tracing_subscriber::fmt::MakeWriter;
 
 use super::audit;
-use super::auth::secrets::PresentedKey;
+use super::auth::client::Doubt;
 use super::receive::RequestId;
 use super::state::AppState;
 use super::windows::{Addresses, MINUTE};
 use crate::error::AppError;
+use crate::model::redact::redact;
+use crate::model::text::is_hidden;
 use crate::model::time::Timestamp;
 use crate::model::users::User;
 
@@ -23,6 +29,8 @@ use crate::model::users::User;
 const MOST: u32 = 20;
 /// How many bytes of a path are written.
 const PATH_MAX: usize = 200;
+/// How many bytes of a method are written. A client may make one up.
+const METHOD_MAX: usize = 20;
 
 tokio::task_local! {
     static HERE: Subject;
@@ -34,6 +42,7 @@ pub struct Subject {
     id: RequestId,
     method: Method,
     uri: Uri,
+    route: OnceCell<MatchedPath>,
     user: OnceCell<String>,
     key: OnceCell<String>,
 }
@@ -43,7 +52,7 @@ impl Subject {
     #[must_use]
     pub fn of(request: &Request, id: RequestId) -> Self {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Self { id, method, uri, user: OnceCell::new(), key: OnceCell::new() }
+        Self { id, method, uri, route: OnceCell::new(), user: OnceCell::new(), key: OnceCell::new() }
     }
 
     /// Runs what answers it. No `async fn`, for that would have room for the answer twice.
@@ -56,8 +65,9 @@ impl Subject {
 #[must_use]
 pub fn request() -> Span {
     let span = HERE.try_with(|subject| {
-        let (id, method, path) = (subject.id.as_str(), &subject.method, Shown(subject.uri.path()));
-        tracing::error_span!("request", id, %method, %path, user = subject.user.get(), key = subject.key.get())
+        let (id, method, path) = (subject.id.as_str(), subject.method.as_str(), Shown(subject.uri.path()));
+        let (method, route) = (&method[..method.len().min(METHOD_MAX)], subject.route.get().map(MatchedPath::as_str));
+        tracing::error_span!("request", id, method, %path, route, user = subject.user.get(), key = subject.key.get())
     });
     span.unwrap_or_else(|_| Span::none())
 }
@@ -65,6 +75,13 @@ pub fn request() -> Span {
 /// Notes who asks, for what there is to say.
 pub fn name_user(user: &User) {
     let _ = HERE.try_with(|subject| subject.user.set(user.id.to_string()));
+}
+
+/// Notes the pattern of the path, once the router has found it.
+pub fn name_route(extensions: &Extensions) {
+    if let Some(route) = extensions.get::<MatchedPath>() {
+        let _ = HERE.try_with(|subject| subject.route.set(route.clone()));
+    }
 }
 
 /// Notes the public beginning of the key that came with the request.
@@ -99,23 +116,124 @@ pub fn note(state: &AppState, response: &Response, from: Option<IpAddr>) {
     }
 }
 
-/// A path as it may be written: whoever sends a key in one, where none belongs, shall not find it in the log.
+/// What is strange about the addresses that proxies tell: written once a minute, for it comes with each request.
+#[derive(Debug, Default)]
+pub struct Doubts {
+    untrusted: AtomicI64,
+    unreadable: AtomicI64,
+}
+
+impl Doubts {
+    /// Writes it, unless something of the kind was written in the last minute.
+    pub fn tell(&self, doubt: &Doubt, now: Timestamp) {
+        let last = match doubt {
+            Doubt::Untrusted(_) => &self.untrusted,
+            Doubt::Unreadable(_) => &self.unreadable,
+        };
+        let (before, now) = (last.load(Relaxed), now.as_millis());
+        let is_over = now >= before + MINUTE || now < before;
+        if !is_over || last.compare_exchange(before, now, Relaxed, Relaxed).is_err() {
+            return;
+        }
+        let request = request();
+        let _request = request.enter();
+        match doubt {
+            Doubt::Untrusted(from) => tracing::warn!(
+                %from,
+                "headers of a proxy come from an address that is not in KEYFOB_TRUSTED_PROXIES: they do not count"
+            ),
+            Doubt::Unreadable(hop) => {
+                tracing::warn!(hop, "a trusted proxy sent an address in X-Forwarded-For that cannot be read");
+            }
+        }
+    }
+}
+
+/// A path as it may be written: without keys, in printable ASCII, and not at any length.
 pub struct Shown<'a>(pub &'a str);
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut left = PATH_MAX;
-        for (n, part) in self.0.split('/').enumerate() {
-            let part = if PresentedKey::parse(part.as_bytes()).is_some() { "(a key)" } else { part };
-            let part = &part[..part.floor_char_boundary(left)];
-            f.write_str(if n > 0 { "/" } else { "" })?;
-            f.write_str(part)?;
-            left = left.saturating_sub(part.len() + 1);
-            if left == 0 {
-                break;
+        for byte in redact(self.0).bytes() {
+            let is_plain = byte.is_ascii_graphic();
+            let Some(rest) = left.checked_sub(if is_plain { 1 } else { 3 }) else { break };
+            left = rest;
+            if is_plain {
+                f.write_char(char::from(byte))?;
+            } else {
+                write!(f, "%{byte:02X}")?;
             }
         }
         Ok(())
+    }
+}
+
+/// A text as one line without keys: what would end the line, or is not shown, is written by its number.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    without(text, is_hidden, |c| format!("\\u{{{:x}}}", u32::from(c)))
+}
+
+fn without(text: &str, hidden: impl Fn(char) -> bool, number: impl Fn(char) -> String) -> Cow<'_, str> {
+    let text = redact(text);
+    let is_plain = |b: u8| (b' '..=b'~').contains(&b);
+    if text.bytes().all(is_plain) || !text.contains(&hidden) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if hidden(c) { clean.push_str(&number(c)) } else { clean.push(c) }
+    }
+    Cow::Owned(clean)
+}
+
+/// Standard error, for the lines of the log: whatever crate wrote them, each stays one line and holds no key.
+#[derive(Clone, Copy, Debug)]
+pub struct Stderr {
+    /// Whether the lines are JSON.
+    pub json: bool,
+    /// Whether the lines have colours.
+    pub ansi: bool,
+}
+
+impl Stderr {
+    fn clean(self, line: &str) -> Cow<'_, str> {
+        if !self.json {
+            return without(
+                line,
+                |c| is_hidden(c) && !(self.ansi && c == '\u{1b}'),
+                |c| format!("\\u{{{:x}}}", u32::from(c)),
+            );
+        }
+        // Only in a string, where it has this form in JSON.
+        let escape = |c: char| {
+            let mut units = [0; 2];
+            let units = c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
+            units.collect::<Vec<_>>().concat()
+        };
+        without(line, is_hidden, escape)
+    }
+}
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        *self
+    }
+}
+
+impl io::Write for Stderr {
+    /// Takes a whole line, as the log writes it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
+        io::stderr().write_all(format!("{}\n", self.clean(&text)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 
@@ -131,10 +249,33 @@ mod tests {
         let made = make_key("kf");
         let key = made.key.expose_secret();
         assert_eq!(Shown("/a/acme_b/employees/").to_string(), "/a/acme_b/employees/");
-        assert_eq!(Shown(&format!("/api/{key}/{key}")).to_string(), "/api/(a key)/(a key)");
+        let left = format!("{}...", made.prefix);
+        assert_eq!(Shown(&format!("/api/{key}/x/{key}")).to_string(), format!("/api/{left}/x/{left}"));
+        assert_eq!(Shown(&format!("/api/x{key}y")).to_string(), format!("/api/x{left}"));
+        let encoded = key.replace('_', "%5F");
+        assert!(!Shown(&format!("/api/{encoded}")).to_string().contains(&key[12..]));
         for long in ["/a".repeat(1000), format!("/{}", "ä".repeat(1000)), format!("{}/{key}", "/a".repeat(90))] {
             let shown = Shown(&long).to_string();
-            assert!((180..=PATH_MAX).contains(&shown.len()) && !shown.contains(&key[..20]), "{shown}");
+            assert!((180..=PATH_MAX).contains(&shown.len()) && !shown.contains(&key[12..24]), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_path_is_written_in_printable_ascii() {
+        assert_eq!(Shown("/a\u{2028}b\n\u{1b}[31m é").to_string(), "/a%E2%80%A8b%0A%1B[31m%20%C3%A9");
+    }
+
+    #[test]
+    fn nothing_ends_a_line_or_hides_in_one() {
+        let forged = "a\u{2028}b\u{85}c\nd\u{202e}e\u{200b}f\u{1b}[31mg";
+        let escaped = "a\\u{2028}b\\u{85}c\\u{a}d\\u{202e}e\\u{200b}f\\u{1b}[31mg";
+        assert_eq!(one_line(forged), escaped);
+        assert_eq!(Stderr { json: false, ansi: false }.clean(forged), escaped);
+        assert!(Stderr { json: false, ansi: true }.clean(forged).ends_with("\u{1b}[31mg"));
+        let json = Stderr { json: true, ansi: false }.clean("{\"a\":\"\u{2028}\u{e0041}é\"}").into_owned();
+        assert_eq!(json, "{\"a\":\"\\u2028\\udb40\\udc41é\"}");
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["a"], "\u{2028}\u{e0041}é");
+        assert_eq!(one_line("日本 é ascii"), "日本 é ascii");
     }
 }

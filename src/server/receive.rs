@@ -17,7 +17,8 @@ use tower::{Layer, Service};
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use tracing::Instrument;
 
-use super::auth::{client, secrets};
+use super::auth::client::{self, Doubt};
+use super::auth::secrets;
 use super::headers::Headers;
 use super::load::{self, Kind};
 use super::log::{self, Shown, Subject};
@@ -42,13 +43,13 @@ impl Receive {
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
-        let address = client::find(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
-        request.extensions_mut().insert(address);
+        let found = client::find(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
+        request.extensions_mut().insert(found.client);
         let id = RequestId(secrets::make_request_id());
         request.extensions_mut().insert(id);
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
         let (subject, version) = (Subject::of(&request, id), request.version());
-        let mut response = subject.run(self.run(request, id)).await;
+        let mut response = subject.run(self.run(request, id, found.doubt)).await;
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
@@ -59,7 +60,10 @@ impl Receive {
     }
 
     /// The answer of the routes, or of this where there is no place, no memory, no time left, or a panic.
-    async fn run(&mut self, request: Request, id: RequestId) -> Response {
+    async fn run(&mut self, request: Request, id: RequestId, doubt: Option<Doubt>) -> Response {
+        if let Some(doubt) = doubt {
+            self.state.doubts.tell(&doubt, self.state.now());
+        }
         let (state, from) = (&self.state, client::address(request.extensions()));
         let path = Shown(request.uri().path());
         let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);

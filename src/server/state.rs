@@ -15,7 +15,7 @@ use super::db::Db;
 use super::keys::cache::{self, KeyCache};
 use super::keys::lookups::Lookups;
 use super::load::Load;
-use super::log::Refusals;
+use super::log::{Doubts, Refusals};
 use super::site::Site;
 use super::usage::Usage;
 use crate::model::time::Timestamp;
@@ -53,6 +53,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// What of refusals is in the log.
     pub refusals: Refusals,
+    /// What of strange addresses is in the log.
+    pub doubts: Doubts,
     /// What the server carries just now.
     pub load: Load,
     /// Where the browser's files are.
@@ -80,6 +82,7 @@ impl AppState {
             passwords: Passwords::new(),
             throttle: Throttle::default(),
             refusals: Refusals::default(),
+            doubts: Doubts::default(),
             load: Load::default(),
             site,
         }))

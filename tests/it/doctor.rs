@@ -12,7 +12,11 @@ use tokio::net::TcpListener;
 use crate::cli::{Ran, run};
 use crate::support::{ONE_DAY, TestApp};
 
-const SAFE: [(&str, &str); 2] = [("KEYFOB_PUBLIC_URL", "https://keys.example.com"), ("KEYFOB_SIGNUP", "closed")];
+const SAFE: [(&str, &str); 3] = [
+    ("KEYFOB_PUBLIC_URL", "https://keys.example.com"),
+    ("KEYFOB_SIGNUP", "closed"),
+    ("KEYFOB_TRUSTED_PROXIES", "127.0.0.1"),
+];
 
 /// Runs it with settings that are well, and more.
 async fn doctor(url: &str, more: &[(&str, &str)]) -> Ran {
@@ -56,6 +60,34 @@ both! {
         assert!(local.out.contains("KEYFOB_SIGNUP=closed"), "{local:#?}");
         let wrong = doctor(&app.url, &[("KEYFOB_SIGNUP", "sometimes")]).await;
         wrong.refused("KEYFOB_SIGNUP");
+    }
+
+    async fn whose_forwarding_headers_count_is_told(app: &TestApp) {
+        make_well(app).await;
+        let said = doctor(&app.url, &[]).await.done().out;
+        assert!(said.contains("ok     X-Forwarded-For counts where it comes from 127.0.0.1/32."), "{said}");
+        doctor(&app.url, &[("KEYFOB_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0")]).await.finds(&["0.0.0.0/0", "KEYFOB_TRUSTED_PROXIES"]);
+        let untrusting = [("KEYFOB_PUBLIC_URL", "https://keys.example.com"), ("KEYFOB_SIGNUP", "closed")];
+        let said = run(&app.url, &["doctor"], &untrusting, "").await.done().out;
+        assert!(said.contains("note   KEYFOB_TRUSTED_PROXIES is empty") && said.contains("share its limits"), "{said}");
+        // All sign-ins from one address of a private network.
+        for (ip, wrong) in [("10.0.0.5", true), ("203.0.113.9", false)] {
+            app.sql("DELETE FROM audit").await;
+            for n in 0..20 {
+                app.sql(&format!("INSERT INTO audit (id, at, action, actor, ip, subject, detail) VALUES ('{n:036}', 1, 'session.begin', '', '{ip}', '', '')")).await;
+            }
+            let found = run(&app.url, &["doctor"], &untrusting, "").await;
+            if wrong { found.finds(&["10.0.0.5", "KEYFOB_TRUSTED_PROXIES=10.0.0.5"]) } else { drop(found.done()) }
+            doctor(&app.url, &[]).await.done();
+        }
+    }
+
+    async fn an_old_account_that_looks_like_another_is_found(app: &TestApp) {
+        make_well(app).await;
+        app.user("ada").await;
+        app.sql("UPDATE users SET email = 'ro\u{200b}ot@example.com' WHERE email = 'ada@example.com'").await;
+        let said = doctor(&app.url, &[]).await.done().out;
+        assert!(said.contains("note   Accounts with an address") && said.contains(": 1, such as ro[U+200B]ot@example.com"), "{said}");
     }
 
     async fn that_there_is_no_superuser_is_found(app: &TestApp) {

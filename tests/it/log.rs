@@ -94,7 +94,71 @@ both! {
         }
         let log = server.log();
         assert_eq!(log.matches("a request was refused").count(), 20, "{log}");
-        assert!(log.contains("/employees/(a key)") && !log.contains(&key[12..]), "{log}");
+        assert!(log.contains(&format!("/employees/{}.../ route=", &key[..11])) && !log.contains(&key[12..]), "{log}");
+    }
+
+    /// A path in which lines end, text is hidden, and a terminal would change its colours.
+    async fn nobody_forges_a_line_of_it(app: &TestApp) {
+        for format in ["text", "json"] {
+            let server = Server::start(&app.url, "info", format).await;
+            let ends = ["\u{2028}", "\u{2029}", "\u{85}", "\u{202e}", "\u{200b}", "\u{feff}", "\u{e0041}", "é"];
+            for end in ends {
+                let answer = server.ask(&format!("GET {EMPLOYEES}x{end}INFO-forged/"), &[("User-Agent", end), ("X-Forwarded-For", end)], "").await;
+                assert!(answer.starts_with("HTTP/1.1 401") || answer.starts_with("HTTP/1.1 400"), "{answer}");
+                server.ask("GET /api/v1/me", &[("X-Forwarded-For", &format!("{end}INFO-forged"))], "").await;
+            }
+            let log = server.log();
+            assert!(log.contains("/employees/x%E2%80%A8INFO-forged/") && log.contains("%C3%A9"), "{log}");
+            for end in ends {
+                assert!(!log.contains(end), "{end:?}: {log}");
+            }
+            assert!(!log.lines().any(|line| line.starts_with("INFO-forged")), "{log}");
+            assert!(log.lines().filter(|line| !line.starts_with("Keyfob is at") && !line.starts_with("There is no account")).all(|line| match format {
+                "json" => serde_json::from_str::<Value>(line).is_ok(),
+                _ => line.starts_with("20") && line.contains('Z'),
+            }), "{log}");
+        }
+    }
+
+    /// What was asked for may hold anything; which route it was is ours.
+    async fn the_route_stands_beside_the_path(app: &TestApp) {
+        make_user(&app.url, "ada@example.com").await;
+        let server = Server::start(&app.url, "info", "json").await;
+        for (line, route) in [
+            (format!("GET {EMPLOYEES}x/"), "/pegasus/employees/api/employees/{id}"),
+            (format!("GET {EMPLOYEES}"), "/pegasus/employees/api/employees"),
+            ("GET /a/red/employees/api/employees/".to_owned(), "/a/{team}/employees/api/employees"),
+            ("POST /fn/list_keys".to_owned(), "/fn/{name}"),
+            ("GET /admin/keys".to_owned(), "/admin/keys"),
+            ("GET /api/v1/me".to_owned(), "/api/v1/me"),
+        ] {
+            let answer = server.ask(&line, &[], "revoked=false").await;
+            let all = lines(&server, "a request was refused");
+            let found = all.iter().find(|line| line["span"]["id"] == id(&answer));
+            assert_eq!(found.map(|line| &line["span"]["route"]), Some(&Value::from(route)), "{line}: {all:?}");
+        }
+    }
+
+    /// Once a minute: it comes with each request.
+    async fn what_is_strange_about_forwarded_addresses_is_in_it(app: &TestApp) {
+        let server = Server::start(&app.url, "info", "json").await;
+        for header in ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Forwarded-Proto", "X-Forwarded-Host"] {
+            server.ask("GET /healthz", &[(header, "203.0.113.9")], "").await;
+        }
+        let found = lines(&server, "headers of a proxy come from an address that is not in KEYFOB_TRUSTED_PROXIES: they do not count");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((&found[0]["level"], &found[0]["fields"]["from"]), (&"WARN".into(), &"127.0.0.1".into()));
+        assert_eq!(lines(&server, "a trusted proxy sent an address in X-Forwarded-For that cannot be read").len(), 0);
+        drop(server);
+        let server = Server::start_with(&app.url, "info", "json", &["--trusted-proxies=127.0.0.1"]).await;
+        for hop in ["203.0.113.9:51008", "unknown", "_hidden", "junk, 203.0.113.9"] {
+            server.ask(&format!("GET {EMPLOYEES}"), &[("X-Forwarded-For", hop)], "").await;
+        }
+        let found = lines(&server, "a trusted proxy sent an address in X-Forwarded-For that cannot be read");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0]["fields"]["hop"], "unknown");
+        let from: Vec<_> = lines(&server, "a request was refused").iter().map(|line| line["fields"]["from"].clone()).collect();
+        assert_eq!(from, ["203.0.113.9", "127.0.0.1", "127.0.0.1", "203.0.113.9"]);
     }
 
     async fn the_cause_of_a_fault_is_in_it_with_the_id_that_the_client_was_told(app: &TestApp) {

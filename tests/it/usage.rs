@@ -57,6 +57,31 @@ both! {
         }
     }
 
+    /// Azure adds the port. Without it all people would share the proxy's limit.
+    async fn people_behind_a_proxy_have_limits_of_their_own_however_it_writes_addresses(app: &TestApp) {
+        let app = app.configured(|config| config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]);
+        app.user("ada").await;
+        let sign_in = async |forwarded: &[u8]| {
+            let browser = app.browser().coming_from("10.1.2.3").with_bytes("x-forwarded-for", forwarded);
+            browser.call("sign_in", &[("email", "nobody@example.com"), ("password", "wrong")]).await.status
+        };
+        for (one, other) in [
+            ("203.0.113.9:51008", "203.0.113.10:51008"), ("[2001:db8:1::9]:51008", "[2001:db8:2::9]:51008"),
+            ("\"203.0.113.11\"", "203.0.113.12"), ("unknown, 203.0.113.13", "_hidden, 203.0.113.14, ,"),
+        ] {
+            app.sql("DELETE FROM failed_sign_ins").await;
+            for n in 0..11 {
+                // The port is another each time.
+                let forwarded = one.replace("51008", &(51_008 + n).to_string());
+                app.sql("DELETE FROM failed_sign_ins").await;
+                assert_eq!(sign_in(forwarded.as_bytes()).await, if n < 10 { 400 } else { 429 }, "{forwarded} {n}");
+            }
+            assert_eq!(sign_in(other.as_bytes()).await, 400, "{other}");
+        }
+        app.sql("DELETE FROM failed_sign_ins").await;
+        assert_eq!(sign_in(b"\xff\xfe, 203.0.113.15").await, 400, "bytes that are no text");
+    }
+
     async fn requests_are_counted_by_day_let_through_or_refused(app: &TestApp) {
         let reader = app.with_read_only_key("ada").await;
         for _ in 0..3 {

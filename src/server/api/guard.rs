@@ -12,8 +12,8 @@ use tower::{Layer, Service, ServiceExt};
 use super::problem::{self, Asked};
 use super::verify;
 use crate::server::auth::credentials;
-use crate::server::csrf;
 use crate::server::state::AppState;
+use crate::server::{csrf, log};
 
 /// Refuses a client that takes no JSON, and a change that another site asks a browser for; makes problem details of every
 /// refusal, and lets nobody keep an answer. A request with a key is not asked where it comes from: no browser adds one by
@@ -49,6 +49,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        log::name_route(request.extensions());
         let (state, asked) = (self.state.clone(), Asked::of(&request));
         let any_accept = request.uri().path() == verify::PATH;
         if !any_accept && let Err(error) = problem::check_accept(request.headers()) {

@@ -1,13 +1,18 @@
 //! Where a request comes from: the address, as far as proxies that we trust tell it, and the program.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use axum::http::{Extensions, HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use ipnet::{IpNet, Ipv6Net};
+
+use crate::model::redact::redact;
 
 /// The longest user agent that is kept, in bytes; of what is not ASCII nothing is.
 const USER_AGENT_MAX: usize = 200;
+/// How many characters the log shows of an address that cannot be read.
+const HOP_MAX: usize = 60;
 
 /// The address of the client of a request, where it is known.
 #[derive(Clone, Copy, Debug)]
@@ -37,46 +42,178 @@ pub fn limited(ip: IpAddr, trusted: &[IpNet]) -> Option<IpAddr> {
     (!shared).then(|| network(ip))
 }
 
-/// The program that sent a request, as it calls itself, cut to what is kept.
+/// The program that sent a request, as it calls itself, without keys in it and cut to what is kept.
 #[must_use]
-pub fn user_agent(headers: &HeaderMap) -> &str {
+pub fn user_agent(headers: &HeaderMap) -> Cow<'_, str> {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    agent.get(..USER_AGENT_MAX).unwrap_or(agent)
+    // Redacted before it is cut: the beginning of a key tells too much of it.
+    let agent = redact(agent);
+    match agent.get(..USER_AGENT_MAX) {
+        Some(cut) => Cow::Owned(cut.to_owned()),
+        None => agent,
+    }
 }
+
+/// The address of a client, and what was strange about the way in which it was told.
+#[derive(Debug)]
+pub struct Found {
+    /// The address.
+    pub client: ClientAddress,
+    /// What the operator should know.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why the address may be a proxy's instead of the client's.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Headers of a proxy came from this address, which is not trusted.
+    Untrusted(IpAddr),
+    /// A trusted proxy sent this in place of an address.
+    Unreadable(String),
+}
+
+/// What proxies say of whom they ask for. Only the first is read.
+const FORWARDING: [&str; 5] = ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
 
 /// Finds the address of the client. `X-Forwarded-For` is read from its end, and only as far as each hop is a proxy that we
 /// trust: whatever a client writes into it itself stands before that.
 #[must_use]
-pub fn find(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
+pub fn find(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> Found {
     let Some(peer) = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical()) else {
-        return ClientAddress(None);
+        return Found { client: ClientAddress(None), doubt: None };
     };
     let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
-    let forwarded = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<_> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let mut client = peer;
-    for hop in hops.into_iter().rev() {
+    if !is_trusted(peer) {
+        let claims = FORWARDING.iter().any(|name| headers.contains_key(*name));
+        return Found { client: ClientAddress(Some(peer)), doubt: claims.then_some(Doubt::Untrusted(peer)) };
+    }
+    let (mut client, mut doubt) = (peer, None);
+    let values = headers.get_all(FORWARDING[0]).into_iter().map(HeaderValue::as_bytes);
+    let hops: Vec<_> = values.flat_map(|value| value.split(|b| *b == b',')).map(<[u8]>::trim_ascii).collect();
+    for hop in hops.into_iter().rev().filter(|hop| !hop.is_empty()) {
         if !is_trusted(client) {
             break;
         }
-        let Ok(ip) = hop.parse::<IpAddr>() else { break };
-        client = ip.to_canonical();
+        let Some(ip) = hop_address(hop) else {
+            doubt = Some(Doubt::Unreadable(shortened(hop)));
+            break;
+        };
+        client = ip;
     }
-    ClientAddress(Some(client))
+    Found { client: ClientAddress(Some(client)), doubt }
+}
+
+/// The address of a hop as proxies write it: alone, with a port, an IPv6 address in brackets, with a zone, in quotes.
+fn hop_address(hop: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(hop).ok()?.trim_matches('"').trim();
+    let host = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            port.strip_prefix(':').map_or(port.is_empty(), is_port).then_some(host)?
+        }
+        // With one colon it is an IPv4 address and a port; with more, an IPv6 address.
+        None => match text.split_once(':') {
+            Some((host, port)) if !port.contains(':') => is_port(port).then_some(host)?,
+            _ => text,
+        },
+    };
+    let host = host.split_once('%').map_or(host, |(host, _)| host);
+    host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What the log shows of a hop that cannot be read.
+fn shortened(hop: &[u8]) -> String {
+    let text = String::from_utf8_lossy(hop);
+    redact(&text).chars().take(HOP_MAX).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(peer: [u8; 4], forwarded: &[&str], trusted: &[&str]) -> String {
+    fn find_for(peer: [u8; 4], forwarded: &[&[u8]], trusted: &[&str]) -> Found {
         let (mut extensions, mut headers) = (Extensions::new(), HeaderMap::new());
         extensions.insert(ConnectInfo(SocketAddr::from((peer, 1))));
         for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(value).unwrap());
         }
         let trusted: Vec<_> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        find(&extensions, &headers, &trusted).0.unwrap().to_string()
+        find(&extensions, &headers, &trusted)
+    }
+
+    fn found(peer: [u8; 4], forwarded: &[&str], trusted: &[&str]) -> String {
+        let forwarded: Vec<_> = forwarded.iter().map(|value| value.as_bytes()).collect();
+        find_for(peer, &forwarded, trusted).client.0.unwrap().to_string()
+    }
+
+    /// As load balancers of clouds and proxies write them.
+    #[test]
+    fn an_address_is_read_as_proxies_write_it() {
+        for (written, address) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("203.0.113.9:51008", "203.0.113.9"),
+            (" 203.0.113.9 ", "203.0.113.9"),
+            ("\"203.0.113.9:51008\"", "203.0.113.9"),
+            ("2001:db8::9", "2001:db8::9"),
+            ("[2001:db8::9]", "2001:db8::9"),
+            ("[2001:db8::9]:51008", "2001:db8::9"),
+            ("\"[2001:db8::9]:51008\"", "2001:db8::9"),
+            ("fe80::9%eth0", "fe80::9"),
+            ("[fe80::9%25eth0]:80", "fe80::9"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("[::ffff:203.0.113.9]:1", "203.0.113.9"),
+            ("203.0.113.9,", "203.0.113.9"),
+            ("203.0.113.9, ,", "203.0.113.9"),
+            ("1.1.1.1,,203.0.113.9, , 10.2.3.4,", "203.0.113.9"),
+            ("1.1.1.1, 203.0.113.9:51008, 10.2.3.4:80", "203.0.113.9"),
+        ] {
+            let found = find_for([10, 0, 0, 1], &[written.as_bytes()], &["10.0.0.0/8"]);
+            assert_eq!(found.client.0.unwrap().to_string(), address, "{written}");
+            assert_eq!(found.doubt, None, "{written}");
+        }
+        assert_eq!(found([10, 0, 0, 1], &["203.0.113.9", "", " "], &["10.0.0.0/8"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_and_what_stands_before_it_does_not_count() {
+        let junk: [&[u8]; 11] = [
+            b"unknown",
+            b"_hidden",
+            b"203.0.113.9:",
+            b"203.0.113.9:x",
+            b"203.0.113.9:123456",
+            b"[2001:db8::9",
+            b"[2001:db8::9]x",
+            b"999.0.0.1",
+            b"\xff\xfe",
+            b"\xe2\x80\xa8",
+            b"localhost",
+        ];
+        for hop in junk {
+            for value in [hop.to_vec(), [b"1.1.1.1, ", hop].concat()] {
+                let found = find_for([10, 0, 0, 1], &[&value], &["10.0.0.0/8"]);
+                assert_eq!(found.client.0.unwrap().to_string(), "10.0.0.1", "{hop:?}");
+                assert_eq!(found.doubt, Some(Doubt::Unreadable(String::from_utf8_lossy(hop).into_owned())));
+            }
+            // What a proxy added after it counts, and nobody has to know of the rest.
+            let found = find_for([10, 0, 0, 1], &[&[hop, b", 203.0.113.9"].concat()], &["10.0.0.0/8"]);
+            assert_eq!((found.client.0.unwrap().to_string(), found.doubt), ("203.0.113.9".to_owned(), None), "{hop:?}");
+        }
+        let long = find_for([10, 0, 0, 1], &["x".repeat(5000).as_bytes()], &["10.0.0.0/8"]);
+        assert_eq!(long.doubt, Some(Doubt::Unreadable("x".repeat(HOP_MAX))));
+    }
+
+    #[test]
+    fn headers_of_a_proxy_that_is_not_trusted_are_told() {
+        let peer = IpAddr::from([10, 0, 0, 1]);
+        for trusted in [&[][..], &["192.0.2.0/24"]] {
+            assert_eq!(find_for([10, 0, 0, 1], &[b"203.0.113.9"], trusted).doubt, Some(Doubt::Untrusted(peer)));
+        }
+        assert_eq!(find_for([10, 0, 0, 1], &[], &[]).doubt, None);
     }
 
     #[test]

@@ -32,7 +32,13 @@ impl Server {
     }
 
     pub async fn start(url: &str, level: &str, format: &str) -> Self {
-        let flags = [format!("--log={level}"), format!("--log-format={format}")];
+        Self::start_with(url, level, format, &[]).await
+    }
+
+    /// The same with more settings, as flags.
+    pub async fn start_with(url: &str, level: &str, format: &str, more: &[&str]) -> Self {
+        let mut flags = vec![format!("--log={level}"), format!("--log-format={format}")];
+        flags.extend(more.iter().map(ToString::to_string));
         Self::spawn(url, &flags, Path::new(".")).await
     }
 
