@@ -58,7 +58,7 @@ pub async fn end_other_sessions() -> Result<u64, AppError> {
 #[server(prefix = "/fn", endpoint = "list_activity")]
 pub async fn list_activity() -> Result<Vec<AuditEntry>, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::audit::of_user(&state.db, &session.user.id, 10).await
+    crate::server::audit::of_user(&state.db, &session.user, 10).await
 }
 
 /// `/profile`

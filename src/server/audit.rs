@@ -9,9 +9,11 @@ use super::db::{Db, Tx, execute, fetch};
 use crate::error::AppError;
 use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery};
 use crate::model::keys::KeyId;
+use crate::model::redact::redact;
 use crate::model::teams::TeamId;
+use crate::model::text::shown;
 use crate::model::time::Timestamp;
-use crate::model::users::{User, UserId};
+use crate::model::users::{Email, User, UserId};
 
 /// Who asks for a change, from where, and when.
 #[derive(Clone, Debug)]
@@ -75,7 +77,8 @@ pub async fn record(tx: &mut Tx, by: &By, action: Action, about: About<'_>) -> R
     let sql = "INSERT INTO audit (id, at, action, actor_id, actor, ip, user_id, key_id, team_id, subject, detail) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let (id, About { user, key, team, subject, detail }) = (secrets::make_id(by.at), about);
-    execute!(tx, sql, id, by.at, action.as_str(), &by.user, &by.name, &by.ip, user, key, team, subject, detail)?;
+    let [actor, subject, detail] = [by.name.as_str(), subject, &detail].map(redact);
+    execute!(tx, sql, id, by.at, action.as_str(), &by.user, &*actor, &by.ip, user, key, team, &*subject, &*detail)?;
     match key.map(KeyId::as_str).or(user.map(UserId::as_str)) {
         Some(id) if changes_keys(action.as_str()) => Ok(tx.changed(id).await?),
         _ => Ok(()),
@@ -94,18 +97,20 @@ pub fn changes_keys(action: &str) -> bool {
     }
 }
 
-/// What a user did, and what was done to them or their keys: the latest first.
+/// What a user did, and what was done to them or their keys: the latest first. The address is given for what they did themselves,
+/// and for tries to sign in as them: where an administrator or a reporter sits is not for everybody.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn of_user(db: &Db, user: &UserId, most: i64) -> Result<Vec<AuditEntry>, AppError> {
+pub async fn of_user(db: &Db, user: &User, most: i64) -> Result<Vec<AuditEntry>, AppError> {
     // Two ways into the table, each by its index; together they would be a scan.
-    let sql = "SELECT id, at, action, actor, ip, subject, detail FROM audit WHERE id IN (\
-               SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT $2) AS concerned \
+    let sql = "SELECT id, at, action, actor, CASE WHEN actor_id = $1 OR $3 OR (actor_id IS NULL AND action IN \
+               ('account.create', 'session.fail', 'session.delay')) THEN ip ELSE '' END AS ip, subject, detail \
+               FROM audit WHERE id IN (SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT $2) AS concerned \
                UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT $2) AS done) \
                ORDER BY id DESC LIMIT $2";
     let read = |row: Row<'_>| {
-        Ok(AuditEntry {
+        Ok(as_shown(AuditEntry {
             id: row.get("id")?,
             at: row.time("at")?,
             action: row.get("action")?,
@@ -113,9 +118,16 @@ pub async fn of_user(db: &Db, user: &UserId, most: i64) -> Result<Vec<AuditEntry
             ip: row.get("ip")?,
             subject: row.get("subject")?,
             detail: row.get("detail")?,
-        })
+        }))
     };
-    db.rows(sql, &[user.as_str().into(), most.into()], read).await
+    db.rows(sql, &[user.id.as_str().into(), most.into(), user.superuser.into()], read).await
+}
+
+/// An event as it may be shown. Older versions recorded names that hold a key, or characters that are not shown.
+fn as_shown(entry: AuditEntry) -> AuditEntry {
+    let AuditEntry { actor, subject, detail, .. } = &entry;
+    let (actor, subject, detail) = (shown(actor), shown(subject), redact(detail).into_owned());
+    AuditEntry { actor, subject, detail, ..entry }
 }
 
 /// How many events the administrators' page shows at a time.
@@ -130,7 +142,8 @@ pub async fn page(db: &Db, query: &AuditQuery) -> Result<AuditPage, AppError> {
     let more = entries.len() > usize::try_from(ON_A_PAGE).unwrap_or(0);
     entries.truncate(usize::try_from(ON_A_PAGE).unwrap_or(0));
     let next = entries.last().filter(|_| more).map(|entry| entry.id.clone());
-    Ok(AuditPage { entries, next, query: query.clone() })
+    let [action, who, before] = [&query.action, &query.who, &query.before].map(|text| secrets::searched(text));
+    Ok(AuditPage { entries, next, query: AuditQuery { action, who, before } })
 }
 
 macro_rules! events {
@@ -148,9 +161,9 @@ macro_rules! events {
 /// # Errors
 /// If the database does not answer.
 pub async fn list(db: &Db, query: &AuditQuery, most: i64) -> Result<Vec<AuditEntry>, AppError> {
-    let who = query.who.trim();
+    let who = secrets::searched(query.who.trim());
     // A key's prefix has capitals; an email address and a team's address have none.
-    let who = if who.contains('@') { who.to_lowercase() } else { who.to_owned() };
+    let who = Email::to_find(&who).map_or(who, |email| email.as_str().to_owned());
     // An id is made of its time, so ids are in the order of time, and this is after all of them.
     let before = if query.before.is_empty() { "~" } else { &query.before };
     let mut conn = db.read().await?;
@@ -161,7 +174,8 @@ pub async fn list(db: &Db, query: &AuditQuery, most: i64) -> Result<Vec<AuditEnt
         (true, false) => events!("AND $1 = '' AND (actor = $2 OR subject = $2)"),
         (false, false) => events!("AND action = $1 AND (actor = $2 OR subject = $2)"),
     };
-    Ok(fetch!(conn, all AuditEntry, sql, &query.action, who, before, most)?)
+    let entries = fetch!(conn, all AuditEntry, sql, &query.action, who, before, most)?;
+    Ok(entries.into_iter().map(as_shown).collect())
 }
 
 /// How many events a download holds at most.
@@ -172,7 +186,10 @@ pub const CSV_MOST: i64 = 10_000;
 /// # Errors
 /// If the database does not answer.
 pub async fn csv(db: &Db, query: &AuditQuery) -> Result<String, AppError> {
-    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut csv = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .quote_style(csv::QuoteStyle::Always)
+        .from_writer(Vec::new());
     let mut write = |fields: [&str; 6]| csv.write_record(fields.map(plain)).map_err(|_| AppError::Internal);
     write(["when", "what", "to", "detail", "by", "from"])?;
     for entry in list(db, query, CSV_MOST).await? {
@@ -184,5 +201,7 @@ pub async fn csv(db: &Db, query: &AuditQuery) -> Result<String, AppError> {
 
 /// A text that no spreadsheet takes for a formula (OWASP, CSV injection).
 fn plain(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    // The wide forms too: spreadsheets in East Asian languages read them alike.
+    let begins = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    if text.starts_with(begins) { format!("'{text}") } else { text.to_owned() }
 }

@@ -16,6 +16,7 @@ use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyId;
 use crate::model::teams::{Member, Membership, Role, Team, TeamForm, TeamId, TeamPage};
+use crate::model::text::shown;
 use crate::model::time::Timestamp;
 use crate::model::users::UserId;
 
@@ -96,12 +97,19 @@ pub async fn page(state: &AppState, session: &Session, slug: &str) -> Result<Tea
     let mut conn = state.db.read().await?;
     let sql = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
                WHERE m.team_id = $1 ORDER BY u.email";
-    let members = fetch!(conn, all Member, sql, &team.id)?;
+    let mut members = fetch!(conn, all Member, sql, &team.id)?;
+    for member in &mut members {
+        (member.email, member.name) = (shown(&member.email), shown(&member.name));
+    }
     let (mut invitations, mut keys) = (Vec::new(), Vec::new());
     if role == Role::Admin {
         invitations = invitations::list_of_team(&mut conn, &team.id, now).await?;
         drop(conn);
         keys = keys::list_of_team(&state.db, &team.id, now).await?;
+    }
+    // The address that somebody else works from is for superusers only.
+    for entry in keys.iter_mut().filter(|entry| !session.user.superuser && entry.owner != session.user.email) {
+        entry.used_ip = None;
     }
     Ok(TeamPage { team, role, me: session.user.id.clone(), members, invitations, keys, now })
 }

@@ -112,7 +112,10 @@ both! {
         let csv = admin.get("/admin/audit.csv?action=key.create").await.is(200);
         assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
         assert!(csv.header("content-disposition").contains("audit.csv"));
-        assert!(csv.body.starts_with("when,what,to,detail,by,from\r\n"), "{}", csv.body);
+        assert!(csv.body.starts_with("\"when\",\"what\",\"to\",\"detail\",\"by\",\"from\"\r\n"), "{}", csv.body);
+        for line in csv.body.lines() {
+            assert!(line.starts_with('"') && line.ends_with('"') && line.matches("\",\"").count() >= 5, "{line}");
+        }
         assert_eq!(csv.body.lines().count(), 61);
         assert!(csv.body.contains("\"'=HYPERLINK(\"\"x\"\"), \"\"y\"\", Full access\""), "{}", csv.body);
         let some = app.texts("SELECT prefix FROM keys LIMIT 1").await;
@@ -126,6 +129,61 @@ both! {
         assert!(list.body.contains(&made.facts.prefix) && !list.body.contains(&others.facts.prefix), "{}", list.body);
         assert!(ada.open("/profile").await.body.contains("Recent activity"));
         app.browser().call("list_activity", &[]).await.is(401);
+    }
+
+    /// Each of these began with a formula for some spreadsheet.
+    async fn no_field_of_the_csv_begins_with_a_formula(app: &TestApp) {
+        let admin = app.admin().await;
+        for start in ["=", "+", "-", "@", "＝", "＋", "－", "＠"] {
+            app.sql(&format!("UPDATE audit SET detail = '{start}1+1', actor = '{start}2+2'")).await;
+            app.make_key("ada").await;
+            app.sql(&format!("UPDATE audit SET detail = '{start}1+1', actor = '{start}2+2', subject = '{start}3+3'")).await;
+            let csv = admin.get("/admin/audit.csv").await.is(200).body;
+            for field in ["1+1", "2+2", "3+3"] {
+                assert!(csv.contains(&format!("\"'{start}{field}\"")), "{csv}");
+            }
+        }
+    }
+
+    /// Only administrators see the address that somebody else works from, such as that of a person who revoked or reported a key.
+    async fn the_address_of_another_person_is_shown_to_administrators_only(app: &TestApp) {
+        let visitor = app.browser().coming_from("203.0.113.9");
+        let ada = visitor.after(&visitor.call("sign_up", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200));
+        let root = app.admin().await.coming_from("198.51.100.1");
+        let (revoked, leaked) = (app.make_key("ada").await, app.make_key("ada").await);
+        root.call_admin("revoke_keys", &[("ids[]", revoked.facts.id.as_str())]).await.is(200);
+        assert_eq!(report(&app.anonymous().coming_from("198.51.100.2"), json!([{"token": leaked.key}])).await, 202);
+        app.browser().coming_from("198.51.100.3").call("sign_in", &[("email", "ada@example.com"), ("password", "wrong")]).await.is(400);
+        app.advance(Duration::from_mins(1));
+        app.settle().await;
+        for seen in [ada.call("list_activity", &[]).await.is(200).body, ada.open("/profile").await.is(200).body] {
+            assert!(!seen.contains("198.51.100.1") && !seen.contains("198.51.100.2"), "{seen}");
+            // Their own, and those of strangers who try to sign in as them.
+            assert!(seen.contains("203.0.113.9") && seen.contains("198.51.100.3"), "{seen}");
+        }
+        let seen = root.open("/admin/audit").await.is(200).body;
+        for ip in ["203.0.113.9", "198.51.100.1", "198.51.100.2"] {
+            assert!(seen.contains(ip), "{ip}: {seen}");
+        }
+        // What administrators did themselves, they see in their own activity.
+        let own = root.call("list_activity", &[]).await.is(200).body;
+        assert!(own.contains("198.51.100.1"), "{own}");
+    }
+
+    /// The same on a team's page: where its members use their keys.
+    async fn a_team_admin_does_not_see_from_where_members_use_their_keys(app: &TestApp) {
+        let team = app.team("red", "ada", &["bob"]).await;
+        for (name, ip) in [("ada", "203.0.113.9"), ("bob", "198.51.100.1")] {
+            let made = app.make_key_that(name, |spec| spec.team = Some(team.id.clone())).await;
+            let client = app.anonymous().with_key(&made.key).coming_from(ip);
+            client.get("/a/red/employees/api/employees/").await.is(200);
+        }
+        app.write_usage().await;
+        let ada = app.signed_in("ada").await;
+        for seen in [ada.open("/a/red").await.is(200).body, ada.call("load_team", &[("team", "red")]).await.is(200).body] {
+            assert!(seen.contains("203.0.113.9") && !seen.contains("198.51.100.1"), "{seen}");
+        }
+        assert!(app.admin().await.open("/admin/keys").await.is(200).body.contains("198.51.100.1"));
     }
 
     async fn a_report_is_accepted_whether_it_is_real_or_not_and_what_is_real_is_revoked(app: &TestApp) {

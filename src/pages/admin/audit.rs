@@ -49,7 +49,7 @@ fn EventList(page: AuditPage) -> impl IntoView {
         view! { <EventTable entries/> }.into_any()
     };
     view! {
-        <form method="get" action=PATH class="form-row" role="search">
+        <form method="post" action=PATH class="form-row" role="search">
             <Field
                 id="who"
                 name="who"
@@ -76,7 +76,7 @@ pub fn EventTable(entries: Vec<AuditEntry>) -> impl IntoView {
             <tr role="row">
                 <Cell label="When"><Time at=entry.at/></Cell>
                 <Cell label="What">{label(&entry.action).to_owned()}</Cell>
-                <Cell label="To"><bdi>{entry.subject}</bdi> <span class="under">{entry.detail}</span></Cell>
+                <Cell label="To"><bdi>{entry.subject}</bdi> <bdi class="under">{entry.detail}</bdi></Cell>
                 <Cell label="By" class="person"><bdi>{entry.actor}</bdi></Cell>
                 <Cell label="From">{entry.ip}</Cell>
             </tr>

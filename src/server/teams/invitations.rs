@@ -10,6 +10,7 @@ use crate::model::fields::FieldErrors;
 use crate::model::teams::{
     INVITATION_TTL, Invitation, InvitationForm, MAX_TEAMS, NewInvitation, Role, SentInvitation, Team, TeamId,
 };
+use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
 use crate::model::users::{Email, UserId};
 use crate::server::audit::{About, By, record};
@@ -48,7 +49,7 @@ pub async fn send(state: &AppState, session: &Session, slug: &str, form: &Invita
                inviter_id = excluded.inviter_id, created_at = excluded.created_at, expires_at = excluded.expires_at";
     let (email, role, expires_at) = (new.email.as_str(), new.role.as_str(), by.at.plus(INVITATION_TTL));
     execute!(tx, sql, &team.id, email, role, &session.user.id, by.at, expires_at)?;
-    record(&mut tx, &by, Action::TeamInvite, about(&team, format!("{email} as {role}"))).await?;
+    record(&mut tx, &by, Action::TeamInvite, about(&team, format!("{} as {role}", isolated(email)))).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -186,7 +187,8 @@ pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Invi
                JOIN members m ON m.team_id = i.team_id AND m.user_id = i.inviter_id \
                WHERE i.email = $1 AND i.expires_at > $2 AND m.role = 'admin' AND u.disabled_at IS NULL \
                ORDER BY i.created_at DESC, t.slug LIMIT $3";
-    Ok(fetch!(conn, all Invitation, sql, &session.user.email, now, MAX_SHOWN)?)
+    let found = fetch!(conn, all Invitation, sql, &session.user.email, now, MAX_SHOWN)?;
+    Ok(found.into_iter().map(|found| Invitation { inviter: shown(&found.inviter), ..found }).collect())
 }
 
 /// The open invitations of a team, the newest first.
@@ -201,7 +203,8 @@ pub(super) async fn list_of_team(
     let sql = "SELECT i.email, i.role, u.email AS inviter, i.created_at, i.expires_at FROM invitations i \
                JOIN users u ON u.id = i.inviter_id WHERE i.team_id = $1 AND i.expires_at > $2 \
                ORDER BY i.created_at DESC, i.email LIMIT $3";
-    Ok(fetch!(conn, all SentInvitation, sql, team, now, MAX_OPEN)?)
+    let found = fetch!(conn, all SentInvitation, sql, team, now, MAX_OPEN)?;
+    Ok(found.into_iter().map(|found| SentInvitation { inviter: shown(&found.inviter), ..found }).collect())
 }
 
 /// Ends the invitations of somebody who is no longer an admin of a team: otherwise one of them could let a removed admin in again.
@@ -233,7 +236,7 @@ struct Invited {
 
 impl Invited {
     fn describe(&self) -> String {
-        format!("{} as {}", self.email, self.role.as_str())
+        format!("{} as {}", isolated(&self.email), self.role.as_str())
     }
 }
 
