@@ -7,6 +7,7 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos::server::ServerActionError;
 
+use crate::model::text::isolated;
 use crate::model::users::User;
 use crate::pages::admin::audit::AdminAuditPage;
 use crate::pages::admin::keys::AdminKeysPage;
@@ -27,7 +28,7 @@ pub const VISIT: &str = "visit";
 /// The document around every page. `version` is the path under which the browser's files are.
 #[must_use]
 pub fn shell(options: &LeptosOptions, version: &str, visit: Visit) -> impl IntoView + use<> {
-    let title = format!("{} · Keyfob", visit.page.title());
+    let title = format!("{} · Keyfob", isolated(visit.page.title()));
     // Within a script only what ends it has a meaning.
     let data = serde_json::to_string(&visit).unwrap_or_default().replace('<', "\\u003c");
     view! {
@@ -82,10 +83,10 @@ fn Program(version: String) -> impl IntoView {
 /// Any page, in its frame.
 #[component]
 pub fn App(visit: Visit) -> impl IntoView {
-    let Visit { user, path, asked, page } = visit;
+    let Visit { user, path, asked, page, told } = visit;
     // How a form that was sent without JavaScript learns what is wrong with it.
-    if let (Some(function), Some(error)) = (asked.get("__path"), asked.get("__err")) {
-        provide_context(ServerActionError::new(&function, &error));
+    if let Some(told) = told {
+        provide_context(ServerActionError::new(&told.function, &told.error));
     }
     provide_context(asked);
     provide_context(Waiting::default());

@@ -18,7 +18,11 @@ test("without JavaScript: sign in again, save the name, change the password", as
   await page.getByLabel("Email").fill(email);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await expect(page.getByText("The email address or the password is wrong.")).toBeVisible();
+  const wrong = page.getByText("The email address or the password is wrong.");
+  await expect(wrong).toBeVisible();
+  await expect(page).toHaveURL(/\/sign-in\?next=\/employees$/);
+  await page.reload();
+  await expect(wrong).toHaveCount(0);
   await page.getByLabel("Email").fill(email);
   await page.getByLabel("Password").fill("correct horse battery staple");
   await page.getByRole("button", { name: "Sign in" }).click();

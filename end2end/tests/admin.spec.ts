@@ -19,10 +19,10 @@ test("an administrator finds a key by pasting it, sets its expiry, and revokes i
   execFileSync(keyfob, ["user", "promote", "--email", root.email, "--database-url", database]);
   await admin.goto("/admin/keys");
   await expectAccessible(admin);
-  await admin.getByLabel("Search").fill(key);
+  await admin.getByLabel("Search").fill(`Authorization: Api-Key ${key}`);
   await admin.getByRole("button", { name: "Search" }).click();
   await expect(admin.getByText("Found by the key that was pasted.")).toBeVisible();
-  expect(admin.url()).not.toContain(key);
+  expect(admin.url()).not.toContain(key.slice(12));
   expect(await admin.content()).not.toContain(key.slice(12));
   const row = admin.getByRole("table", { name: "API keys" }).getByRole("row", { name: "Payroll export" });
   await expect(row).toContainText(user.email);
@@ -53,6 +53,10 @@ test("an administrator finds a key by pasting it, sets its expiry, and revokes i
   await admin.goto(`/admin/audit?who=${encodeURIComponent(user.email)}`);
   await expect(admin.getByRole("table", { name: "Events" })).toContainText("Account created");
   await expectAccessible(admin);
+  await admin.getByLabel("Who or what").fill(`"${key}"`);
+  await admin.getByRole("button", { name: "Search" }).click();
+  await expect(admin).toHaveURL(new RegExp(`/admin/audit\\?who=${key.slice(0, 11)}&`));
+  await expect(admin.getByRole("table", { name: "Events" })).toContainText("Key created");
   await admin.goto(`/admin/users?search=${encodeURIComponent(user.email)}`);
   await admin.getByRole("link", { name: "Disable" }).click();
   await admin.getByRole("alertdialog").getByRole("button", { name: "Disable account" }).click();

@@ -32,6 +32,18 @@ def before_load_schema(context, raw_schema):
             value.pop("readOnly", None)
 
 
+# Characters with more than four hexadecimal digits that are not shown: the pattern of a name cannot exclude them for every program.
+HIDDEN = re.compile("[\U00013430-\U00013440\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
+
+
+@schemathesis.hook
+def filter_body(context, body):
+    name = body.get("name") if isinstance(body, dict) else None
+    if not isinstance(name, str):
+        return True
+    return not HIDDEN.search(name) and all(ord(c) & 0xFFFE != 0xFFFE for c in name)
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     # Each from another address, for the limit of reports is one of an address.

@@ -130,6 +130,6 @@ async fn revoke(db: &Db, prefix_or_id: &str, now: Timestamp) -> Result<(), Refus
 }
 
 async fn find(db: &Db, email: &str) -> Result<User, Refusal> {
-    let email = Email::parse(email)?;
+    let email = Email::to_find(email)?;
     users::find(db, &email).await?.ok_or_else(|| super::users::unknown(&email))
 }

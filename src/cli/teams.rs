@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use keyfob::model::teams::Role;
+use keyfob::model::text::{isolated, shown};
 use keyfob::model::users::Email;
 use keyfob::server::audit::By;
 use keyfob::server::state::Clock;
@@ -39,13 +40,13 @@ pub async fn run(command: TeamCommand) -> Result<(), Refusal> {
     match command {
         TeamCommand::List(database) => list(&database).await,
         TeamCommand::SetRole { database, team, user, role } => {
-            let email = Email::parse(&user)?;
+            let email = Email::to_find(&user)?;
             let db = database.open().await?;
             let found = operator::find(&db, &team).await?;
             let team = found.ok_or_else(|| format!("there is no team {team}. `keyfob team list` shows all."))?;
             let user = users::find(&db, &email).await?.ok_or_else(|| super::users::unknown(&email))?;
             operator::set_role(&db, &team, &user, role, &By::operator(Clock::system().now())).await?;
-            eprintln!("{} is {} of {}.", user.email, role.as_str(), team.slug);
+            eprintln!("{} is {} of {}.", isolated(&shown(&user.email)), role.as_str(), team.slug);
             Ok(())
         }
     }
@@ -60,7 +61,7 @@ async fn list(database: &Database) -> Result<(), Refusal> {
         for team in teams {
             let members = if team.members == 1 { "1 member".to_owned() } else { format!("{} members", team.members) };
             let (admins, made) = (team.admins.as_deref().unwrap_or("no active admin"), team.created_at.iso_date());
-            println!("{}\t{members}\t{admins}\t{made}\t{}", team.slug, team.name);
+            println!("{}\t{members}\t{}\t{made}\t{}", team.slug, shown(admins), shown(&team.name));
         }
     }
 }

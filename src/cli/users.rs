@@ -1,6 +1,7 @@
 //! `keyfob user`
 
 use clap::{Args, Subcommand};
+use keyfob::model::text::{isolated, shown};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, display_name};
 use keyfob::server::audit::By;
@@ -71,24 +72,24 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
                 password: password_from_stdin()?,
             };
             let made = users::create(&database.open().await?, &Passwords::new(), new, &By::operator(now)).await?;
-            eprintln!("Made the account {}.", made.user.email);
+            eprintln!("Made the account {}.", isolated(&made.user.email));
         }
         UserCommand::List(database) => {
             for account in users::list(&database.open().await?).await? {
                 let role = if account.user.superuser { "superuser" } else { "user" };
                 let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
                 let (made, user) = (account.created_at.iso_date(), account.user);
-                println!("{}\t{role}\t{state}\t{made}\t{}", user.email, user.name);
+                println!("{}\t{role}\t{state}\t{made}\t{}", shown(&user.email), shown(&user.name));
             }
         }
         UserCommand::SetPassword { account, .. } => {
-            let (email, password) = (Email::parse(&account.email)?, password_from_stdin()?);
+            let (email, password) = (Email::to_find(&account.email)?, password_from_stdin()?);
             let db = account.database.open().await?;
             let by = By::operator(now);
             if !users::set_password(&db, &Passwords::new(), (&email, password), &by).await? {
                 return Err(unknown(&email));
             }
-            eprintln!("{} has a new password.", email.as_str());
+            eprintln!("{} has a new password.", isolated(&shown(email.as_str())));
         }
         UserCommand::Disable(account) => change(account, Change::Disable, "is disabled", now).await?,
         UserCommand::Enable(account) => change(account, Change::Enable, "is enabled", now).await?,
@@ -99,11 +100,11 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
 }
 
 async fn change(account: Account, change: Change, what: &str, now: Timestamp) -> Result<(), Refusal> {
-    let email = Email::parse(&account.email)?;
+    let email = Email::to_find(&account.email)?;
     let db = account.database.open().await?;
     let user = users::find(&db, &email).await?.ok_or_else(|| unknown(&email))?;
     users::change(&db, &user, change, &By::operator(now)).await?;
-    eprintln!("{} {what}.", email.as_str());
+    eprintln!("{} {what}.", isolated(&shown(email.as_str())));
     Ok(())
 }
 

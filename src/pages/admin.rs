@@ -12,8 +12,10 @@ use super::Asked;
 /// What the page before did, told on this one.
 fn done() -> Signal<Option<String>> {
     let asked = Asked::here();
-    let sentence = match (asked.get("done").as_deref(), asked.get("n").as_deref()) {
-        (Some("revoked"), Some("1")) => "One key is revoked.".to_owned(),
+    // Anybody can write a link: all that is taken from one is which sentence, and a number.
+    let number = asked.get("n").and_then(|n| n.parse::<u16>().ok());
+    let sentence = match (asked.get("done").as_deref(), number) {
+        (Some("revoked"), Some(1)) => "One key is revoked.".to_owned(),
         (Some("revoked"), Some(n)) => format!("{n} keys are revoked."),
         (Some("saved"), _) => "The key is changed.".to_owned(),
         (Some("disable"), _) => "The account is disabled: its sessions have ended and its keys are refused.".to_owned(),

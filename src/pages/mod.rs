@@ -19,7 +19,9 @@ use crate::error::AppError;
 use crate::model::audit::{AuditEntry, AuditPage, AuditQuery};
 use crate::model::employees::EmployeeList;
 use crate::model::keys::{KeyList, KeyPage, KeyQuery, Sort};
+use crate::model::redact::redact;
 use crate::model::teams::{Invitation, Membership, TeamPage};
+use crate::model::told::Told;
 use crate::model::users::{AccountPage, SessionFacts, User};
 
 /// The paths of the pages that everybody may ask for, as axum reads them.
@@ -47,6 +49,8 @@ pub struct Visit {
     pub asked: Asked,
     /// The page.
     pub page: Page,
+    /// What was wrong with the form that led here, without JavaScript.
+    pub told: Option<Told>,
 }
 
 /// The query of the address, decoded: which dialog is open, which page of a list is shown. Components take it from the
@@ -70,6 +74,13 @@ impl Asked {
     /// The value of a parameter; empty for one that is not there.
     fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default()
+    }
+
+    /// What of it may stand in the page: no key, no search, for the page has what it needs of that, and no words for alerts.
+    #[must_use]
+    pub fn for_page(self) -> Self {
+        let shown = self.0.into_iter().filter(|(name, _)| !matches!(name.as_str(), "search" | "__path" | "__err"));
+        Self(shown.map(|(name, value)| (redact(&name).into_owned(), redact(&value).into_owned())).collect())
     }
 
     /// The query of the page that is being rendered.

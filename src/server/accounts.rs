@@ -16,6 +16,7 @@ use super::users::{self, NewUser, Verified};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
+use crate::model::redact::contains_key;
 use crate::model::users::{Email, User, browser_name};
 
 /// Makes an account, signs it in, and goes on to `next`.
@@ -86,7 +87,10 @@ async fn check(
     let found = users::find_to_sign_in(&state.db, email).await?;
     let known = |(user, hash): &(User, String)| device::find(&state.config, &parts.headers, (&user.id, hash));
     let browser = found.as_ref().and_then(known);
-    let whose = browser.as_deref().map_or(Whose::Strangers(email), Whose::Browser);
+    // An address can be typed in several forms; what fails by one of them counts for all.
+    let typed = Email::to_find(email).map_or_else(|_| email.to_owned(), |email| email.as_str().to_owned());
+    let account = found.as_ref().map_or(typed, |(user, _)| user.email.clone());
+    let whose = browser.as_deref().map_or(Whose::Strangers(&account), Whose::Browser);
     let user = found.as_ref().map(|(user, _)| &user.id);
     let by = By { user: None, name: String::new(), ip: audit::text(from), at: now };
     let attempt = Try::begin(&state.db, (whose, user), &by).await?;
@@ -161,8 +165,8 @@ async fn begin_session(
     if let Some(attempt) = attempt {
         attempt.succeed(&mut tx, (&user.id, &user.email)).await?;
     }
-    let secret = sessions::create(&mut tx, &user.id, agent, &by).await?;
-    let detail = browser_name(agent);
+    let secret = sessions::create(&mut tx, &user.id, &agent, &by).await?;
+    let detail = browser_name(&agent);
     let about = About { user: Some(&user.id), subject: &user.email, detail, ..About::default() };
     audit::record(&mut tx, &by, Action::SessionBegin, about).await?;
     tx.commit().await?;
@@ -203,11 +207,11 @@ pub async fn confirm(state: &AppState, session: &Session, password: SecretString
     Ok(sessions::cookie(&state.config, &secret))
 }
 
-/// A path of this site, and nothing that a browser could take for another's.
+/// A path of this site without a key in it, and nothing that a browser could take for another's.
 pub(super) fn own_path(next: Option<&str>) -> Option<&str> {
     next.filter(|path| {
         let ours = path.starts_with('/') && !path.starts_with("//") && !path.starts_with("/\\");
-        ours && path.bytes().all(|b| b.is_ascii_graphic())
+        ours && path.bytes().all(|b| b.is_ascii_graphic()) && !contains_key(path)
     })
 }
 

@@ -217,7 +217,8 @@ pub(super) async fn identify<T>(
     let allowed = allowed.await;
     // What is refused for its path or for a fault of ours does not count against the key.
     let refused = matches!(&allowed, Err(error) if error.is_refusal());
-    let used = Use { at: now, ip: from, agent: user_agent(&parts.headers), old: standing.old_secret_until.is_some() };
+    let agent = user_agent(&parts.headers);
+    let used = Use { at: now, ip: from, agent: &agent, old: standing.old_secret_until.is_some() };
     state.usage.count(&key.id, used, !refused);
     if refused {
         log::name_user(caller.user());

@@ -12,6 +12,7 @@ use super::auth::{self, SessionMemo};
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::confirm::WaitingForm;
+use crate::model::redact::redact;
 
 /// The form of a request, without what the page that asks for the password added; and the password, if it comes from there.
 #[must_use]
@@ -21,7 +22,8 @@ pub fn read(parts: &Parts, body: &[u8]) -> (WaitingForm, Option<SecretString>) {
         match name.as_str() {
             WaitingForm::PASSWORD => password = Some(value.into()),
             WaitingForm::PAGE => page = Some(value),
-            _ => fields.push((name, value)),
+            // The page that asks for the password has all of them in its source.
+            _ => fields.push((redact(&name).into_owned(), redact(&value).into_owned())),
         }
     }
     let page = page.or_else(|| Some(referrer(&parts.headers)?.path().to_owned()));

@@ -36,6 +36,7 @@ use self::row::{Arg, Row};
 pub use self::servers::Servers;
 pub use self::sqlite::sqlite_file;
 use crate::error::AppError;
+use crate::unicode::nfc;
 
 /// The channel on which PostgreSQL tells other processes what changed.
 pub const CHANNEL: &str = "keyfob";
@@ -149,7 +150,7 @@ pub(crate) use fetch;
 /// The pattern of LIKE for texts in lower case that contain this one; empty for an empty one.
 #[must_use]
 pub fn like(text: &str) -> String {
-    let text = text.trim().to_lowercase();
+    let text = nfc(text.trim()).to_lowercase();
     if text.is_empty() {
         return text;
     }

@@ -101,7 +101,7 @@ pub async fn list(db: &Db, owner: &OwnerId, query: &Query) -> Result<Option<Page
 fn employee(row: Row<'_>) -> Result<Employee, AppError> {
     Ok(Employee {
         id: row.parse("id", EmployeeId::parse)?,
-        name: row.parse("name", |name| EmployeeName::parse(name).ok())?,
+        name: row.parse("name", |name| Some(EmployeeName::stored(name)))?,
         department: row.parse("department", |name| Department::parse(name).ok())?,
         salary: Salary::new(row.get("salary")?).map_err(|_| AppError::Internal)?,
         created_at: row.time("created_at")?,

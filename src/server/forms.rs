@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use leptos::server_fn::error::ServerFnUrlError;
-use url::Position;
+use url::{Position, Url};
 
 use super::state::AppState;
+use super::told;
 use crate::error::AppError;
+use crate::model::told::Told;
 
 /// How many fields a form may have: more than any of ours, keys to revoke among them. The page that asks for the password has as
 /// many.
@@ -44,7 +46,7 @@ impl Failure {
 /// Of a sign-in or sign-up that was one too many: the address of the page with the form, with what is wrong and what was typed but
 /// the password, and after how many seconds to try again. The page is the answer, not a redirect to it, for that would have another
 /// status, and the email address in the browser's history.
-pub fn again(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, u32)> {
+pub fn again(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, Told, u32)> {
     let AppError::TooManyTries { seconds } = error else { return None };
     let function = parts.uri.path();
     let form = match function {
@@ -52,10 +54,11 @@ pub fn again(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> 
         "/fn/sign_up" => "/sign-up",
         _ => return None,
     };
-    let told = ServerFnUrlError::new(function, error.clone()).to_url(&format!("{}{form}", state.config.origin()));
-    let mut url = told.ok()?;
+    let address = ServerFnUrlError::new(function, error.clone()).to_url(&format!("{}{form}", state.config.origin()));
+    let (address, told) = told::take_from(address.ok()?.as_str())?;
+    let mut url = Url::parse(&address).ok()?;
     for field in ["email", "next"] {
         url.query_pairs_mut().append_pair(field, &value(body, field));
     }
-    Some((url[Position::BeforePath..].parse().ok()?, *seconds))
+    Some((url[Position::BeforePath..].parse().ok()?, told, *seconds))
 }

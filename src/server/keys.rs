@@ -26,6 +26,7 @@ use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{Access, FormId, KeyFacts, KeyForm, KeyId, KeyName, KeySpec, NewKey, Standing};
 use crate::model::teams::TeamId;
+use crate::model::text::isolated;
 use crate::model::time::Timestamp;
 use crate::model::users::{User, UserId};
 
@@ -114,7 +115,7 @@ fn found(row: Row<'_>, by_old_secret: bool) -> Result<Found, AppError> {
 fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
     Ok(KeyFacts {
         id: row.parse("id", KeyId::parse)?,
-        name: row.parse("name", |name| KeyName::parse(name).ok())?,
+        name: row.parse("name", |name| Some(KeyName::stored(name)))?,
         prefix: row.get("prefix")?,
         access: Access::try_from(row.get::<String>("access")?).map_err(|_| AppError::Internal)?,
         team_id: row.parse_some("team_id", TeamId::parse)?,
@@ -190,7 +191,7 @@ async fn create_as(
         check_team(&mut tx, request.user, request.spec.team.as_ref()).await?;
         match insert(&mut tx, &request, &facts, &made.digest).await {
             Ok(()) => {
-                let detail = format!("{}, {}", facts.name.as_str(), facts.access.label());
+                let detail = format!("{}, {}", isolated(facts.name.as_str()), facts.access.label());
                 let about = About { user: Some(request.user), detail, ..about(&facts) };
                 audit::record(&mut tx, by, Action::KeyCreate, about).await?;
                 tx.commit().await?;

@@ -28,9 +28,12 @@ pub mod serve;
 pub mod site;
 pub mod state;
 pub mod teams;
+mod told;
 pub mod usage;
 pub mod users;
 pub mod windows;
+
+use std::borrow::Cow;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -50,6 +53,7 @@ use leptos_axum::ResponseOptions;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use self::auth::secrets::searched;
 use self::db::attempts;
 use self::forms::Failure;
 use self::receive::{Receive, RequestId};
@@ -58,6 +62,7 @@ use crate::app::shell;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
+use crate::model::redact::{contains_key, redact};
 use crate::pages::confirm::ConfirmDocument;
 use crate::pages::home::FailureDocument;
 use crate::pages::keys::reveal::NewKeyDocument;
@@ -71,8 +76,8 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub fn router(state: AppState, own: Router<AppState>) -> Receive {
     let admin = Router::new()
         .route("/admin/keys", get(page).post(find_key))
-        .route("/admin/users", get(page))
-        .route("/admin/audit", get(page))
+        .route("/admin/users", get(page).post(find))
+        .route("/admin/audit", get(page).post(find))
         .route("/admin/audit.csv", get(audit_csv))
         .route("/admin/fn/{name}", post(server_function))
         .layer(from_fn_with_state(state.clone(), only_admins));
@@ -101,9 +106,16 @@ pub fn router(state: AppState, own: Router<AppState>) -> Receive {
 
 /// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
 async fn page(State(state): State<AppState>, parts: Parts) -> Response {
-    let (path, id) = (parts.uri.path().to_owned(), RequestId::of(&parts.extensions));
+    let (path, id) = (redact(parts.uri.path()).into_owned(), RequestId::of(&parts.extensions));
+    let is_told = told::read(&state.config, &parts.headers).is_some();
     match visit(&state, parts).await {
-        Ok(visit) => render(&state, visit),
+        Ok(visit) => {
+            let mut response = render(&state, visit);
+            if is_told {
+                told::forget(&state.config, &mut response);
+            }
+            response
+        }
         Err(AppError::CredentialsMissing) => {
             (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
         }
@@ -129,7 +141,8 @@ pub fn render(state: &AppState, visit: Visit) -> Response {
 /// # Errors
 /// As [`Page::open`], and if the database does not answer.
 pub async fn visit(state: &AppState, parts: Parts) -> Result<Visit, AppError> {
-    let (path, mut asked) = (parts.uri.path().to_owned(), asked(&parts));
+    let (path, asked) = (parts.uri.path().to_owned(), asked(&parts));
+    let told = parts.extensions.get().cloned().or_else(|| told::read(&state.config, &parts.headers));
     let session = match auth::visitor_of(state, &parts).await {
         // For whoever comes with a key, too, nothing is there.
         Err(AppError::SessionRequired) if path.starts_with("/admin") => None,
@@ -141,9 +154,7 @@ pub async fn visit(state: &AppState, parts: Parts) -> Result<Visit, AppError> {
         Err(AppError::NotFound) => Page::NotFound,
         read => read?,
     };
-    // Whatever is looked for may be a key; the page has what it needs of it.
-    asked.0.retain(|(name, _)| name != "search");
-    Ok(Visit { user, path, asked, page })
+    Ok(Visit { user, path: redact(&path).into_owned(), asked: asked.for_page(), page, told })
 }
 
 /// What a request for a page asks for: by its query, or, for a search for a key, by its body.
@@ -189,8 +200,9 @@ async fn server_function(
 ) -> Response {
     let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
     // Leptos redirects a form without JavaScript back there.
-    if !comes_from_here(&state, &parts.headers) {
-        parts.headers.remove(header::REFERER);
+    let sent_by = parts.headers.remove(header::REFERER);
+    if let Some(sent_by) = sent_by.filter(|page| comes_from_here(&state, &parts.headers, page)) {
+        parts.headers.insert(header::REFERER, without_keys(sent_by));
     }
     if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
         return AppError::NotFound.into_response();
@@ -219,14 +231,15 @@ async fn server_function(
         // See ask_for_password.
         Some(AppError::PasswordNeeded) => AppError::PasswordNeeded.into_response(),
         Some(error) => match forms::again(&state, &parts, &body, error) {
-            Some((uri, seconds)) => {
+            Some((uri, told, seconds)) => {
                 parts.uri = uri;
+                parts.extensions.insert(told);
                 let mut response = page(State(state), parts).await;
                 *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
                 response
             }
-            None => response,
+            None => told::keep(&state.config, response),
         },
         None => response,
     }
@@ -267,12 +280,12 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
 }
 
 /// Whether the page that a request comes from is of this site: by the public address, or by the one that it was sent to.
-fn comes_from_here(state: &AppState, headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(Ok(page)) = text(header::REFERER).map(url::Url::parse) else { return false };
+fn comes_from_here(state: &AppState, headers: &HeaderMap, page: &HeaderValue) -> bool {
+    let Some(Ok(page)) = page.to_str().ok().map(url::Url::parse) else { return false };
     let origin = page.origin().ascii_serialization();
     let authority = origin.split_once("://").map(|(_, authority)| authority);
-    origin == state.config.origin() || (authority.is_some() && authority == text(header::HOST))
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    origin == state.config.origin() || (authority.is_some() && authority == host)
 }
 
 /// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
@@ -323,13 +336,21 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
 /// The search of `/admin/keys`. A pasted key stays in the body, and the answer is the page; anything else goes into the
 /// address, where it can be kept and sent on.
 async fn find_key(State(state): State<AppState>, mut parts: Parts, RawForm(body): RawForm) -> Response {
-    if auth::secrets::PresentedKey::parse(forms::value(&body, "search").trim().as_bytes()).is_none() {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(url::form_urlencoded::parse(&body));
-        return Redirect::to(&format!("/admin/keys?{}", query.finish())).into_response();
+    if !contains_key(&forms::value(&body, "search")) {
+        return find(parts, RawForm(body)).await;
     }
     parts.extensions.insert(Pasted(body));
     page(State(state), parts).await
+}
+
+/// The search of another page: leads to the address that shows what is found. It comes in a body, for a browser puts all that is
+/// typed into an address; of a key that was pasted, only the public prefix gets into one.
+async fn find(parts: Parts, RawForm(body): RawForm) -> Response {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(
+        url::form_urlencoded::parse(&body).map(|(name, value)| (redact(&name).into_owned(), searched(&value))),
+    );
+    Redirect::to(&format!("{}?{}", parts.uri.path(), query.finish())).into_response()
 }
 
 /// The body of a search for a key, in place of the address.
@@ -397,6 +418,7 @@ fn csrf(state: &AppState) -> CsrfLayer<fn(ProtectionError) -> Response> {
 }
 
 async fn remember_session(mut request: Request, next: Next) -> Response {
+    log::name_route(request.extensions());
     request.extensions_mut().insert(auth::SessionMemo::default());
     next.run(request).await
 }
@@ -447,6 +469,15 @@ pub fn set_status_of_failure(error: &AppError) {
 /// Whether the server function that is running was called by a form, without JavaScript.
 fn is_form() -> bool {
     use_context::<Parts>().is_some_and(|parts| takes_html(&parts.headers))
+}
+
+/// The same value without the secrets of keys in it.
+fn without_keys(value: HeaderValue) -> HeaderValue {
+    let clean = value.to_str().ok().and_then(|text| match redact(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => HeaderValue::try_from(clean).ok(),
+    });
+    clean.unwrap_or(value)
 }
 
 fn takes_html(headers: &HeaderMap) -> bool {

@@ -45,11 +45,16 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Re
     };
     let sql = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    let is_taken_already = || FieldErrors::one("email", "This address has an account already. Sign in instead.");
     let mut tx = db.begin().await?;
+    // Older versions stored other forms of the same address; the index does not know that they are the same.
+    let [one, two, three, four] = &new.email.forms();
+    let taken = "SELECT id FROM users WHERE email IN ($1, $2, $3, $4) LIMIT 1";
+    if fetch!(tx, optional(UserId,), taken, one, two, three, four)?.is_some() {
+        return Err(is_taken_already().into());
+    }
     match execute!(tx, sql, &user.id, &user.email, &user.name, &hash, user.superuser, by.at) {
-        Err(error) if is_taken(&error) => {
-            return Err(FieldErrors::one("email", "This address has an account already. Sign in instead.").into());
-        }
+        Err(error) if is_taken(&error) => return Err(is_taken_already().into()),
         other => other?,
     };
     record(&mut tx, by, Action::AccountCreate, &user).await?;
@@ -72,10 +77,13 @@ pub async fn find_to_sign_in(db: &Db, email: &str) -> Result<Option<(User, Strin
         user: User,
         password_hash: String,
     }
-    let Ok(email) = Email::parse(email) else { return Ok(None) };
-    let sql = "SELECT id, email, name, superuser, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL";
+    let Ok(email) = Email::to_find(email) else { return Ok(None) };
+    let sql = "SELECT id, email, name, superuser, password_hash FROM users WHERE email IN ($1, $2, $3, $4) \
+               AND disabled_at IS NULL";
+    let [one, two, three, four] = &email.forms();
     let mut conn = db.read().await?;
-    let row = fetch!(conn, optional Row, sql, email.as_str())?;
+    let rows = fetch!(conn, all Row, sql, one, two, three, four)?;
+    let row = email.nearest(rows, |row| &row.user.email);
     Ok(row.map(|row| (row.user, row.password_hash)))
 }
 
@@ -223,8 +231,11 @@ pub async fn set_password(
 /// # Errors
 /// If the database does not answer.
 pub async fn find(db: &Db, email: &Email) -> Result<Option<User>, AppError> {
+    let [one, two, three, four] = &email.forms();
+    let sql = "SELECT id, email, name, superuser FROM users WHERE email IN ($1, $2, $3, $4)";
     let mut conn = db.read().await?;
-    Ok(fetch!(conn, optional User, "SELECT id, email, name, superuser FROM users WHERE email = $1", email.as_str())?)
+    let found = fetch!(conn, all User, sql, one, two, three, four)?;
+    Ok(email.nearest(found, |user| &user.email))
 }
 
 /// All accounts, the oldest first.

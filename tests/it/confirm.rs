@@ -269,7 +269,8 @@ both! {
         // Whoever is signed out meanwhile is told so.
         ada.call("sign_out", &[]).await.is(200);
         let late = send(&ada, PASSWORD).await.is(302);
-        assert!(late.header("location").starts_with("http://localhost:8000/profile?"), "{late:?}");
+        assert_eq!(late.header("location"), PROFILE);
+        assert!(late.header("set-cookie").starts_with("keyfob-told=/fn/end_other_sessions~"), "{late:?}");
     }
 
     async fn without_javascript_a_key_is_made_and_rotated_from_there_and_shown_once(app: &TestApp) {

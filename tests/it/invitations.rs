@@ -122,7 +122,8 @@ both! {
         accept(&bob).await.failed(404);
         let page = bob.submit(TEAMS, "accept_invitation", &[("team", "red")]).await.is(302);
         let back = page.header("location").trim_start_matches("http://localhost:8000").to_owned();
-        assert!(bob.open(&back).await.is(200).body.contains("This invitation is no longer open."), "{back}");
+        let told = bob.with("cookie", page.header("set-cookie").split(';').next().unwrap());
+        assert!(told.open(&back).await.is(200).body.contains("This invitation is no longer open."), "{back}");
         // To invite again renews it, with the role of now.
         invite(&ada, "bob", "admin").await.is(200);
         accept(&bob).await.is(200);

@@ -8,6 +8,7 @@ use leptos::server_fn::ServerFn;
 use super::{AdminNav, NextPage, done};
 use crate::error::AppError;
 use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, NewKey, Sort, Status};
+use crate::model::text::isolated;
 use crate::model::time::Timestamp;
 use crate::pages::Asked;
 use crate::pages::confirm::Waiting;
@@ -159,7 +160,7 @@ fn KeyRow(entry: KeyEntry, now: Timestamp) -> impl IntoView {
     let (status, name_id, id) = (entry.key.status(now), format!("key-{}", entry.key.id), entry.key.id.to_string());
     let usable = status != Status::Revoked;
     let tick = usable.then(|| {
-        let label = format!("Choose {}", entry.key.name.as_str());
+        let label = format!("Choose {}", isolated(entry.key.name.as_str()));
         view! { <input type="checkbox" form="chosen" name="revoke" value=id.clone() aria-label=label/> }
     });
     let links = usable.then(|| {

@@ -69,7 +69,7 @@ fn UserList(page: AccountPage) -> impl IntoView {
         .into_any()
     };
     view! {
-        <form method="get" action=PATH class="form-row" role="search">
+        <form method="post" action=PATH class="form-row" role="search">
             <Field
                 id="search"
                 name="search"

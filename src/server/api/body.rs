@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::openapi::{Asks, Input};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
+use crate::model::redact::redact;
 
 const NO_SUCH_FIELD: &str = "There is no such field.";
 
@@ -92,7 +93,7 @@ impl JsonObject {
             if errors.is_full() {
                 return;
             }
-            let shown: String = field.chars().take(50).collect();
+            let shown: String = redact(field).chars().take(50).collect();
             errors.add(&shown, NO_SUCH_FIELD);
         }
     }

@@ -6,6 +6,7 @@ use rand::{Rng, TryRng};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use crate::model::redact::{candidates, redact};
 use crate::model::time::Timestamp;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -49,6 +50,23 @@ impl<'a> PresentedKey<'a> {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(self.0)
+    }
+}
+
+/// The keys in a text that may have anything around them, each with its public beginning and its digest.
+#[must_use]
+pub fn keys_in(text: &str) -> Vec<(String, Digest)> {
+    let candidates = candidates(text);
+    let keys = candidates.iter().filter_map(|text| PresentedKey::parse(text.as_bytes()));
+    keys.map(|key| (key.prefix().to_owned(), key.digest())).collect()
+}
+
+/// What to search for where somebody typed this. The public beginning of a key, where one was pasted.
+#[must_use]
+pub fn searched(text: &str) -> String {
+    match keys_in(text).first() {
+        Some((prefix, _)) => prefix.clone(),
+        None => redact(text).into_owned(),
     }
 }
 

@@ -113,7 +113,7 @@ pub fn no_cookie(config: &Config) -> String {
 }
 
 /// A cookie with this name and value that no script reads, kept for so long.
-pub(super) fn bare_cookie(config: &Config, cookie: (&str, String), kept: time::Duration) -> String {
+pub(in crate::server) fn bare_cookie(config: &Config, cookie: (&str, String), kept: time::Duration) -> String {
     Cookie::build(cookie)
         .path("/")
         .http_only(true)

@@ -6,10 +6,12 @@ use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{EditForm, KeyEntry, KeyFacts, KeyForm, KeyId, KeyPage, KeyQuery, KeySpec, NewKey, Sort};
+use crate::model::redact::{contains_key, redact};
+use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
 use crate::model::users::{Email, UserId};
 use crate::server::audit::{self, About};
-use crate::server::auth::secrets::{self, PresentedKey};
+use crate::server::auth::secrets;
 use crate::server::auth::sessions::Session;
 use crate::server::db::{Conn, execute, fetch};
 use crate::server::state::AppState;
@@ -28,25 +30,35 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
     let now = state.now();
     let mut conn = state.db.read().await?;
     let text = query.search.trim();
-    let pasted = PresentedKey::parse(text.as_bytes()).map(|key| key.digest().hex());
-    let mut keys = match &pasted {
-        Some(digest) => by_digest(&mut conn, digest, now).await?,
-        None => listed(&mut conn, &query, now).await?,
-    };
+    let pasted = contains_key(text);
+    let mut keys = if pasted { by_secret(&mut conn, text, now).await? } else { listed(&mut conn, &query, now).await? };
     drop(conn);
     let more = keys.len() > ON_A_PAGE;
     keys.truncate(ON_A_PAGE);
     let next = keys.last().filter(|_| more).map(|entry| cursor(query.sort, &entry.key));
     // What was pasted does not come back, for it would stand in the page's source.
-    let search = if pasted.is_some() { String::new() } else { text.to_owned() };
-    let query = KeyQuery { search, ..query };
+    let search = if pasted { String::new() } else { text.to_owned() };
+    let (state_name, after) = (redact(&query.state).into_owned(), redact(&query.after).into_owned());
+    let query = KeyQuery { search, state: state_name, after, ..query };
+    for entry in &mut keys {
+        entry.owner = shown(&entry.owner);
+    }
     let (form_id, origin) = (secrets::make_id(now), state.config.origin());
-    Ok(KeyPage { keys, next, query, pasted: pasted.is_some(), now, form_id, origin })
+    Ok(KeyPage { keys, next, query, pasted, now, form_id, origin })
 }
 
-async fn by_digest(conn: &mut Conn, digest: &str, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
+/// The keys that a text holds, whatever surrounds them. Most hold one.
+async fn by_secret(conn: &mut Conn, text: &str, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let sql = entries!("WHERE k.digest = $2 OR k.old_digest = $2");
-    Ok(fetch!(conn, all KeyEntry, sql, usage_after(now), digest)?)
+    let mut found: Vec<KeyEntry> = Vec::new();
+    for (_, digest) in secrets::keys_in(text) {
+        for entry in fetch!(conn, all KeyEntry, sql, usage_after(now), digest.hex())? {
+            if found.iter().all(|known| known.key.id != entry.key.id) {
+                found.push(entry);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Where a page ends, for the next to begin after: what it is sorted by, and the id.
@@ -129,7 +141,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
                WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
     execute!(tx, sql, &id, &user, &name, name.folded(), expires_at, rate)?;
     let expires = expires_at.map_or("never".to_owned(), Timestamp::minute);
-    let detail = format!("{}, expires: {expires}", name.as_str());
+    let detail = format!("{}, expires: {expires}", isolated(name.as_str()));
     let about = About { user: Some(&user), key: Some(&id), subject: &prefix, detail, ..About::default() };
     audit::record(&mut tx, &by, Action::KeyEdit, about).await?;
     tx.commit().await?;
@@ -143,7 +155,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
 /// unless the password was entered a short time ago.
 pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
     let by = session.by(state.now());
-    let user = match Email::parse(&form.owner) {
+    let user = match Email::to_find(&form.owner) {
         Ok(email) => users::find(&state.db, &email).await?,
         Err(_) => None,
     };

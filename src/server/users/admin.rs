@@ -4,10 +4,11 @@ use super::{get, record};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
+use crate::model::text::shown;
 use crate::model::users::{Account, AccountPage, User};
 use crate::server::audit::By;
 use crate::server::auth::sessions::{self, Session};
-use crate::server::auth::throttle;
+use crate::server::auth::{secrets, throttle};
 use crate::server::db::{Db, Tx, execute, fetch, like};
 use crate::server::state::AppState;
 use crate::server::teams::invitations;
@@ -20,6 +21,7 @@ const ON_A_PAGE: usize = 25;
 /// # Errors
 /// If the database does not answer.
 pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -> Result<AccountPage, AppError> {
+    let search = secrets::searched(&search);
     let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
                AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
@@ -29,6 +31,9 @@ pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -
     let more = accounts.len() > ON_A_PAGE;
     accounts.truncate(ON_A_PAGE);
     let next = accounts.last().filter(|_| more).map(|account| account.user.email.clone());
+    for Account { user, .. } in &mut accounts {
+        (user.email, user.name) = (shown(&user.email), shown(&user.name));
+    }
     Ok(AccountPage { accounts, next, search, me: session.user.id.clone() })
 }
 

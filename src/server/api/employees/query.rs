@@ -7,6 +7,7 @@ use utoipa::openapi::path::ParameterIn;
 use crate::error::AppError;
 use crate::model::employees::Department;
 use crate::model::fields::FieldErrors;
+use crate::model::redact::redact;
 use crate::server::api::openapi::{Asks, Input, parameter, schemas};
 use crate::server::employees::{Order, Query};
 use crate::server::state::AppState;
@@ -78,7 +79,9 @@ impl Params {
 
     /// The query string of another page of the same list.
     pub(super) fn at_page(&self, page: u32) -> String {
+        // A link goes far: a key that came in the address does not go with it.
         let others = self.pairs.iter().filter(|(name, _)| name != "page");
+        let others = others.map(|(name, value)| (redact(name), redact(value)));
         let mut query = url::form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
         query.extend_pairs(others).append_pair("page", &page.to_string());
         query.finish()

@@ -18,9 +18,13 @@ pub fn department() -> Object {
     one_of(Department::ALL.map(Department::as_str))
 }
 
-/// A name of 1 to 100 characters, of which not all are white space and none is a control character.
+/// Control characters, and those that are not shown or change the direction, as far as they have four digits. Programs that read the
+/// description need not know those with more, and what a script needs between its letters is taken although it stands here.
+const HIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff";
+
+/// A name of 1 to 100 characters, of which one at least is shown and none is hidden.
 pub fn name() -> Object {
-    let pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+    let pattern = format!(r"^[^{HIDDEN}]*[^\s\u2800{HIDDEN}][^{HIDDEN}]*$");
     text().min_length(Some(1)).max_length(Some(100)).pattern(Some(pattern)).build()
 }
 
