@@ -64,6 +64,8 @@ pub enum AppError {
         /// After how many seconds the next is let through.
         seconds: u32,
     },
+    /// More long reads of one owner at once than one may have.
+    TooManyAtOnce,
     /// The database is away, or there is more to do than can be done.
     Unavailable,
     /// A fault of ours; the log has its cause.
@@ -172,7 +174,7 @@ impl AppError {
             Self::NotAcceptable => &NOT_ACCEPTABLE,
             Self::ContentTooLarge => &CONTENT_TOO_LARGE,
             Self::UnsupportedMediaType => &UNSUPPORTED_MEDIA_TYPE,
-            Self::RateLimited { .. } | Self::TooManyTries { .. } => &RATE_LIMITED,
+            Self::RateLimited { .. } | Self::TooManyTries { .. } | Self::TooManyAtOnce => &RATE_LIMITED,
             Self::Unavailable => &UNAVAILABLE,
             Self::Internal => &INTERNAL_ERROR,
         }
@@ -191,6 +193,10 @@ impl AppError {
             Self::TooManyTries { seconds } => {
                 format!("There were too many tries. Wait {}, then try again.", wait(*seconds))
             }
+            Self::TooManyAtOnce => {
+                "Too many searches and long lists of yours run at once. Wait for one of them, then try again."
+                    .to_owned()
+            }
             other => format!("{} {}", other.code().title, other.code().fix),
         }
     }
@@ -206,6 +212,7 @@ impl AppError {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Self::RateLimited { seconds, .. } | Self::TooManyTries { seconds } => Some(*seconds),
+            Self::TooManyAtOnce => Some(1),
             Self::Unavailable => Some(2),
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! `keyfob key`
 
 use clap::{Args, Subcommand};
-use keyfob::model::keys::{Access, KeyName, KeySpec, Scopes};
+use keyfob::model::keys::{Access, KeyEntry, KeyName, KeySpec, Scopes};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, User};
 use keyfob::server::audit::By;
@@ -106,12 +106,13 @@ fn no_team(slug: &str) -> Refusal {
 
 async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), Refusal> {
     let user = find(db, email).await?;
-    for key in keys::list(db, &user.id, now).await?.into_iter().map(|entry| entry.key) {
+    let show = |entry: KeyEntry| {
+        let key = entry.key;
         let expires = key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339);
         let (status, access) = (key.status(now).label(), key.access.label());
         println!("{}\t{status}\t{access}\t{expires}\t{}\t{}", key.prefix, key.id, key.name.as_str());
-    }
-    Ok(())
+    };
+    Ok(keys::list(db, &user.id, now, show).await?)
 }
 
 async fn revoke(db: &Db, prefix_or_id: &str, now: Timestamp) -> Result<(), Refusal> {

@@ -266,6 +266,8 @@ pub struct EmployeeList {
     pub pages: u32,
     /// How many employees there are on all pages.
     pub count: i64,
+    /// The one that a dialog of the page is about, on whatever page it is.
+    pub about: Option<Employee>,
 }
 
 #[cfg(test)]

@@ -90,6 +90,18 @@ pub fn short_text(raw: &str, missing: &str) -> Result<String, String> {
     if text.is_empty() { Err(missing.to_owned()) } else { Ok(text) }
 }
 
+/// Refuses more than `limit` characters. Code points are counted, here as in the JSON schema: browsers count otherwise, and are
+/// not asked to.
+///
+/// # Errors
+/// A sentence that says how many there are.
+pub fn within(text: &str, limit: usize) -> Result<(), String> {
+    match text.chars().count() {
+        count if count > limit => Err(format!("Use at most {limit} characters; this has {count}.")),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ pub use self::access::{Access, Needs, Scope, Scopes, scope};
 pub use self::forms::{
     DEFAULT_DAYS, EditForm, FormId, GRACES, KeyForm, KeySpec, PRESET_DAYS, RotateForm, expiry, grace,
 };
-pub use self::lists::{DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, Sort, USAGE_DAYS};
+pub use self::lists::{DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, Sort, USAGE_DAYS};
 use super::fields::short_text;
 use super::teams::TeamId;
 use super::text::shown;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::invitations::{INVITATION_TTL, Invitation, InvitationForm, NewInvitation, SentInvitation};
 use super::fields::{FieldErrors, short_text};
-use super::keys::KeyEntry;
+use super::keys::KeySlice;
 use super::time::Timestamp;
 use super::users::UserId;
 
@@ -123,8 +123,8 @@ pub struct TeamPage {
     pub members: Vec<Member>,
     /// The open invitations, the newest first; for its admins only.
     pub invitations: Vec<SentInvitation>,
-    /// The keys that are limited to the team; for its admins only.
-    pub keys: Vec<KeyEntry>,
+    /// A page of the keys that are limited to the team; for its admins only.
+    pub keys: KeySlice,
     /// When the page was made: what the states of keys are told by.
     pub now: Timestamp,
 }
@@ -158,6 +158,7 @@ impl TeamForm {
 /// A sentence that says how to mend it.
 pub fn slug(raw: &str) -> Result<String, String> {
     let slug = raw.trim();
+    super::fields::within(slug, 40)?;
     let fits = (2..=40).contains(&slug.len())
         && slug.starts_with(|c: char| c.is_ascii_lowercase())
         && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');

@@ -1,6 +1,7 @@
 //! Texts that people type and others see. Each is kept in normal form C. Characters that are not shown, or that change the
 //! direction of what follows, are refused where no script needs them.
 
+use super::fields::within;
 use super::redact::{CONTAINS_KEY, contains_key, redact};
 use crate::unicode::{Kind, is_emoji, kind, nfc};
 
@@ -19,9 +20,7 @@ pub fn typed(raw: &str, limit: usize) -> Result<String, String> {
     if contains_key(&text) {
         return Err(CONTAINS_KEY.to_owned());
     }
-    if text.chars().count() > limit {
-        return Err(format!("Use at most {limit} characters."));
-    }
+    within(&text, limit)?;
     if text.chars().any(|c| kind(c) == Kind::Control) {
         return Err("Use no line breaks, tabs or other control characters.".to_owned());
     }

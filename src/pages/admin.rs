@@ -39,8 +39,8 @@ fn AdminNav(current: &'static str) -> impl IntoView {
 
 /// The way to the rows that follow, and back to the first.
 #[component]
-fn NextPage(
-    path: &'static str,
+pub fn NextPage(
+    #[prop(into)] path: String,
     asked: Vec<(&'static str, String)>,
     name: &'static str,
     next: Option<String>,
@@ -49,9 +49,10 @@ fn NextPage(
         let given = asked.iter().filter(|(_, value)| !value.is_empty());
         given.map(|(name, value)| view! { <input type="hidden" name=*name value=value.clone()/> }).collect_view()
     };
+    let action = path.clone();
     let later = Asked::here().get(name).filter(|value| !value.is_empty());
     let first = later.map(|_| {
-        view! { <form method="get" action=path>{hidden()}<button class="btn btn-sm">"First page"</button></form> }
+        view! { <form method="get" action=action>{hidden()}<button class="btn btn-sm">"First page"</button></form> }
     });
     let next = next.map(|next| {
         view! {

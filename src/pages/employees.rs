@@ -11,18 +11,19 @@ use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
-/// A page of the employees of whoever asks or of their team, by name. A page past the end is the last one.
+/// Returns a page of the employees of the signed-in user or of their team, by name, and the one that a dialog is about, by its
+/// id. A page past the end is the last one.
 #[server(prefix = "/fn", endpoint = "list_employees")]
-pub async fn list_employees(team: Option<String>, page: u32) -> Result<EmployeeList, AppError> {
-    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
-    crate::server::employees::page(&state.db, &owner, page).await
+pub async fn list_employees(team: Option<String>, page: u32, about: Option<String>) -> Result<EmployeeList, AppError> {
+    let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::page(&state, &tenant, page, about.as_deref()).await
 }
 
 /// Adds an employee.
 #[server(prefix = "/fn", endpoint = "add_employee")]
 pub async fn add_employee(team: Option<String>, form: EmployeeForm) -> Result<(), AppError> {
-    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
-    crate::server::employees::create(&state.db, &owner, form.parse()?, state.now()).await?;
+    let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::create(&state, &tenant, form.parse()?).await?;
     crate::server::land_on(&employees_path(team.as_deref()));
     Ok(())
 }
@@ -30,8 +31,8 @@ pub async fn add_employee(team: Option<String>, form: EmployeeForm) -> Result<()
 /// Changes an employee.
 #[server(prefix = "/fn", endpoint = "edit_employee")]
 pub async fn edit_employee(team: Option<String>, id: String, form: EmployeeForm) -> Result<(), AppError> {
-    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
-    crate::server::employees::edit(&state, &owner, &id, &form).await?;
+    let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::edit(&state, &tenant, &id, &form).await?;
     crate::server::land_on(&employees_path(team.as_deref()));
     Ok(())
 }
@@ -39,17 +40,17 @@ pub async fn edit_employee(team: Option<String>, id: String, form: EmployeeForm)
 /// Removes an employee.
 #[server(prefix = "/fn", endpoint = "delete_employee")]
 pub async fn delete_employee(team: Option<String>, id: String) -> Result<(), AppError> {
-    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
     let id = crate::model::employees::EmployeeId::parse(&id).ok_or(AppError::NotFound)?;
     crate::server::land_on(&employees_path(team.as_deref()));
-    crate::server::employees::delete(&state.db, &owner, &id).await
+    crate::server::employees::delete(&state, &tenant, &id).await
 }
 
 /// Adds made-up employees where there are none.
 #[server(prefix = "/fn", endpoint = "load_sample_employees")]
 pub async fn load_sample_employees(team: Option<String>) -> Result<(), AppError> {
-    let (state, owner) = crate::server::auth::signed_in_for(team.as_deref()).await?;
-    crate::server::employees::load_samples(&state.db, &owner, state.now()).await
+    let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
+    crate::server::employees::load_samples(&state, &tenant).await
 }
 
 /// The path of the page: of one's own employees, or of a team's by its slug.
@@ -77,6 +78,16 @@ enum Open {
     Add,
     Edit(String),
     Delete(String),
+}
+
+impl Open {
+    /// The id of the employee that it is about.
+    fn about(self) -> Option<String> {
+        match self {
+            Self::Nothing | Self::Add => None,
+            Self::Edit(id) | Self::Delete(id) => Some(id),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -122,7 +133,8 @@ fn EmployeeSection(list: Result<EmployeeList, AppError>, team: Option<String>) -
         let changed = (actions.add.version().get(), actions.edit.version().get());
         (changed, actions.delete.version().get(), actions.load.version().get())
     };
-    let employees = live(list, changes, move |_| list_employees(actions.team.get_value(), page));
+    let employees =
+        live(list, changes, move |_| list_employees(actions.team.get_value(), page, open.get_untracked().about()));
     let succeeded = move || {
         [actions.add.value().get(), actions.edit.value().get(), actions.delete.value().get()].contains(&Some(Ok(())))
     };
@@ -164,8 +176,9 @@ fn EmployeeListView(
     start: Callback<Open>,
     actions: Actions,
 ) -> impl IntoView {
-    let EmployeeList { employees, page, pages, count } = list;
-    let all = StoredValue::new(employees.clone());
+    let EmployeeList { employees, page, pages, count, about } = list;
+    let all: Vec<_> = employees.iter().cloned().chain(about).collect();
+    let all = StoredValue::new(all);
     let find = move |wanted: &str| all.with_value(|all| all.iter().find(|one| one.id.as_str() == wanted).cloned());
     let dialog = move || match open.get() {
         Open::Edit(id) => find(&id).map(|employee| view! { <EditDialog employee open actions/> }.into_any()),
@@ -301,7 +314,6 @@ fn EmployeeFields(problems: Problems, employee: Option<Employee>) -> impl IntoVi
             name="form[name]"
             label="Name"
             value=name
-            length=(1, 100)
             autofocus=true
             error=problems.at("name")
         />

@@ -9,19 +9,22 @@ use leptos::prelude::*;
 use self::create::CreateDialog;
 use self::reveal::NewKeyDialog;
 use self::table::{KeyTable, RevokeDialog, RotateDialog, UsageDialog};
+use super::admin::NextPage;
 use super::confirm::Waiting;
 use super::{Asked, live};
 use crate::error::AppError;
-use crate::model::keys::{KeyEntry, KeyForm, KeyList, NewKey, RotateForm};
+use crate::model::keys::{KeyEntry, KeyForm, KeyList, KeySlice, NewKey, RotateForm};
 use crate::ui::dialog::Opener;
 use crate::ui::layout::Section;
 use crate::ui::notice::{Done, LoadProblem, Problems};
 
-/// The keys of whoever asks, with or without the revoked ones.
+/// Returns a page of the signed-in user's keys, with or without the revoked ones, and the key that a dialog is about, by its id.
 #[server(prefix = "/fn", endpoint = "list_keys")]
-pub async fn list_keys(revoked: bool) -> Result<KeyList, AppError> {
+pub async fn list_keys(revoked: bool, after: Option<String>, about: Option<String>) -> Result<KeyList, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::keys::page(&state, &session, revoked).await
+    let (after, about) = (after.as_deref().unwrap_or_default(), about.as_deref().unwrap_or_default());
+    let query = crate::server::keys::OwnQuery { revoked, after, about };
+    crate::server::keys::page(&state, &session, query).await
 }
 
 /// Makes a key, and shows it this once.
@@ -57,6 +60,14 @@ pub enum Open {
 }
 
 impl Open {
+    /// The id of the key that it is about.
+    fn about(self) -> Option<String> {
+        match self {
+            Self::Nothing | Self::Create => None,
+            Self::Rotate(id) | Self::Revoke(id) | Self::Usage(id) => Some(id),
+        }
+    }
+
     /// What the address asks for.
     fn asked(asked: &Asked) -> Self {
         let one_of = [("rotate", Self::Rotate as fn(String) -> Self), ("revoke", Self::Revoke), ("usage", Self::Usage)];
@@ -72,6 +83,8 @@ struct Memory {
     /// The key that was just made, as long as it is shown: the only place that holds it.
     new_key: RwSignal<Option<NewKey>>,
     revoked_shown: RwSignal<bool>,
+    /// Where the page before this one ended.
+    after: StoredValue<Option<String>>,
     create: ServerAction<CreateKey>,
     rotate: ServerAction<RotateKey>,
     revoke: ServerAction<RevokeKey>,
@@ -85,6 +98,7 @@ pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
         open: RwSignal::new(Open::asked(&asked)),
         new_key: RwSignal::new(None),
         revoked_shown: RwSignal::new(asked.get("revoked").is_some()),
+        after: StoredValue::new(asked.get("after")),
         create: ServerAction::new(),
         rotate: ServerAction::new(),
         revoke: ServerAction::new(),
@@ -95,7 +109,9 @@ pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
     let seen = RwSignal::new(0);
     // Read anew after a key was revoked, and after a new one was seen: not before, for the dialog stands in the list.
     let changes = move || (memory.revoked_shown.get(), memory.revoke.version().get(), seen.get());
-    let keys = live(keys, changes, |(revoked, ..)| list_keys(revoked));
+    let keys = live(keys, changes, move |(revoked, ..)| {
+        list_keys(revoked, memory.after.get_value(), memory.open.get_untracked().about())
+    });
     // The key leaves the action for the dialog, and the dialog for nothing.
     Effect::new(move |_| {
         if let Some(Ok(new)) = memory.create.value().get().or_else(|| memory.rotate.value().get()) {
@@ -137,8 +153,9 @@ pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
 
 #[component]
 fn KeyListView(list: KeyList, memory: Memory, on_seen: Callback<()>) -> impl IntoView {
-    let KeyList { keys, teams, has_revoked, leaked, now, form_id, origin } = list;
-    let Memory { open, new_key, revoked_shown, create, rotate, revoke } = memory;
+    let filter = if list.revoked { vec![("revoked", "1".to_owned())] } else { Vec::new() };
+    let KeyList { keys, next, about, teams, has_revoked, leaked, more_leaked, now, form_id, origin, .. } = list;
+    let Memory { open, new_key, revoked_shown, after, create, rotate, revoke } = memory;
     let leaks = leaked.into_iter().map(|key| {
         view! {
             <div class="notice" role="alert">
@@ -149,16 +166,22 @@ fn KeyListView(list: KeyList, memory: Memory, on_seen: Callback<()>) -> impl Int
             </div>
         }
     });
+    let more_leaks = more_leaked.then(|| {
+        view! { <p>"More of your keys were reported. They are in the list of revoked keys."</p> }
+    });
     let toggle = has_revoked.then(|| {
         let shown = revoked_shown.get_untracked();
         let (label, name) = if shown { ("Hide revoked", "all") } else { ("Show revoked", "revoked") };
-        let on_open = Callback::new(move |()| revoked_shown.set(!shown));
+        let on_open = Callback::new(move |()| {
+            after.set_value(None);
+            revoked_shown.set(!shown);
+        });
         view! { <Opener path="/profile" name label class="btn btn-ghost" on_open/> }
     });
-    let all = StoredValue::new(keys.clone());
-    let find = move |id: &str| -> Option<KeyEntry> {
-        all.with_value(|keys| keys.iter().find(|entry| entry.key.id.as_str() == id).cloned())
-    };
+    let slice = KeySlice { keys, next, about: about.map(|about| *about) };
+    let all = StoredValue::new(slice.clone());
+    let find = move |id: &str| -> Option<KeyEntry> { all.with_value(|slice| slice.find(id).cloned()) };
+    let KeySlice { keys, next, .. } = slice;
     let usable = move |id: &str| find(id).filter(|entry| entry.key.revoked_at.is_none());
     let table = match (keys.is_empty(), has_revoked) {
         (false, _) => view! { <KeyTable keys now open/> }.into_any(),
@@ -184,7 +207,9 @@ fn KeyListView(list: KeyList, memory: Memory, on_seen: Callback<()>) -> impl Int
     let new_dialog = move || new_key.get().map(|new| view! { <NewKeyDialog new origin=origin.clone() on_seen/> });
     view! {
         {leaks.collect_view()}
+        {more_leaks}
         {table}
+        <NextPage path="/profile" asked=filter name="after" next/>
         {toggle}
         {dialog}
         {new_dialog}

@@ -141,16 +141,18 @@ impl Page {
             ["sign-in"] => Self::SignIn,
             ["docs", "errors"] => Self::Errors,
             ["profile"] => {
-                let keys = keys::list_keys(asked.get("revoked").is_some());
+                let keys = keys::list_keys(asked.get("revoked").is_some(), asked.get("after"), asked.key());
                 // All at once: the page takes as long as the slowest.
                 let lists = join3(keys, profile::list_sessions(), profile::list_activity());
                 let (keys, sessions, activity) = Box::pin(lists).await;
                 Self::Profile { keys, sessions, activity }
             }
-            ["employees"] => Self::Employees { list: employees::list_employees(None, number).await, team: None },
+            ["employees"] => {
+                Self::Employees { list: employees::list_employees(None, number, asked.employee()).await, team: None }
+            }
             ["a", team, "employees"] => {
                 let team = Some(team.to_owned());
-                match employees::list_employees(team.clone(), number).await {
+                match employees::list_employees(team.clone(), number, asked.employee()).await {
                     Err(AppError::NotFound) => return Err(AppError::NotFound),
                     list => Self::Employees { list, team },
                 }
@@ -160,7 +162,9 @@ impl Page {
                 let (teams, invitations) = Box::pin(lists).await;
                 Self::Teams { teams, invitations }
             }
-            ["a", team] => Self::Team(Box::new(teams::load_team(team.to_owned()).await?)),
+            ["a", team] => {
+                Self::Team(Box::new(teams::load_team(team.to_owned(), asked.get("after"), asked.key()).await?))
+            }
             ["admin", "keys"] => Self::AdminKeys(admin::keys::find_keys(asked.key_query()).await),
             ["admin", "users"] => {
                 Self::AdminUsers(admin::users::find_users(asked.text("search"), asked.text("after")).await)
@@ -191,12 +195,23 @@ impl Page {
 }
 
 impl Asked {
+    /// The employee that the open dialog is about, by its id.
+    fn employee(&self) -> Option<String> {
+        self.get("edit").or_else(|| self.get("delete"))
+    }
+
+    /// The key that the open dialog is about, by its id.
+    fn key(&self) -> Option<String> {
+        ["rotate", "revoke", "usage"].into_iter().find_map(|dialog| self.get(dialog))
+    }
+
     /// Which keys an administrator looks for.
     #[must_use]
     pub fn key_query(&self) -> KeyQuery {
         let sort = self.text("sort");
         let sort = Sort::ALL.iter().find(|(_, name, _)| *name == sort).map(|(sort, ..)| *sort).unwrap_or_default();
-        KeyQuery { search: self.text("search"), state: self.text("state"), sort, after: self.text("after") }
+        let about = self.all("edit").into_iter().chain(self.all("revoke")).collect();
+        KeyQuery { search: self.text("search"), state: self.text("state"), sort, after: self.text("after"), about }
     }
 
     /// Which events an administrator looks for.

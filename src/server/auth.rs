@@ -7,6 +7,7 @@ pub mod device;
 pub mod password;
 pub mod secrets;
 pub mod sessions;
+pub mod tenant;
 pub mod throttle;
 
 use std::marker::PhantomData;
@@ -19,6 +20,7 @@ use tokio::sync::OnceCell;
 
 use self::client::{address, user_agent};
 use self::sessions::Session;
+use self::tenant::Tenant;
 use super::audit::By;
 use super::keys::{self, Found};
 use super::log;
@@ -28,6 +30,7 @@ use super::usage::Use;
 use crate::error::AppError;
 use crate::model::employees::OwnerId;
 use crate::model::keys::{Access, KeyFacts, Needs, Scope};
+use crate::model::teams::TeamId;
 use crate::model::users::User;
 
 /// Whoever is behind a request to the API: a session or a key, either will do, and `user()` is the same for both.
@@ -37,7 +40,7 @@ use crate::model::users::User;
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// Signed in with a browser.
-    Session(User),
+    Session(Session),
     /// With a key of this user.
     Key {
         /// Whose key it is.
@@ -52,7 +55,7 @@ impl Caller {
     #[must_use]
     pub fn user(&self) -> &User {
         match self {
-            Self::Session(user) => user,
+            Self::Session(session) => &session.user,
             Self::Key { user, .. } => user,
         }
     }
@@ -106,6 +109,7 @@ pub struct With<S> {
     pub caller: Caller,
     /// Whose data they work on.
     pub owner: OwnerId,
+    team: Option<TeamId>,
     scope: PhantomData<S>,
 }
 
@@ -114,6 +118,12 @@ impl<S> With<S> {
     #[must_use]
     pub fn user(&self) -> &User {
         self.caller.user()
+    }
+
+    /// Whose data they work on, and in whose name.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        Tenant { owner: self.owner.clone(), team: self.team.clone(), caller: self.caller.clone() }
     }
 }
 
@@ -124,24 +134,28 @@ impl<S: Needs> FromRequestParts<AppState> for With<S> {
     /// Each refusal of 401, 400 `credentials_ambiguous`, 403 `scope_missing` and `team_mismatch`, 429 and 404 that the list
     /// of errors has.
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
-        let (caller, owner) = identify(parts, state, async |caller, parts| {
+        let (caller, (owner, team)) = identify(parts, state, async |caller, parts| {
             caller.check_scope(S::SCOPE, parts)?;
             owner(&caller, parts, state).await
         })
         .await?;
-        Ok(Self { caller, owner, scope: PhantomData })
+        Ok(Self { caller, owner, team, scope: PhantomData })
     }
 }
 
-/// Whose data a path is about.
-async fn owner(caller: &Caller, parts: &mut Parts, state: &AppState) -> Result<OwnerId, AppError> {
+/// Whose data a path is about; and the team, if it is one's.
+async fn owner(caller: &Caller, parts: &mut Parts, state: &AppState) -> Result<(OwnerId, Option<TeamId>), AppError> {
     let limit = caller.key().and_then(|key| key.team_id.as_ref());
     let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| AppError::NotFound)?;
     let Some((_, slug)) = params.iter().find(|(name, _)| *name == "team") else {
-        return if limit.is_some() { Err(AppError::TeamMismatch) } else { Ok(OwnerId::from(&caller.user().id)) };
+        let own = || (OwnerId::from(&caller.user().id), None);
+        return if limit.is_some() { Err(AppError::TeamMismatch) } else { Ok(own()) };
     };
     let team = teams::find(&state.db, &caller.user().id, slug).await?.team;
-    if limit.is_some_and(|limit| *limit != team.id) { Err(AppError::TeamMismatch) } else { Ok(OwnerId::from(&team.id)) }
+    if limit.is_some_and(|limit| *limit != team.id) {
+        return Err(AppError::TeamMismatch);
+    }
+    Ok((OwnerId::from(&team.id), Some(team.id)))
 }
 
 /// A superuser, by a session or by a key of full access: the counterpart of Pegasus's
@@ -196,7 +210,7 @@ pub(super) async fn identify<T>(
 ) -> Result<(Caller, T), AppError> {
     let Some(presented) = credentials::key(&parts.headers, state.config.api_key_header.as_ref())? else {
         let session = session_of(parts, state).await?.ok_or(AppError::CredentialsMissing)?;
-        let caller = Caller::Session(session.user);
+        let caller = Caller::Session(session);
         let allowed = check(caller.clone(), parts).await;
         return allowed.inspect_err(|_| log::name_user(caller.user())).map(|checked| (caller, checked));
     };
@@ -264,13 +278,14 @@ pub async fn confirmed() -> Result<(AppState, Session), AppError> {
 ///
 /// # Errors
 /// As [`signed_in`], and [`AppError::NotFound`] for a team that the user is not in.
-pub async fn signed_in_for(team: Option<&str>) -> Result<(AppState, OwnerId), AppError> {
+pub async fn signed_in_for(team: Option<&str>) -> Result<(AppState, Tenant), AppError> {
     let (state, session) = signed_in().await?;
-    let owner = match team {
-        Some(slug) => OwnerId::from(&teams::find(&state.db, &session.user.id, slug).await?.team.id),
-        None => OwnerId::from(&session.user.id),
+    let team = match team {
+        Some(slug) => Some(teams::find(&state.db, &session.user.id, slug).await?.team.id),
+        None => None,
     };
-    Ok((state, owner))
+    let owner = team.as_ref().map_or_else(|| OwnerId::from(&session.user.id), OwnerId::from);
+    Ok((state, Tenant { owner, team, caller: Caller::Session(session) }))
 }
 
 /// The session of a superuser. For everybody else nothing is there.

@@ -47,6 +47,10 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_SECURITY_CONTACT", value_parser = contact)]
     pub security_contact: Option<Url>,
 
+    /// How many employees a user or a team may have
+    #[arg(long, env = "KEYFOB_MAX_EMPLOYEES", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_employees: u32,
+
     /// What keys are made like
     #[command(flatten)]
     pub keys: KeyConfig,
@@ -189,6 +193,7 @@ pub(crate) mod tests {
             sign_in_rate: 10,
             trusted_proxies: Vec::new(),
             security_contact: None,
+            max_employees: 100_000,
             keys: KeyConfig { key_brand: "kf".into(), max_keys_per_user: 50 },
             log: "info".into(),
             log_format: LogFormat::Text,

@@ -5,6 +5,7 @@ mod call;
 pub mod changes;
 mod conn;
 pub mod errors;
+mod list_reader;
 mod migrate;
 mod near;
 mod open;
@@ -26,6 +27,7 @@ use self::changes::Changes;
 pub use self::conn::{Backend, Conn, Session, Tx};
 use self::conn::{Pooled, Running};
 pub use self::errors::is_taken;
+use self::list_reader::ListReader;
 pub use self::migrate::{Migrated, migrated, migrations};
 use self::near::Near;
 pub use self::open::OpenError;
@@ -52,6 +54,8 @@ pub enum Db {
         write: SqlitePool,
         /// For [`Db::rows`].
         near: Near,
+        /// For [`Db::list`].
+        lists: ListReader,
         /// What changed lately.
         changes: Changes,
         /// Whether it takes changes.
@@ -190,8 +194,9 @@ impl Db {
         })
     }
 
-    /// The rows that a query gives, read on SQLite without leaving the thread. For queries that an index answers and whose
-    /// result is small: what reads much would hold up others, and goes by [`fetch!`].
+    /// The rows that a query gives, read on SQLite without leaving the thread. Only for a look-up by an id or a unique index,
+    /// and for a page that costs no more: an index gives it in its order, and it has a `LIMIT` and no `OFFSET`. All else
+    /// would hold up the other requests, and goes by [`Db::list`] or [`fetch!`].
     ///
     /// # Errors
     /// [`AppError::Unavailable`] if the database does not answer; and what `read` says.
@@ -208,6 +213,25 @@ impl Db {
                 let found = postgres_rows(postgres_conn(statements, *session).await?, sql, args).await?;
                 found.iter().map(|row| read(Row::Postgres(row))).collect()
             }
+        }
+    }
+
+    /// The rows of a query that may read much. On SQLite it runs on a thread that gives way to all others. It is
+    /// interrupted when its time is over, and on SQLite also when the request ends before it.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if it takes too long, or the database does not answer; and what `read` says.
+    pub async fn list<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        args: &[Arg<'_>],
+        read: fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Vec<T>, AppError> {
+        match self {
+            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(sqlx::Error::PoolClosed.into()),
+            Self::Sqlite { lists, .. } => lists.rows(LIMIT, (sql, args), read).await,
+            // The server ends it after as long: `statement_timeout`.
+            Self::Postgres { .. } => self.rows(sql, args, read).await,
         }
     }
 

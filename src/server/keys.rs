@@ -13,7 +13,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use self::cache::Remembered;
-pub use self::lists::{list, list_of_team, page};
+pub use self::lists::{OwnQuery, list, list_of_team, page};
 use super::audit::{self, About, By};
 use super::auth::secrets::{self, Digest, PresentedKey};
 use super::auth::sessions::Session;
@@ -27,7 +27,7 @@ use crate::model::fields::FieldErrors;
 use crate::model::keys::{Access, FormId, KeyFacts, KeyForm, KeyId, KeyName, KeySpec, NewKey, Standing};
 use crate::model::teams::TeamId;
 use crate::model::text::isolated;
-use crate::model::time::Timestamp;
+use crate::model::time::{DAY, Timestamp};
 use crate::model::users::{User, UserId};
 
 /// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked. Cheap to clone.
@@ -125,6 +125,9 @@ fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
     })
 }
 
+/// How many keys of a user may be made on pages within 24 hours.
+pub const MADE_PER_DAY: i64 = 200;
+
 /// A key that is asked for.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
@@ -188,6 +191,9 @@ async fn create_as(
         };
         let mut tx = creator.begin(db).await?;
         check_limit(&mut tx, config.max_keys_per_user, request.user, by.at).await?;
+        if request.form.is_some() {
+            check_daily_limit(&mut tx, request.user, by.at).await?;
+        }
         check_team(&mut tx, request.user, request.spec.team.as_ref()).await?;
         match insert(&mut tx, &request, &facts, &made.digest).await {
             Ok(()) => {
@@ -243,7 +249,8 @@ async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> 
     let (live,) = fetch!(
         tx,
         one(i64,),
-        "SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+        "SELECT (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at IS NULL) + \
+         (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2)",
         user,
         now
     )?;
@@ -251,6 +258,19 @@ async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> 
         return Ok(());
     }
     Err(FieldErrors::whole(format!("You have {live} live keys, and {limit} is the most. Revoke one first.")).into())
+}
+
+/// Refuses one more key on a page where too many were made since yesterday: each stays in the lists for good. The operator's
+/// command line is not bounded, and what it made does not count.
+async fn check_daily_limit(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<(), AppError> {
+    let sql = "SELECT COUNT(*) FROM keys WHERE user_id = $1 AND created_at > $2 AND form_id IS NOT NULL";
+    let (made,) = fetch!(tx, one(i64,), sql, user, now.plus(-DAY))?;
+    if made < MADE_PER_DAY {
+        return Ok(());
+    }
+    let sentence =
+        format!("{MADE_PER_DAY} keys were made in the last 24 hours, which is the most. Try again tomorrow.");
+    Err(FieldErrors::whole(sentence).into())
 }
 
 /// Refuses a team that the user is not in. Locks the membership: a removal from the team at the same time comes before or

@@ -17,6 +17,7 @@ use super::keys::lookups::Lookups;
 use super::load::Load;
 use super::log::{Doubts, Refusals};
 use super::site::Site;
+use super::turns::Turns;
 use super::usage::Usage;
 use crate::model::time::Timestamp;
 
@@ -57,6 +58,8 @@ pub struct Parts {
     pub doubts: Doubts,
     /// What the server carries just now.
     pub load: Load,
+    /// Whose long reads run just now.
+    pub turns: Turns,
     /// Where the browser's files are.
     pub site: Site,
 }
@@ -84,6 +87,7 @@ impl AppState {
             refusals: Refusals::default(),
             doubts: Doubts::default(),
             load: Load::default(),
+            turns: Turns::default(),
             site,
         }))
     }

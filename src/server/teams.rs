@@ -14,7 +14,7 @@ use super::state::AppState;
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::KeyId;
+use crate::model::keys::{KeyId, KeySlice};
 use crate::model::teams::{Member, Membership, Role, Team, TeamForm, TeamId, TeamPage};
 use crate::model::text::shown;
 use crate::model::time::Timestamp;
@@ -91,7 +91,12 @@ fn is_slug(text: &str) -> bool {
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is none, or the user is not in it.
-pub async fn page(state: &AppState, session: &Session, slug: &str) -> Result<TeamPage, AppError> {
+pub async fn page(
+    state: &AppState,
+    session: &Session,
+    slug: &str,
+    (after, about): (&str, &str),
+) -> Result<TeamPage, AppError> {
     let now = state.now();
     let Membership { team, role } = find(&state.db, &session.user.id, slug).await?;
     let mut conn = state.db.read().await?;
@@ -101,14 +106,19 @@ pub async fn page(state: &AppState, session: &Session, slug: &str) -> Result<Tea
     for member in &mut members {
         (member.email, member.name) = (shown(&member.email), shown(&member.name));
     }
-    let (mut invitations, mut keys) = (Vec::new(), Vec::new());
+    let (mut invitations, mut keys) = (Vec::new(), KeySlice::default());
     if role == Role::Admin {
         invitations = invitations::list_of_team(&mut conn, &team.id, now).await?;
         drop(conn);
-        keys = keys::list_of_team(&state.db, &team.id, now).await?;
+        keys = keys::list_of_team(state, (&team.id, &session.user.id), (after, about)).await?;
     }
     // The address that somebody else works from is for superusers only.
-    for entry in keys.iter_mut().filter(|entry| !session.user.superuser && entry.owner != session.user.email) {
+    for entry in keys
+        .keys
+        .iter_mut()
+        .chain(keys.about.as_mut())
+        .filter(|entry| !session.user.superuser && entry.owner != session.user.email)
+    {
         entry.used_ip = None;
     }
     Ok(TeamPage { team, role, me: session.user.id.clone(), members, invitations, keys, now })

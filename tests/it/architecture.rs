@@ -222,7 +222,9 @@ fn what_belongs_to_someone_is_asked_for_with_its_owner() {
                 "SELECT user_id, expires_at, revoked_at, prefix FROM keys WHERE id = $1",
             ];
             let fits = ["user_id = $", "owner_id = $", "team_id = $"].iter().any(|text| sql.contains(text))
-                || excepted.iter().any(|text| sql.contains(text));
+                || excepted.iter().any(|text| sql.contains(text))
+                // A piece of `page_of!`, in which the column of the owner comes next.
+                || (path == "server/keys/lists.rs" && sql.ends_with(" WHERE "));
             assert!(fits, "src/{path}: {sql}");
         }
     }

@@ -7,7 +7,6 @@ use keyfob::model::employees::{EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::{Access, KeySpec, Scope, Scopes};
 use keyfob::model::teams::TeamId;
 use keyfob::server::auth::{Caller, Superuser};
-use keyfob::server::employees;
 use keyfob::server::state::AppState;
 use serde_json::{Value, json};
 
@@ -158,8 +157,7 @@ async fn call(app: &TestApp, client: &Client, endpoint: &str, red: &TeamId) -> A
     if path.contains("{id}") {
         let name = EmployeeName::parse("Grace Hopper").unwrap();
         let spec = EmployeeSpec { name, department: Hr, salary: Salary::new(5).unwrap() };
-        let employee = employees::create(&app.state.db, &owner, spec, app.state.now()).await.unwrap();
-        path = path.replace("{id}", &employee.id.to_string());
+        path = path.replace("{id}", &app.employee_of(&owner, spec).await);
     }
     let body = match (method, path.as_str()) {
         ("POST", path) if path.ends_with("/employees/") => json!({"name": "x", "department": "hr", "salary": 1}),

@@ -222,11 +222,15 @@ impl TestApp {
         let (name, department, salary) = employee;
         let spec =
             EmployeeSpec { name: EmployeeName::parse(name).unwrap(), department, salary: Salary::new(salary).unwrap() };
-        employees::create(&self.state.db, &OwnerId::from(&user.id), spec, self.state.now())
-            .await
-            .unwrap()
-            .id
-            .to_string()
+        self.employee_of(&OwnerId::from(&user.id), spec).await
+    }
+
+    /// An employee of a user or a team; gives its id.
+    pub async fn employee_of(&self, owner: &OwnerId, spec: EmployeeSpec) -> String {
+        let mut tx = self.state.db.begin().await.unwrap();
+        let added = employees::insert(&mut tx, owner, vec![spec], self.state.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        added[0].id.to_string()
     }
 
     /// Disables the user's account.

@@ -128,6 +128,8 @@ pub struct KeyQuery {
     pub sort: Sort,
     /// Where the page before ended; the first page if empty.
     pub after: String,
+    /// The ids of the keys that a dialog is about.
+    pub about: Vec<String>,
 }
 
 /// Keys, as administrators see them.
@@ -137,6 +139,8 @@ pub struct KeyPage {
     pub keys: Vec<KeyEntry>,
     /// What to ask for as `after` to see those that follow; `None` if there are none.
     pub next: Option<String>,
+    /// Those that a dialog is about and this page does not show.
+    pub about: Vec<KeyEntry>,
     /// What was asked for, but for a pasted key.
     pub query: KeyQuery,
     /// Whether a key was pasted to look for.
@@ -149,17 +153,44 @@ pub struct KeyPage {
     pub origin: String,
 }
 
+/// A page of the keys of a user or a team.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySlice {
+    /// The keys.
+    pub keys: Vec<KeyEntry>,
+    /// What to ask for as `after` to see those that follow; `None` if there are none.
+    pub next: Option<String>,
+    /// The one that a dialog is about, on whatever page it is.
+    pub about: Option<KeyEntry>,
+}
+
+impl KeySlice {
+    /// The key with this id: one of the page, or the one that a dialog is about.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&KeyEntry> {
+        self.keys.iter().chain(&self.about).find(|entry| entry.key.id.as_str() == id)
+    }
+}
+
 /// A user's keys, as the page shows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyList {
-    /// The keys.
+    /// A page of them.
     pub keys: Vec<KeyEntry>,
+    /// What to ask for as `after` to see those that follow; `None` if there are none.
+    pub next: Option<String>,
+    /// The one that a dialog is about, on whatever page it is.
+    pub about: Option<Box<KeyEntry>>,
+    /// Whether the revoked ones are among them, after all others.
+    pub revoked: bool,
     /// The teams that a new key can be limited to.
     pub teams: Vec<Membership>,
     /// Whether there are revoked ones, shown or not.
     pub has_revoked: bool,
-    /// Those that were reported as leaked lately, and so were revoked.
+    /// The last ones that were reported as leaked in the last 30 days, and so were revoked.
     pub leaked: Vec<KeyFacts>,
+    /// Whether more than these were.
+    pub more_leaked: bool,
     /// When the list was made: what the states are told by, and what new expiries are reckoned from.
     pub now: Timestamp,
     /// The next showing of the form "Create API key": sent twice, it makes one key.

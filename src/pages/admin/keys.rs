@@ -95,8 +95,8 @@ pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
 
 #[component]
 fn KeyList(page: KeyPage, asked: Asked) -> impl IntoView {
-    let KeyPage { keys, next, query, pasted, now, .. } = page;
-    let find = |id: &str| keys.iter().find(|entry| entry.key.id.as_str() == id).cloned();
+    let KeyPage { keys, next, about, query, pasted, now, .. } = page;
+    let find = |id: &str| keys.iter().chain(&about).find(|entry| entry.key.id.as_str() == id).cloned();
     let edit = asked.get("edit").and_then(|id| find(&id)).map(|entry| view! { <EditDialog entry now/> });
     let chosen: Vec<_> = asked.all("revoke").iter().filter_map(|id| find(id)).collect();
     let revoke = (!chosen.is_empty()).then(|| view! { <RevokeDialog keys=chosen/> });
@@ -212,7 +212,6 @@ fn EditDialog(entry: KeyEntry, now: Timestamp) -> impl IntoView {
                     name="form[name]"
                     label="Name"
                     value=entry.key.name.as_str()
-                    length=(1, 100)
                     autofocus=true
                     error=problems.at("name")
                 />

@@ -55,7 +55,6 @@ pub fn CreateDialog(
                     id="key-name"
                     name="name"
                     label="Name"
-                    length=(1, 100)
                     autofocus=!for_user
                     hint="What the key is for, such as: nightly report."
                     error=problems.at("name")

@@ -8,10 +8,11 @@ use leptos::server_fn::ServerFn;
 use super::done;
 use super::invitations::SentSection;
 use crate::error::AppError;
-use crate::model::keys::{KeyEntry, Status};
+use crate::model::keys::{KeyEntry, KeySlice, Status};
 use crate::model::teams::{Member, Role, Team, TeamPage};
 use crate::model::time::Timestamp;
 use crate::pages::Asked;
+use crate::pages::admin::NextPage;
 use crate::pages::confirm::Waiting;
 use crate::pages::keys::table::Cells;
 use crate::pages::profile::Time;
@@ -22,11 +23,12 @@ use crate::ui::layout::Section;
 use crate::ui::notice::{Done, FormProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
-/// A team of whoever asks, by its slug.
+/// Returns a team of the signed-in user by its slug, with a page of its keys and the key that a dialog is about, by its id.
 #[server(prefix = "/fn", endpoint = "load_team")]
-pub async fn load_team(team: String) -> Result<TeamPage, AppError> {
+pub async fn load_team(team: String, after: Option<String>, about: Option<String>) -> Result<TeamPage, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::teams::page(&state, &session, &team).await
+    let keys = (after.as_deref().unwrap_or_default(), about.as_deref().unwrap_or_default());
+    crate::server::teams::page(&state, &session, &team, keys).await
 }
 
 /// Invites an email address to a team.
@@ -190,9 +192,10 @@ fn AddSection(team: Team) -> impl IntoView {
 }
 
 #[component]
-fn TeamKeySection(team: Team, keys: Vec<KeyEntry>, now: Timestamp) -> impl IntoView {
+fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoView {
     let asked = Asked::here().get("revoke");
-    let dialog = keys.iter().find(|entry| asked.as_deref() == Some(entry.key.id.as_str())).cloned();
+    let dialog = asked.and_then(|id| keys.find(&id).cloned());
+    let KeySlice { keys, next, .. } = keys;
     let dialog = dialog.filter(|entry| entry.key.revoked_at.is_none());
     let path = team.path();
     let row = {
@@ -207,7 +210,10 @@ fn TeamKeySection(team: Team, keys: Vec<KeyEntry>, now: Timestamp) -> impl IntoV
         view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }.into_any()
     };
     view! {
-        <Section id="keys-heading" title="API keys">{table}</Section>
+        <Section id="keys-heading" title="API keys">
+            {table}
+            <NextPage path asked=Vec::new() name="after" next/>
+        </Section>
         {dialog.map(|entry| view! { <RevokeTeamKeyDialog team entry/> })}
     }
 }

@@ -68,7 +68,7 @@ pub async fn list(
     OriginalUri(here): OriginalUri,
     params: Params,
 ) -> Result<Response, AppError> {
-    let page = employees::list(&state.db, &with.owner, &params.query).await?.ok_or(AppError::NotFound)?;
+    let page = employees::list(&state, &with.tenant(), &params.query).await?.ok_or(AppError::NotFound)?;
     let number = params.query.page;
     let more = i64::from(number) * i64::from(params.query.page_size) < page.count;
     let link = |page| format!("{}{}", address(&state, here.path()), params.at_page(page));
@@ -100,7 +100,7 @@ pub async fn create(
     OriginalUri(here): OriginalUri,
     body: JsonObject,
 ) -> Result<impl IntoResponse, AppError> {
-    let created = employees::create(&state.db, &with.owner, spec(body)?, state.now()).await?;
+    let created = employees::create(&state, &with.tenant(), spec(body)?).await?;
     let location = format!("{}{}/", address(&state, here.path()), created.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(EmployeeBody::from(created))))
 }
@@ -142,7 +142,7 @@ pub async fn replace(
     body: JsonObject,
 ) -> Result<Json<EmployeeBody>, AppError> {
     let change = spec(body)?.into();
-    employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
+    employees::update(&state, &with.tenant(), &id, change).await.map(EmployeeBody::from).map(Json)
 }
 
 /// Change some fields of an employee
@@ -161,7 +161,7 @@ pub async fn update(
     body: JsonObject,
 ) -> Result<Json<EmployeeBody>, AppError> {
     let change = change(body)?;
-    employees::update(&state.db, &with.owner, (&id, change), state.now()).await.map(EmployeeBody::from).map(Json)
+    employees::update(&state, &with.tenant(), &id, change).await.map(EmployeeBody::from).map(Json)
 }
 
 /// Delete an employee
@@ -177,7 +177,7 @@ pub async fn delete(
     with: With<EmployeesWrite>,
     id: EmployeeId,
 ) -> Result<StatusCode, AppError> {
-    employees::delete(&state.db, &with.owner, &id).await.map(|()| StatusCode::NO_CONTENT)
+    employees::delete(&state, &with.tenant(), &id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Show costs, average salaries and headcounts by department
@@ -197,7 +197,7 @@ pub async fn aggregate_data(
     with: With<EmployeesRead>,
 ) -> Result<Json<AggregateBody>, AppError> {
     let mut body = AggregateBody::default();
-    for Figures { department, total, average, headcount } in employees::figures(&state.db, &with.owner).await? {
+    for Figures { department, total, average, headcount } in employees::figures(&state, &with.tenant()).await? {
         body.total_costs.push((department.clone(), total));
         body.average_salaries.push((department.clone(), average));
         body.headcounts.push((department, headcount));

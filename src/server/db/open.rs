@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::changes::Changes;
 use super::errors::is_damage;
+use super::list_reader::ListReader;
 use super::near::Near;
 use super::pool::Doubts;
 use super::ready::Probe;
@@ -148,9 +149,9 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     // begin on that connection any more.
     let write = write.before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
     let write = write.connect_with(options.clone()).await?;
-    let near = Near::new(options.get_filename());
+    let (near, lists) = (Near::new(options.get_filename()), ListReader::new(options.get_filename()));
     let read = pool::open(options.read_only(true), &Doubts::default(), SQLITE_READERS).await?;
-    Ok(Db::Sqlite { read, write, near, changes: Changes::default(), probe: Probe::default() })
+    Ok(Db::Sqlite { read, write, near, lists, changes: Changes::default(), probe: Probe::default() })
 }
 
 /// Locks the file beside the database, until it is dropped, against other processes that open or migrate.

@@ -54,6 +54,16 @@ impl rusqlite::ToSql for Arg<'_> {
     }
 }
 
+impl From<&Arg<'_>> for rusqlite::types::Value {
+    fn from(arg: &Arg<'_>) -> Self {
+        match *arg {
+            Arg::Text(text) => text.to_owned().into(),
+            Arg::Number(number) => number.into(),
+            Arg::Flag(flag) => flag.into(),
+        }
+    }
+}
+
 /// What a column can be read as: `String`, `i64`, `f64`, `bool`, and an `Option` of each.
 pub trait Column: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres> {}
 impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Column for T {}

@@ -1,6 +1,6 @@
 //! All keys, for administrators: find, change, make for a user, revoke.
 
-use super::lists::{entries, usage_after};
+use super::lists::{self, ON_A_PAGE, entries, usage_after};
 use super::{Creator, Request, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -17,8 +17,6 @@ use crate::server::db::{Conn, execute, fetch};
 use crate::server::state::AppState;
 use crate::server::users;
 
-/// How many keys a page shows.
-const ON_A_PAGE: usize = 25;
 /// How many keys can be revoked at a time.
 const MAX_REVOKED: usize = 100;
 
@@ -33,6 +31,7 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
     let pasted = contains_key(text);
     let mut keys = if pasted { by_secret(&mut conn, text, now).await? } else { listed(&mut conn, &query, now).await? };
     drop(conn);
+    let about = about(state, &query, &keys).await?;
     let more = keys.len() > ON_A_PAGE;
     keys.truncate(ON_A_PAGE);
     let next = keys.last().filter(|_| more).map(|entry| cursor(query.sort, &entry.key));
@@ -44,7 +43,19 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
         entry.owner = shown(&entry.owner);
     }
     let (form_id, origin) = (secrets::make_id(now), state.config.origin());
-    Ok(KeyPage { keys, next, query, pasted, now, form_id, origin })
+    Ok(KeyPage { keys, next, about, query, pasted, now, form_id, origin })
+}
+
+/// The keys that a dialog is about, but for those that the page shows.
+async fn about(state: &AppState, query: &KeyQuery, shown: &[KeyEntry]) -> Result<Vec<KeyEntry>, AppError> {
+    let mut about = Vec::new();
+    for id in query.about.iter().take(ON_A_PAGE).filter_map(|id| KeyId::parse(id)) {
+        let is_shown = shown.iter().take(ON_A_PAGE).any(|entry| entry.key.id == id);
+        if !is_shown {
+            about.extend(lists::find(&state.db, &id, state.now()).await?);
+        }
+    }
+    Ok(about)
 }
 
 /// The keys that a text holds, whatever surrounds them. Most hold one.

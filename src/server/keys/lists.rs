@@ -1,8 +1,10 @@
-//! Lists of keys, as pages and the command line show them.
+//! Lists of keys, as pages and the command line show them: a page at a time, for those that ended stay in them.
+
+use std::cmp::Ordering;
 
 use super::facts;
 use crate::error::AppError;
-use crate::model::keys::{KeyEntry, KeyList, Status, USAGE_DAYS};
+use crate::model::keys::{KeyEntry, KeyId, KeyList, KeySlice, USAGE_DAYS};
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::UserId;
@@ -15,15 +17,16 @@ use crate::server::teams;
 
 /// Keys as lists show them; the parameter $1 is the day before the first whose requests are counted.
 macro_rules! entries {
-    ($($rest:literal),*) => {
+    ($($rest:literal),*) => { concat!(entries!(@ ""), $($rest),*) };
+    // With more columns before its own.
+    (@ $more:literal) => {
         concat!(
-            "SELECT k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, ",
+            "SELECT ", $more, "k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, ",
             "u.email AS owner, u.disabled_at AS owner_disabled_at, t.name AS team, m.role, k.used_at, k.used_ip, k.used_agent, k.rotated_at, k.old_expires_at, ",
             "k.old_used_at, k.leaked_at, k.rate, (SELECT string_agg(CAST(day AS TEXT) || ':' || CAST(allowed AS TEXT) ",
             "|| ':' || CAST(refused AS TEXT), ' ') FROM usage WHERE key_id = k.id AND day > $1) AS days ",
             "FROM keys k JOIN users u ON u.id = k.user_id LEFT JOIN teams t ON t.id = k.team_id ",
-            "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id ",
-            $($rest),*
+            "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id "
         )
     };
 }
@@ -54,61 +57,259 @@ fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
     })
 }
 
+/// How many keys a page shows.
+pub(super) const ON_A_PAGE: usize = 25;
+/// How many keys the operator's command line reads at a time.
+const BATCH: usize = 500;
+/// With at most this number of live keys, a page of them is sorted on the thread of the request.
+const FEW: u32 = 1_000;
 /// For how long the profile page says that a key was reported as leaked, in milliseconds.
-const LEAKS_SHOWN: i64 = 30 * DAY;
+const LEAKS_SHOWN_FOR: i64 = 30 * DAY;
+/// Of how many it says so.
+const LEAKS_SHOWN: usize = 5;
+
+/// After this nothing happens.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// The parts of a list, in their order. Each is sorted by a time of its own.
+const WORKING: i64 = 0;
+const EXPIRED: i64 = 1;
+const REVOKED: i64 = 2;
+/// Not of the list: what was reported as leaked, and one revoked key, if there is any.
+const LEAKED: i64 = 3;
+
+/// A page of the keys of an owner: those that work, the last made first; then those that expired and those that were revoked,
+/// the last first. Each part begins where an index says, so that the thousandth page costs no more than the first; only those
+/// that work are all read and sorted, for there is a limit to them. The plus keeps SQLite from the index by `created_at`, in which
+/// those that ended stand between them.
+macro_rules! page_of {
+    ($owner:literal, $leaked:literal) => {
+        concat!(
+            entries!(@ "page.part, "),
+            "JOIN (SELECT id, part, place FROM (SELECT id, part, place FROM (",
+            "SELECT id, CAST(0 AS BIGINT) AS part, created_at AS place FROM (SELECT id, +created_at AS created_at FROM keys WHERE ", $owner,
+            " = $2 AND revoked_at IS NULL AND expires_at IS NULL UNION ALL SELECT id, +created_at FROM keys WHERE ", $owner,
+            " = $2 AND revoked_at IS NULL AND expires_at > $3) AS working WHERE (created_at, id) < ($6, $7) UNION ALL ",
+            "SELECT id, part, expires_at FROM (SELECT id, CAST(1 AS BIGINT) AS part, expires_at FROM keys WHERE ", $owner,
+            " = $2 AND revoked_at IS NULL AND (expires_at, id) < ($8, $9) ",
+            "ORDER BY expires_at DESC, id DESC LIMIT $4) AS expired UNION ALL ",
+            "SELECT id, part, revoked_at FROM (SELECT id, CAST(2 AS BIGINT) AS part, revoked_at FROM keys WHERE ", $owner,
+            " = $2 AND revoked_at IS NOT NULL AND (revoked_at, id) < ($10, $11) ",
+            "ORDER BY revoked_at DESC, id DESC LIMIT $4) AS revoked",
+            ") AS parts ORDER BY part, place DESC, id DESC LIMIT $4) AS list UNION ALL ",
+            "SELECT id, part, leaked_at FROM (SELECT id, CAST(3 AS BIGINT) AS part, ", $leaked, " AS leaked_at FROM keys WHERE ",
+            $owner, " = $2 AND ", $leaked, " IS NOT NULL AND ", $leaked, " > $5 ORDER BY ", $leaked,
+            " DESC, id DESC LIMIT 6) AS leaked UNION ALL ",
+            "SELECT id, part, revoked_at FROM (SELECT id, CAST(4 AS BIGINT) AS part, revoked_at FROM keys WHERE ", $owner,
+            " = $2 AND revoked_at IS NOT NULL LIMIT 1) AS any_revoked ",
+            ") AS page ON page.id = k.id ORDER BY page.part, page.place DESC, page.id DESC"
+        )
+    };
+}
+
+/// Which page of the keys of an owner.
+struct Wanted<'a> {
+    /// The user or the team.
+    owner: &'a str,
+    /// With those that were revoked.
+    revoked: bool,
+    /// Where the page before ended; the first page if empty.
+    after: &'a str,
+    /// Those that were reported as leaked after this are told apart. A team's are not: for one this is the end of time.
+    leaked_after: Timestamp,
+    /// How many to a page.
+    number: usize,
+    now: Timestamp,
+}
+
+/// A page of keys, and what else the profile page says of them.
+struct Found {
+    keys: Vec<KeyEntry>,
+    next: Option<String>,
+    leaked: Vec<KeyEntry>,
+    has_revoked: bool,
+}
+
+/// Where a page ends, for the next to begin after.
+struct Cursor<'a> {
+    part: i64,
+    place: i64,
+    id: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    /// Reads what [`Cursor::text`] wrote; the beginning of the list for anything else.
+    fn parse(raw: &'a str) -> Self {
+        let mut fields = raw.splitn(3, '~');
+        let mut number = || fields.next()?.parse().ok();
+        let read = number().zip(number());
+        match (read, fields.next()) {
+            (Some((part, place)), Some(id)) => Self { part, place, id },
+            _ => Self { part: WORKING, place: i64::MAX, id: "~" },
+        }
+    }
+
+    fn text(entry: &KeyEntry, now: Timestamp) -> String {
+        let key = &entry.key;
+        let (part, place) = match (key.revoked_at, key.expires_at) {
+            (Some(at), _) => (REVOKED, at),
+            (None, Some(at)) if at <= now => (EXPIRED, at),
+            (None, _) => (WORKING, key.created_at),
+        };
+        format!("{part}~{}~{}", place.as_millis(), key.id)
+    }
+
+    /// The place in a part that its rows have to be below: none are below the last, all below the first.
+    fn bound(&self, part: i64) -> (i64, &'a str) {
+        match self.part.cmp(&part) {
+            Ordering::Less => (i64::MAX, "~"),
+            Ordering::Equal => (self.place, self.id),
+            Ordering::Greater => (i64::MIN, ""),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// The page, read by [`Db::rows`] or [`Db::list`].
+    async fn read(&self, db: &Db, sql: &'static str, is_short: bool) -> Result<Found, AppError> {
+        let cursor = Cursor::parse(self.after);
+        let (working, expired) = (cursor.bound(WORKING), cursor.bound(EXPIRED));
+        // What has not expired is none of that part.
+        let expired = if expired.0 > self.now.as_millis() { (self.now.as_millis(), "~") } else { expired };
+        let revoked = if self.revoked { cursor.bound(REVOKED) } else { (i64::MIN, "") };
+        let limit = i64::try_from(self.number + 1).unwrap_or(i64::MAX);
+        let args = [
+            usage_after(self.now).into(),
+            self.owner.into(),
+            self.now.into(),
+            limit.into(),
+            self.leaked_after.into(),
+            working.0.into(),
+            working.1.into(),
+            expired.0.into(),
+            expired.1.into(),
+            revoked.0.into(),
+            revoked.1.into(),
+        ];
+        let rows = if is_short { db.rows(sql, &args, in_part).await? } else { db.list(sql, &args, in_part).await? };
+        Ok(self.sort(rows))
+    }
+
+    fn sort(&self, rows: Vec<(i64, KeyEntry)>) -> Found {
+        let mut found = Found { keys: Vec::new(), next: None, leaked: Vec::new(), has_revoked: false };
+        for (part, entry) in rows {
+            match part {
+                ..=REVOKED => found.keys.push(entry),
+                LEAKED => found.leaked.push(entry),
+                _ => found.has_revoked = true,
+            }
+        }
+        let more = found.keys.len() > self.number;
+        found.keys.truncate(self.number);
+        found.next = found.keys.last().filter(|_| more).map(|entry| Cursor::text(entry, self.now));
+        found
+    }
+}
+
+fn in_part(row: Row<'_>) -> Result<(i64, KeyEntry), AppError> {
+    Ok((row.get("part")?, entry(row)?))
+}
+
+/// What of a user's keys the page shall show.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnQuery<'a> {
+    /// With those that were revoked.
+    pub revoked: bool,
+    /// Where the page before ended; the first page if empty.
+    pub after: &'a str,
+    /// The id of the key that a dialog is about; empty for none.
+    pub about: &'a str,
+}
 
 /// A user's keys as the page shows them, and what the form for the next one starts from.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn page(state: &AppState, session: &Session, revoked: bool) -> Result<KeyList, AppError> {
-    let (user, now) = (&session.user.id, state.now());
-    // With one revoked key, if there is any, to tell whether there is something to show.
-    let sql = entries!(
-        "WHERE k.user_id = $2 AND ($3 OR k.revoked_at IS NULL OR k.leaked_at > $4 OR k.id = ",
-        "(SELECT MAX(id) FROM keys WHERE user_id = $2 AND revoked_at IS NOT NULL)) ",
-        "ORDER BY k.created_at DESC, k.id DESC"
-    );
-    let args = [usage_after(now).into(), user.as_str().into(), revoked.into(), now.plus(-LEAKS_SHOWN).into()];
-    let mut keys = state.db.rows(sql, &args, entry).await?;
+pub async fn page(state: &AppState, session: &Session, query: OwnQuery<'_>) -> Result<KeyList, AppError> {
+    let (user, now, OwnQuery { revoked, after, about }) = (&session.user.id, state.now(), query);
+    let wanted = Wanted {
+        owner: user.as_str(),
+        revoked,
+        after,
+        leaked_after: now.plus(-LEAKS_SHOWN_FOR),
+        number: ON_A_PAGE,
+        now,
+    };
+    let is_short = state.config.keys.max_keys_per_user <= FEW;
+    let found = wanted.read(&state.db, page_of!("user_id", "leaked_at"), is_short).await?;
+    let sql = entries!("WHERE k.id = $2 AND k.user_id = $3");
+    let about = by_id(&state.db, sql, &wanted, about).await?;
     let teams = if session.in_team { teams::list(&state.db, user).await? } else { Vec::new() };
-    let has_revoked = keys.iter().any(|entry| entry.key.revoked_at.is_some());
-    let lately = |at: Timestamp| at > now.plus(-LEAKS_SHOWN);
-    let leaked =
-        keys.iter().filter(|entry| entry.leaked_at.is_some_and(lately)).map(|entry| entry.key.clone()).collect();
-    keys.retain(|entry| revoked || entry.key.revoked_at.is_none());
-    sort(&mut keys, now);
-    let (form_id, origin) = (secrets::make_id(now), state.config.origin());
-    Ok(KeyList { keys, teams, has_revoked, leaked, now, form_id, origin })
+    let leaked = found.leaked.iter().take(LEAKS_SHOWN).map(|entry| entry.key.clone()).collect();
+    Ok(KeyList {
+        keys: found.keys,
+        next: found.next,
+        about: about.map(Box::new),
+        revoked,
+        teams,
+        has_revoked: found.has_revoked,
+        leaked,
+        more_leaked: found.leaked.len() > LEAKS_SHOWN,
+        now,
+        form_id: secrets::make_id(now),
+        origin: state.config.origin(),
+    })
+}
+
+/// The key of the owner with this id, wherever in the list it is.
+async fn by_id(
+    db: &Db,
+    sql: &'static str,
+    Wanted { owner, now, .. }: &Wanted<'_>,
+    id: &str,
+) -> Result<Option<KeyEntry>, AppError> {
+    match KeyId::parse(id) {
+        Some(id) => db.row(sql, &[usage_after(*now).into(), id.as_str().into(), (*owner).into()], entry).await,
+        None => Ok(None),
+    }
+}
+
+/// The key with this id, of whatever owner: for administrators.
+pub(super) async fn find(db: &Db, id: &KeyId, now: Timestamp) -> Result<Option<KeyEntry>, AppError> {
+    db.row(entries!("WHERE k.id = $2"), &[usage_after(now).into(), id.as_str().into()], entry).await
 }
 
 /// All keys of a user, for the operator's command line; in the order of the page.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn list(db: &Db, user: &UserId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
-    let sql = entries!("WHERE k.user_id = $2 ORDER BY k.created_at DESC, k.id DESC");
-    let mut keys = db.rows(sql, &[usage_after(now).into(), user.as_str().into()], entry).await?;
-    sort(&mut keys, now);
-    Ok(keys)
+pub async fn list(db: &Db, user: &UserId, now: Timestamp, mut show: impl FnMut(KeyEntry)) -> Result<(), AppError> {
+    let mut after = String::new();
+    loop {
+        let wanted =
+            Wanted { owner: user.as_str(), revoked: true, after: &after, leaked_after: NEVER, number: BATCH, now };
+        let found = wanted.read(db, page_of!("user_id", "leaked_at"), false).await?;
+        found.keys.into_iter().for_each(&mut show);
+        let Some(next) = found.next else { return Ok(()) };
+        after = next;
+    }
 }
 
-/// The keys of a team's members that are limited to the team, in the order of the page.
+/// A page of the keys of a team's members that are limited to the team, with the revoked ones.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn list_of_team(db: &Db, team: &TeamId, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
-    let sql = entries!("WHERE k.team_id = $2 ORDER BY k.created_at DESC, k.id DESC");
-    let mut keys = db.rows(sql, &[usage_after(now).into(), team.as_str().into()], entry).await?;
-    sort(&mut keys, now);
-    Ok(keys)
-}
-
-/// Those that work first, then the expired, then the revoked; in each the order that they have.
-fn sort(keys: &mut [KeyEntry], now: Timestamp) {
-    keys.sort_by_key(|entry| match entry.key.status(now) {
-        Status::Active | Status::ExpiresSoon => 0,
-        Status::Expired => 1,
-        Status::Revoked => 2,
-    });
+pub async fn list_of_team(
+    state: &AppState,
+    (team, user): (&TeamId, &UserId),
+    (after, about): (&str, &str),
+) -> Result<KeySlice, AppError> {
+    let wanted =
+        Wanted { owner: team.as_str(), revoked: true, after, leaked_after: NEVER, number: ON_A_PAGE, now: state.now() };
+    // A team has as many as its members make.
+    let turns = state.turns.take_both(team.as_str(), user.as_str()).await?;
+    let found = wanted.read(&state.db, page_of!("team_id", "revoked_at"), false).await?;
+    drop(turns);
+    let about = by_id(&state.db, entries!("WHERE k.id = $2 AND k.team_id = $3"), &wanted, about).await?;
+    Ok(KeySlice { keys: found.keys, next: found.next, about })
 }

@@ -4,7 +4,6 @@ use keyfob::model::employees::Department::Hr;
 use keyfob::model::employees::{EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::KeyName;
 use keyfob::server::auth::secrets::{make_id, make_request_id};
-use keyfob::server::employees;
 
 use super::{PASSWORD, TestApp};
 
@@ -92,8 +91,8 @@ impl Belongings {
             salary: Salary::new(5).unwrap(),
         };
         let (user, now) = (app.user(name).await, app.state.now());
-        let employee = employees::create(&app.state.db, &OwnerId::from(&user.id), spec(), now).await.unwrap();
-        let team_employee = employees::create(&app.state.db, &OwnerId::from(&team.id), spec(), now).await.unwrap();
+        let employee = app.employee_of(&OwnerId::from(&user.id), spec()).await;
+        let team_employee = app.employee_of(&OwnerId::from(&team.id), spec()).await;
         // The user's own team has invited somebody, and another team the user.
         let (host, guest) = (format!("{slug}-host"), format!("guest-of-{slug}@example.com"));
         let inviting = app.team(&host, &format!("{slug}-host-admin"), &[]).await;
@@ -106,13 +105,13 @@ impl Belongings {
         Self(vec![
             ("key", key.id.to_string()),
             ("prefix", key.prefix),
-            ("employee", employee.id.to_string()),
+            ("employee", employee),
             ("session", app.texts(&newest).await.remove(0)),
             ("user", user.id.to_string()),
             ("team", slug.to_owned()),
             ("team_id", team.id.to_string()),
             ("team_key", team_key.await.facts.id.to_string()),
-            ("team_employee", team_employee.id.to_string()),
+            ("team_employee", team_employee),
             ("member", app.user(&member).await.id.to_string()),
             ("inviting_team", host),
             ("guest", guest),

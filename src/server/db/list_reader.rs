@@ -1,0 +1,148 @@
+//! Reads of SQLite that may take long: searches, sums, pages far from the first. They run on threads that give way to all
+//! others, for a limited time, and stop when nobody waits for them any more.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Error};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::row::{Arg, Row};
+use super::{near, pool, within};
+use crate::error::AppError;
+use crate::server::background;
+
+/// How many run at once, each on a thread and a connection.
+const MAX_RUNNING: usize = 4;
+/// Steps of SQLite's virtual machine between two checks whether a statement is still wanted: well below a millisecond.
+const STEPS: i32 = 1_000;
+
+/// The threads and their connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ListReader {
+    file: Arc<Path>,
+    running: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// One query for a thread.
+struct Job<T> {
+    sql: &'static str,
+    args: Vec<Value>,
+    read: fn(Row<'_>) -> Result<T, AppError>,
+    wanted: Arc<AtomicBool>,
+}
+
+/// Held by the caller that waits for a query. The query stops when this is dropped.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl ListReader {
+    /// Reads this file. Opens nothing yet.
+    pub fn new(file: &Path) -> Self {
+        Self { file: file.into(), running: Arc::new(Semaphore::new(MAX_RUNNING)), idle: Arc::default() }
+    }
+
+    /// The rows that a query gives within a time; what it does beyond that is interrupted.
+    pub async fn rows<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        (sql, args): (&'static str, &[Arg<'_>]),
+        read: fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Vec<T>, AppError> {
+        tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
+        let running = Arc::clone(&self.running).acquire_owned();
+        let running = within(pool::ACQUIRE, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
+        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let job = Job { sql, args: args.iter().map(Value::from).collect(), read, wanted: Arc::clone(&wanted.0) };
+        let (done, outcome) = oneshot::channel();
+        let reader = self.clone();
+        let thread = background::spawn("list", move || {
+            let found = reader.run(job);
+            drop(running);
+            let _ = done.send(found);
+        });
+        thread.map_err(sqlx::Error::Io)?;
+        within(limit, async { outcome.await.map_err(|_| sqlx::Error::WorkerCrashed) }).await??
+    }
+
+    /// The outer error is SQLite's, the inner one that of `read`. Nobody is there to read that it was interrupted.
+    fn run<T>(&self, Job { sql, args, read, wanted }: Job<T>) -> Result<Result<Vec<T>, AppError>, Error> {
+        let idle = self.idle().pop();
+        let connection = idle.map_or_else(|| near::open(&self.file), Ok)?;
+        connection.progress_handler(STEPS, Some(move || !wanted.load(Ordering::Relaxed)))?;
+        let found = near::run(&connection, (sql, &args), read);
+        self.idle().push(connection);
+        found
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) AS count FROM n";
+
+    fn number(row: Row<'_>) -> Result<i64, AppError> {
+        row.get("count")
+    }
+
+    fn reader() -> (tempfile::TempDir, ListReader) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list.db");
+        Connection::open(&file).unwrap().execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);").unwrap();
+        (folder, ListReader::new(&file))
+    }
+
+    async fn all_are_free(reader: &ListReader) -> bool {
+        let all = u32::try_from(MAX_RUNNING).unwrap();
+        let free = reader.running.acquire_many(all);
+        tokio::time::timeout(Duration::from_secs(5), free).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_and_its_connection_is_kept_for_the_next() {
+        let (_folder, reader) = reader();
+        let sql = "SELECT COUNT(*) AS count FROM t WHERE a >= $1";
+        for (least, count) in [(1_i64, 2), (2, 1), (3, 0)] {
+            let found = reader.rows(Duration::from_secs(5), (sql, &[least.into()]), number).await;
+            assert_eq!(found, Ok(vec![count]));
+        }
+        assert!(all_are_free(&reader).await);
+        assert_eq!(reader.idle().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_takes_too_long_is_interrupted() {
+        let (_folder, reader) = reader();
+        for _ in 0..2 * MAX_RUNNING {
+            let found = reader.rows(Duration::from_millis(20), (ENDLESS, &[]), number).await;
+            assert_eq!(found, Err(AppError::Unavailable));
+        }
+        assert!(all_are_free(&reader).await, "a statement goes on");
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_nobody_waits_for_is_interrupted() {
+        let (_folder, reader) = reader();
+        let waiting = tokio::time::timeout(
+            Duration::from_millis(20),
+            reader.rows(Duration::from_hours(1), (ENDLESS, &[]), number),
+        );
+        assert!(waiting.await.is_err());
+        assert!(all_are_free(&reader).await, "a statement goes on");
+    }
+}
