@@ -29,6 +29,14 @@ test("without JavaScript: sign in again, save the name, change the password", as
   await expect(page).toHaveURL(/\/employees$/);
 });
 
+test("without JavaScript: a password that is too long is not cut, and its field says how long it is", async ({ page }) => {
+  await page.goto("/sign-in");
+  await page.getByLabel("Email").fill("nobody@example.com");
+  await page.getByLabel("Password").fill("🔑 four words ".repeat(12));
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByText("A password has at most 128 characters; this has 156.")).toBeVisible();
+});
+
 test("without JavaScript: who fails too often gets the form again, with the email address and how long to wait", async ({ page, expectedErrors }) => {
   expectedErrors.push(/429/);
   const email = `nobody-${crypto.randomUUID()}@example.com`;

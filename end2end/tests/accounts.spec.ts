@@ -51,6 +51,17 @@ test("who fails too often has to wait, and a browser that the account knows does
   await expect(page.getByRole("heading", { name: "Profile" })).toBeVisible();
 });
 
+test("a password that is too long is not cut, and its field says how long it is", async ({ page, expectedErrors }) => {
+  expectedErrors.push(/400/);
+  await page.goto("/sign-up");
+  await page.getByLabel("Email").fill(`bob-${crypto.randomUUID()}@example.com`);
+  await page.getByLabel("Password").fill("🔑 four words ".repeat(12));
+  await page.getByRole("button", { name: "Sign up" }).click();
+  await expect(page.getByText("Use at most 128 characters; this has 156.")).toBeVisible();
+  await expect(page.getByLabel("Password")).toHaveAttribute("aria-invalid", "true");
+  await expectAccessible(page);
+});
+
 test("a common password is refused at its field", async ({ page, expectedErrors }) => {
   expectedErrors.push(/400/);
   await page.goto("/sign-up");

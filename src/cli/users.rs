@@ -75,12 +75,13 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
             eprintln!("Made the account {}.", isolated(&made.user.email));
         }
         UserCommand::List(database) => {
-            for account in users::list(&database.open().await?).await? {
+            let show = |account: keyfob::model::users::Account| {
                 let role = if account.user.superuser { "superuser" } else { "user" };
                 let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
                 let (made, user) = (account.created_at.iso_date(), account.user);
                 println!("{}\t{role}\t{state}\t{made}\t{}", shown(&user.email), shown(&user.name));
-            }
+            };
+            users::list(&database.open().await?, show).await?;
         }
         UserCommand::SetPassword { account, .. } => {
             let (email, password) = (Email::to_find(&account.email)?, password_from_stdin()?);

@@ -145,7 +145,10 @@ impl Email {
         }
         let domain = if domain.is_ascii() { Some(domain.to_owned()) } else { ascii_domain(domain) };
         let address = format!("{local}@{}", domain.ok_or_else(no_address)?);
-        if address.len() > EMAIL_MAX { Err(no_address()) } else { Ok(Self { address, typed }) }
+        if address.len() > EMAIL_MAX {
+            return Err(format!("This is too long for an email address: {EMAIL_MAX} characters are the most."));
+        }
+        Ok(Self { address, typed })
     }
 
     /// Takes an address to find an account by. Older versions stored addresses that are refused today; their owners must be able to
@@ -229,11 +232,10 @@ pub const PASSWORD_MAX: usize = 128;
 /// # Errors
 /// A sentence that says how to mend it.
 pub fn password_length(password: &str) -> Result<(), String> {
-    match password.chars().count() {
-        n if n < PASSWORD_MIN => Err(format!("Use at least {PASSWORD_MIN} characters.")),
-        n if n > PASSWORD_MAX => Err(format!("Use at most {PASSWORD_MAX} characters.")),
-        _ => Ok(()),
+    if password.chars().count() < PASSWORD_MIN {
+        return Err(format!("Use at least {PASSWORD_MIN} characters."));
     }
+    super::fields::within(password, PASSWORD_MAX)
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use leptos::prelude::*;
 
 use crate::error::AppError;
 use crate::model::confirm::WaitingForm;
-use crate::model::users::PASSWORD_MAX;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
 use crate::ui::field::Field;
@@ -117,7 +116,6 @@ fn PasswordField(name: &'static str, error: Signal<Option<String>>) -> impl Into
             label="Password"
             kind="password"
             autocomplete="current-password"
-            length=(1, PASSWORD_MAX)
             autofocus=true
             error
         />

@@ -12,7 +12,7 @@ use crate::error::AppError;
 use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
 use crate::model::time::Timestamp;
-use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN, SessionFacts, User};
+use crate::model::users::{PASSWORD_MIN, SessionFacts, User};
 use crate::ui::browser;
 use crate::ui::field::Field;
 use crate::ui::layout::{PageHead, Section};
@@ -100,7 +100,6 @@ fn NameSection(user: User) -> impl IntoView {
                     value=user.name
                     autocomplete="name"
                     required=false
-                    length=(0, 100)
                     hint="How this site addresses you. Leave it empty to be addressed by your email."
                     error=problems.at("name")
                 />
@@ -136,7 +135,6 @@ fn PasswordSection(email: String) -> impl IntoView {
                     label="Current password"
                     kind="password"
                     autocomplete="current-password"
-                    length=(1, PASSWORD_MAX)
                     error=problems.at("current")
                 />
                 <Field
@@ -145,7 +143,7 @@ fn PasswordSection(email: String) -> impl IntoView {
                     label="New password"
                     kind="password"
                     autocomplete="new-password"
-                    length=(PASSWORD_MIN, PASSWORD_MAX)
+                    least=PASSWORD_MIN
                     hint="At least 8 characters."
                     error=problems.at("new")
                 />

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::Asked;
 use crate::error::AppError;
-use crate::model::users::{PASSWORD_MAX, PASSWORD_MIN};
+use crate::model::users::PASSWORD_MIN;
 use crate::ui::field::Field;
 use crate::ui::notice::{FormProblem, Problems};
 
@@ -47,7 +47,6 @@ pub fn SignInPage() -> impl IntoView {
                     label="Password"
                     kind="password"
                     autocomplete="current-password"
-                    length=(1, PASSWORD_MAX)
                     error=problems.at("password")
                 />
                 <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign in"</button>
@@ -75,7 +74,7 @@ pub fn SignUpPage() -> impl IntoView {
                     label="Password"
                     kind="password"
                     autocomplete="new-password"
-                    length=(PASSWORD_MIN, PASSWORD_MAX)
+                    least=PASSWORD_MIN
                     hint="At least 8 characters. Any will do; four words are easy to remember and hard to guess."
                     error=problems.at("password")
                 />

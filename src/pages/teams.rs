@@ -84,12 +84,12 @@ pub fn TeamsPage(
         <Section id="create-team-heading" title="Create team">
             <ActionForm action=create attr:class="form">
                 <FormProblem problems/>
-                <Field id="team-name" name="form[name]" label="Name" length=(1, 100) error=problems.at("name")/>
+                <Field id="team-name" name="form[name]" label="Name" error=problems.at("name")/>
                 <Field
                     id="team-slug"
                     name="form[slug]"
                     label="Address"
-                    length=(2, 40)
+                    least=2
                     hint="Its part of addresses, such as: red-team. It cannot be changed later."
                     error=problems.at("slug")
                 />

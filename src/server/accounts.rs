@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::audit::{self, About, By};
 use super::auth::client::{address, user_agent};
+use super::auth::password::{Whose as Hashed, check_not_too_long};
 use super::auth::sessions::{self, Session};
 use super::auth::throttle::{Try, Whose};
 use super::auth::{self, device};
@@ -83,6 +84,7 @@ async fn check(
     (email, password): (&str, SecretString),
 ) -> Result<(Verified, Try), AppError> {
     let (from, now) = (address(&parts.extensions), state.now());
+    check_not_too_long(&password, "password")?;
     state.throttle.admit_sign_in(from, state.config.sign_in_rate, now)?;
     let found = users::find_to_sign_in(&state.db, email).await?;
     let known = |(user, hash): &(User, String)| device::find(&state.config, &parts.headers, (&user.id, hash));
@@ -93,8 +95,10 @@ async fn check(
     let whose = browser.as_deref().map_or(Whose::Strangers(&account), Whose::Browser);
     let user = found.as_ref().map(|(user, _)| &user.id);
     let by = By { user: None, name: String::new(), ip: audit::text(from), at: now };
+    let known = user.filter(|_| browser.is_some()).map(Hashed::User);
+    let turn = state.passwords.turn(known.unwrap_or(Hashed::Account(email)), now)?;
     let attempt = Try::begin(&state.db, (whose, user), &by).await?;
-    match users::sign_in(&state.passwords, found, password).await {
+    match users::sign_in(&turn, found, password).await {
         Ok(Some(verified)) => Ok((verified, attempt)),
         Ok(None) => Err(wrong()),
         Err(error) => {
@@ -192,8 +196,10 @@ pub async fn confirm_here(state: &AppState, session: &Session, password: SecretS
 /// [`AppError::Invalid`] at `password` if it is wrong, [`AppError::TooManyTries`] if it was so too often;
 /// [`AppError::CredentialsMissing`] if the session has ended.
 pub async fn confirm(state: &AppState, session: &Session, password: SecretString) -> Result<String, AppError> {
+    check_not_too_long(&password, "password")?;
+    let turn = state.passwords.turn(Hashed::User(&session.user.id), state.now())?;
     let wrong = || FieldErrors::one("password", "This is not your password.");
-    let checked = users::check_password(&state.db, &state.passwords, session, (password, state.now())).await?;
+    let checked = users::check_password(&state.db, &turn, session, (password, state.now())).await?;
     let verified = checked.ok_or_else(wrong)?;
     let by = session.by(state.now());
     let mut tx = session.begin(&state.db).await?;

@@ -74,6 +74,7 @@ async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
         // A failure is logged where it happens; what was counted is kept, and written the next time.
         let written = state.usage.write(&state.db, state.now()).await;
         state.refusals.forget(state.now());
+        state.passwords.forget(state.now());
         let _ = state.throttle.settle(&state.db, state.now()).await;
         if stop {
             if written.is_err() {

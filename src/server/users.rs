@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 pub use self::admin::{Change, change, change_by_name, page};
 use super::audit::{self, About, By};
-use super::auth::password::{Passwords, Verdict};
+use super::auth::password::{self, Passwords, Turn, Verdict};
 use super::auth::secrets;
 use super::auth::sessions::{self, Session};
 use super::auth::throttle::{self, Try, Whose};
@@ -117,12 +117,12 @@ impl Verified {
 /// # Errors
 /// [`AppError::Unavailable`] if too many wait.
 pub async fn sign_in(
-    passwords: &Passwords,
+    turn: &Turn,
     found: Option<(User, String)>,
     password: SecretString,
 ) -> Result<Option<Verified>, AppError> {
     let stored = found.as_ref().map(|(_, hash)| hash.clone());
-    let rehashed = match passwords.verify(password, stored).await? {
+    let rehashed = match turn.verify(password, stored).await? {
         Verdict::Wrong => return Ok(None),
         Verdict::Right => None,
         Verdict::RightButOld(hash) => Some(hash),
@@ -137,7 +137,7 @@ pub async fn sign_in(
 /// [`AppError::TooManyTries`] if it was wrong too often; [`AppError::Unavailable`] if too many passwords wait to be checked.
 pub async fn check_password(
     db: &Db,
-    passwords: &Passwords,
+    turn: &Turn,
     session: &Session,
     (password, now): (SecretString, Timestamp),
 ) -> Result<Option<String>, AppError> {
@@ -145,7 +145,7 @@ pub async fn check_password(
     let mut conn = db.read().await?;
     let (stored,) = fetch!(conn, one(String,), "SELECT password_hash FROM users WHERE id = $1", &session.user.id)?;
     drop(conn);
-    match passwords.verify(password, Some(stored.clone())).await {
+    match turn.verify(password, Some(stored.clone())).await {
         Ok(Verdict::Wrong) => Ok(None),
         Ok(_) => attempt.succeed_in_session(db).await.map(|()| Some(stored)),
         Err(error) => {
@@ -189,9 +189,12 @@ pub async fn change_password(
     session: &Session,
     (current, new, now): (SecretString, SecretString, Timestamp),
 ) -> Result<(SecretString, String), AppError> {
+    password::check_not_too_long(&current, "current")?;
     let wrong = || AppError::from(FieldErrors::one("current", "This is not your current password."));
-    let verified = check_password(db, passwords, session, (current, now)).await?.ok_or_else(wrong)?;
-    let hash = passwords.hash(new, "new", session.user.email.clone()).await?;
+    let turn = passwords.turn(password::Whose::User(&session.user.id), now)?;
+    let verified = check_password(db, &turn, session, (current, now)).await?.ok_or_else(wrong)?;
+    let hash = turn.hash(new, "new", session.user.email.clone()).await?;
+    drop(turn);
     let mut tx = session.begin(db).await?;
     let sql = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
     if execute!(tx, sql, &session.user.id, &verified, &hash)? == 0 {
@@ -238,14 +241,23 @@ pub async fn find(db: &Db, email: &Email) -> Result<Option<User>, AppError> {
     Ok(email.nearest(found, |user| &user.email))
 }
 
-/// All accounts, the oldest first.
+/// All accounts, the oldest first, for the operator's command line.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn list(db: &Db) -> Result<Vec<Account>, AppError> {
-    let mut conn = db.read().await?;
-    let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users ORDER BY created_at, id";
-    Ok(fetch!(conn, all Account, sql)?)
+pub async fn list(db: &Db, mut show: impl FnMut(Account)) -> Result<(), AppError> {
+    // Ids are in the order in which they were made, and their index gives a batch without reading those before it.
+    let sql =
+        "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE id > $1 ORDER BY id LIMIT 500";
+    let mut after = String::new();
+    loop {
+        let mut conn = db.read().await?;
+        let accounts = fetch!(conn, all Account, sql, &after)?;
+        drop(conn);
+        let Some(last) = accounts.last() else { return Ok(()) };
+        after = last.user.id.to_string();
+        accounts.into_iter().for_each(&mut show);
+    }
 }
 
 /// The account with this id.

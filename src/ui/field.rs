@@ -12,12 +12,13 @@ pub fn Field(
     #[prop(optional, into)] value: String,
     #[prop(optional)] autocomplete: &'static str,
     #[prop(optional)] hint: &'static str,
-    #[prop(optional)] length: Option<(usize, usize)>,
+    /// The shortest that is taken. There is no longest here: browsers would cut what is pasted without a word.
+    #[prop(optional)]
+    least: usize,
     #[prop(default = true)] required: bool,
     #[prop(optional)] autofocus: bool,
     #[prop(optional, into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
-    let (least, most) = length.unzip();
     view! {
         <div class="field">
             <label for=id>{label}</label>
@@ -28,8 +29,7 @@ pub fn Field(
                 type=kind
                 value=value
                 autocomplete=(!autocomplete.is_empty()).then_some(autocomplete)
-                minlength=least.filter(|n| *n > 1)
-                maxlength=most
+                minlength=(least > 1).then_some(least)
                 min=(kind == "number").then_some("0")
                 required=required
                 autofocus=autofocus

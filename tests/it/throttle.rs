@@ -95,7 +95,9 @@ both! {
         let tries = (0..12).map(|_| sign_in(&browser, ADA, "not the password"));
         let mut statuses: Vec<_> = futures_util::future::join_all(tries).await.iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
-        assert_eq!(statuses, [[400; 5].as_slice(), &[429; 7]].concat());
+        // One password of an account is looked at at a time, and five may fail in a row.
+        let looked_at = statuses.iter().filter(|status| **status == 400).count();
+        assert!((1..=5).contains(&looked_at) && statuses[looked_at..] == vec![429; 12 - looked_at], "{statuses:?}");
     }
 
     async fn a_made_up_account_and_a_disabled_one_wait_as_a_real_one_does(app: &TestApp) {
@@ -327,7 +329,7 @@ both! {
             let state = app.state.clone();
             crowd.spawn(async move {
                 loop {
-                    let _ = state.passwords.verify("x".into(), None).await;
+                    let _ = state.passwords.hash(PASSWORD.into(), "password", String::new()).await;
                     tokio::task::yield_now().await;
                 }
             });
