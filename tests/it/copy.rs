@@ -96,6 +96,7 @@ async fn fill(app: &TestApp) -> Filled {
     app.admin().await;
     app.disable("gone").await;
     let team = app.team("red", "ada", &["bob"]).await;
+    app.invite(&team, "ada", "eve@example.com").await;
     app.employee("ada", ("Zoë \"Z\" O'Neil; 名前 🔑 \\", keyfob::model::employees::Department::Hr, 1)).await;
     let name = KeyName::parse("naïve % _ 🔑").unwrap();
     let before_rotation = app.make_key_that("ada", |spec| spec.name = name).await.key;
