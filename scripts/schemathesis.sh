@@ -62,7 +62,7 @@ call() {
     fi
 }
 call "With a key" --header "X-Api-Key: $key" --exclude-operation-id key_destroy --exclude-operation-id key_rotate
-call "With a session" --header "Cookie: session=$session"
+call "With a session" --header "Cookie: keyfob_session=$session"
 # That nothing is answered without a credential is seen above: here each call has one, whatever the check takes away.
 export KEYFOB_SPEND=yes
 call "What ends a key" --include-operation-id key_destroy --include-operation-id key_rotate --exclude-checks ignored_auth

@@ -151,6 +151,15 @@ schemathesis() {
     cp scripts/schemathesis/requirements.txt .tools/schemathesis/.installed
 }
 
+# What generates clients of the API, with a Java of its own.
+clients() {
+    if cmp -s scripts/clients/requirements.txt .tools/clients/.installed; then return; fi
+    say "Installing generators of clients into .tools"
+    python3 -m venv --clear .tools/clients
+    .tools/clients/bin/pip install -q --disable-pip-version-check -r scripts/clients/requirements.txt
+    cp scripts/clients/requirements.txt .tools/clients/.installed
+}
+
 build() {
     toolchain
     node_packages style
@@ -169,6 +178,7 @@ test)
     sqlite
     node_packages end2end
     schemathesis
+    clients
     browser
     build
     ;;

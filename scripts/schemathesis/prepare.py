@@ -25,4 +25,4 @@ call("create_team", **{"form[name]": "Red", "form[slug]": "red"})
 with open(ids, "w") as file:
     for path in ("/pegasus/employees/api", "/a/red/employees/api"):
         print(*(add(path) for _ in range(300)), file=file)
-print(browser.cookies["session"])
+print(browser.cookies["keyfob_session"])

@@ -44,11 +44,11 @@ pub struct PageBody {
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = EmployeeData)]
 pub struct AggregateBody {
-    /// Department and sum of salaries.
+    #[schema(schema_with = schemas::total_costs)]
     total_costs: Vec<(String, i64)>,
-    /// Department and average salary.
+    #[schema(schema_with = schemas::average_salaries)]
     average_salaries: Vec<(String, f64)>,
-    /// Department and number of employees.
+    #[schema(schema_with = schemas::headcounts)]
     headcounts: Vec<(String, i64)>,
 }
 
@@ -187,9 +187,9 @@ pub async fn delete(
     operation_id = "employees_aggregate_data",
     tag = "employees",
     responses((status = 200, description = "The figures of each department.", body = AggregateBody, example = json!({
-        "total_costs": [["Engineering", 230_000]],
-        "average_salaries": [["Engineering", 115_000.0]],
-        "headcounts": [["Engineering", 2]],
+        "total_costs": [["engineering", 230_000]],
+        "average_salaries": [["engineering", 115_000.0]],
+        "headcounts": [["engineering", 2]],
     })))
 )]
 pub async fn aggregate_data(

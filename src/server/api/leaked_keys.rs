@@ -7,7 +7,8 @@ use axum::extract::{FromRequestParts, Json, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde_json::Value;
-use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::openapi::{Asks, Input, schemas};
@@ -58,7 +59,8 @@ impl PartialSchema for Report {
     fn schema() -> RefOr<Schema> {
         let one = Ref::from_schema_name(ReportedKey::name());
         let many = ArrayBuilder::new().items(one.clone()).max_items(Some(MOST));
-        OneOfBuilder::new().item(many).item(one).into()
+        // No `oneOf`: what openapi-generator makes of that does not compile in TypeScript.
+        AnyOfBuilder::new().item(many).item(one).into()
     }
 }
 

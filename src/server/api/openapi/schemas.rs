@@ -1,6 +1,8 @@
 //! Schemas that more than one body or parameter has.
 
-use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, AnyOfBuilder, Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type,
+};
 use utoipa::openapi::{KnownFormat, Schema, SchemaFormat};
 
 use crate::model::employees::Department;
@@ -47,6 +49,30 @@ pub fn id() -> Object {
 /// A team's part of an address.
 pub fn slug() -> Object {
     text().min_length(Some(2)).max_length(Some(40)).pattern(Some("^[a-z][a-z0-9-]*$")).build()
+}
+
+/// Rows of two columns, of which the first is a department. The kinds of the columns are given together: what says which is
+/// which (`prefixItems`) is read by few generators of clients.
+fn figures(about: &str, kind: Type, format: KnownFormat) -> Array {
+    let figure = ObjectBuilder::new().schema_type(kind).format(Some(SchemaFormat::KnownFormat(format)));
+    let column = AnyOfBuilder::new().item(any_text()).item(figure);
+    let row = ArrayBuilder::new().items(column).min_items(Some(2)).max_items(Some(2));
+    ArrayBuilder::new().items(row).description(Some(about)).build()
+}
+
+/// What each department costs.
+pub fn total_costs() -> Array {
+    figures("Department and sum of salaries.", Type::Integer, KnownFormat::Int64)
+}
+
+/// What people earn in each department.
+pub fn average_salaries() -> Array {
+    figures("Department and average salary.", Type::Number, KnownFormat::Double)
+}
+
+/// How many people are in each department.
+pub fn headcounts() -> Array {
+    figures("Department and number of employees.", Type::Integer, KnownFormat::Int64)
 }
 
 /// Any string.

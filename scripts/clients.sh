@@ -1,0 +1,56 @@
+#!/bin/sh
+# Generates clients by the API's own description: in Python by two generators, and in TypeScript. Both in Python call every kind
+# of operation of a running server, the one in TypeScript is type-checked.
+set -eu
+cd "$(dirname "$0")/.."
+bin=$PWD/.tools/clients/bin
+keyfob=target/debug/keyfob
+cargo build --quiet --bin keyfob
+
+dir=$(mktemp -d)
+server=
+stop() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$dir"
+}
+trap stop EXIT
+
+export DATABASE_URL="sqlite://$dir/keyfob.db"
+email=clients@example.com
+$keyfob user create --email "$email" --password-stdin 2>/dev/null <<EOT
+$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+EOT
+make_key() { $keyfob key create --user "$email" --name "$1" --no-expiry 2>/dev/null; }
+
+# The port may be taken: then the server ends, and we take another.
+tries=0
+until [ -n "$server" ] && "$bin/python" -c "import urllib.request as r; r.urlopen('$origin/readyz')" 2>/dev/null; do
+    if [ -z "$server" ] || ! kill -0 "$server" 2>/dev/null; then
+        origin="http://127.0.0.1:$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))"
+        KEYFOB_ADDR=${origin#http://} KEYFOB_PUBLIC_URL=$origin KEYFOB_LOG=warn $keyfob serve 2>"$dir/log" &
+        server=$!
+    fi
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || { cat "$dir/log" >&2; exit 1; }
+    sleep 0.2
+done
+"$bin/python" -c "import urllib.request as r; r.urlretrieve('$origin/api/openapi.json', '$dir/openapi.json')"
+
+# quietly COMMAND...: what it says is shown only where it fails.
+quietly() {
+    "$@" >"$dir/report" 2>&1 || { cat "$dir/report" >&2; return 1; }
+}
+
+echo "openapi-python-client"
+quietly "$bin/openapi-python-client" generate --path "$dir/openapi.json" --output-path "$dir/keyfob_client" --meta none \
+    --config scripts/clients/openapi-python-client.yml --fail-on-warning
+KEYFOB_KEY=$(make_key one) PYTHONPATH=$dir "$bin/python" scripts/clients/call_keyfob_client.py "$origin"
+
+echo "openapi-generator, python"
+quietly "$bin/openapi-generator-cli" generate -i "$dir/openapi.json" -g python -o "$dir/python"
+KEYFOB_KEY=$(make_key two) PYTHONPATH=$dir/python "$bin/python" scripts/clients/call_openapi_client.py "$origin"
+
+echo "openapi-generator, typescript-fetch"
+quietly "$bin/openapi-generator-cli" generate -i "$dir/openapi.json" -g typescript-fetch -o "$dir/typescript"
+end2end/node_modules/.bin/tsc --noEmit --strict --target es2022 --lib es2022,dom --module esnext --moduleResolution bundler \
+    "$dir/typescript/index.ts"
