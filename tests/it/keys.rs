@@ -51,7 +51,7 @@ both! {
         app.disable("carl").await;
         for (client, status, error) in [
             (app.browser(), 401, json!("CredentialsMissing")),
-            (app.browser().with("cookie", &format!("session={}", "0".repeat(64))), 401, json!("CredentialsMissing")),
+            (app.browser().with("cookie", &format!("keyfob_session={}", "0".repeat(64))), 401, json!("CredentialsMissing")),
             (gone, 401, json!("CredentialsMissing")),
             (app.anonymous().with_key(&key.key), 403, json!("SessionRequired")),
             (app.signed_in("ada").await.with_key(&key.key), 403, json!("SessionRequired")),

@@ -44,8 +44,8 @@ both! {
         let key = make_key(&app.url, "ada@example.com", &["--read-only"]).await;
         let server = Server::start(&app.url, "info", "json").await;
         let form = format!("email=ada%40example.com&password={}", PASSWORD.replace(' ', "+"));
-        let session = between(&server.ask("POST /fn/sign_in", &[], &form).await, "set-cookie: session=", ";");
-        let cookie = format!("session={session}");
+        let session = between(&server.ask("POST /fn/sign_in", &[], &form).await, "set-cookie: keyfob_session=", ";");
+        let cookie = format!("keyfob_session={session}");
         let signed_in = [("Cookie", cookie.as_str()), ("Accept", "text/html")];
         let unknown = stray_key();
         let body = "{\"name\":\"Eve\",\"department\":\"hr\",\"salary\":1}";
@@ -168,8 +168,8 @@ both! {
         let failed = server.ask("POST /fn/sign_in", &[], "email=ada%40example.com&password=not+that").await;
         assert_eq!(lines(&server, "a sign-in failed")[0]["span"]["id"], id(&failed));
         let form = format!("email=ada%40example.com&password={}", PASSWORD.replace(' ', "+"));
-        let session = between(&server.ask("POST /fn/sign_in", &[], &form).await, "set-cookie: session=", ";");
-        let cookie = format!("session={session}");
+        let session = between(&server.ask("POST /fn/sign_in", &[], &form).await, "set-cookie: keyfob_session=", ";");
+        let cookie = format!("keyfob_session={session}");
         app.sql("ALTER TABLE employees RENAME TO gone").await;
         for (line, status) in [("GET /employees", 200), ("POST /fn/list_employees", 500)] {
             let answer = server.ask(line, &[("Cookie", &cookie)], "page=1").await;

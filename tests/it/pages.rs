@@ -44,7 +44,7 @@ both! {
             for (client, path) in [
                 (app.browser(), path.to_owned()),
                 (app.browser(), format!("{path}/")),
-                (app.browser().with("cookie", "session=junk"), path.to_owned()),
+                (app.browser().with("cookie", "keyfob_session=junk"), path.to_owned()),
             ] {
                 let answer = client.open(&path).await;
                 answer.goes_to(&format!("/sign-in?next={}", path.trim_end_matches('/')));

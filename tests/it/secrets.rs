@@ -15,8 +15,8 @@ async fn live(server: &Server, email: &str) -> Vec<String> {
     let wrong = format!("neither of {email}");
     let sign_up = format!("email={email}&password={password}");
     let answer = server.ask("POST /fn/sign_up", &[], &sign_up).await;
-    let session = between(&answer, "set-cookie: session=", ";");
-    let cookie = format!("session={session}");
+    let session = between(&answer, "set-cookie: keyfob_session=", ";");
+    let cookie = format!("keyfob_session={session}");
     let signed_in = [("Cookie", cookie.as_str())];
     let form = server.ask("POST /fn/list_keys", &signed_in, "revoked=false").await;
     let form = between(&form, "\"form_id\":\"", "\"");
@@ -42,10 +42,10 @@ async fn live(server: &Server, email: &str) -> Vec<String> {
     server.ask("POST /fn/sign_in", &[], &format!("email={email}&password={wrong}")).await;
     server.ask("POST /fn/change_password", &signed_in, &format!("current={password}&new={other}")).await;
     let answer = server.ask("POST /fn/sign_in", &[], &format!("email={email}&password={other}")).await;
-    let second = between(&answer, "set-cookie: session=", ";");
-    let page = server.ask("GET /profile", &[("Cookie", &format!("session={second}"))], "").await;
+    let second = between(&answer, "set-cookie: keyfob_session=", ";");
+    let page = server.ask("GET /profile", &[("Cookie", &format!("keyfob_session={second}"))], "").await;
     assert!(page.starts_with("HTTP/1.1 200") && !page.contains(&key[12..]) && !page.contains(&second), "{page}");
-    server.ask("POST /fn/sign_out", &[("Cookie", &format!("session={second}"))], "").await;
+    server.ask("POST /fn/sign_out", &[("Cookie", &format!("keyfob_session={second}"))], "").await;
     vec![password, other, wrong, session, second, key[12..].to_owned(), rotated[12..].to_owned()]
 }
 

@@ -41,7 +41,7 @@ both! {
     async fn over_http_the_cookie_is_for_this_host_only_and_out_of_reach_of_scripts(app: &TestApp) {
         app.user("ada").await;
         let answer = sign_in(&app.browser()).await;
-        assert!(answer.header("set-cookie").starts_with("session="));
+        assert!(answer.header("set-cookie").starts_with("keyfob_session="));
         assert_eq!(attributes(&answer), ["HttpOnly", "Max-Age=2592000", "Path=/", "SameSite=Lax"]);
     }
 
@@ -49,14 +49,14 @@ both! {
         app.user("ada").await;
         let app = app.configured(|config| config.public_url = "https://keys.example.com".parse().unwrap());
         let answer = sign_in(&app.browser()).await;
-        assert!(answer.header("set-cookie").starts_with("__Host-session="));
+        assert!(answer.header("set-cookie").starts_with("__Host-keyfob_session="));
         assert_eq!(attributes(&answer), ["HttpOnly", "Max-Age=2592000", "Path=/", "SameSite=Lax", "Secure"]);
         let ada = app.browser().after(&answer);
         ada.get(EMPLOYEES).await.is(200);
         let plain = answer.header("set-cookie").split(';').next().unwrap().replace("__Host-", "");
         app.browser().with("cookie", &plain).get(EMPLOYEES).await.refused(401, "credentials_missing");
         let out = ada.call("sign_out", &[]).await.is(200);
-        assert!(out.header("set-cookie").starts_with("__Host-session=;"));
+        assert!(out.header("set-cookie").starts_with("__Host-keyfob_session=;"));
         assert_eq!(attributes(&out), ["HttpOnly", "Max-Age=0", "Path=/", "SameSite=Lax", "Secure"]);
     }
 
@@ -68,7 +68,7 @@ both! {
         let digest = Sha256::digest(secret).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         assert_eq!(app.texts("SELECT digest FROM sessions").await, std::slice::from_ref(&digest));
         for stolen in [digest, app.texts("SELECT id FROM sessions").await.remove(0)] {
-            let thief = app.browser().with("cookie", &format!("session={stolen}"));
+            let thief = app.browser().with("cookie", &format!("keyfob_session={stolen}"));
             thief.get(EMPLOYEES).await.refused(401, "credentials_missing");
         }
     }
@@ -105,7 +105,7 @@ both! {
         elsewhere.get(EMPLOYEES).await.is(200);
         first.get(EMPLOYEES).await.refused(401, "credentials_missing");
         // A cookie that somebody planted before is not the one after.
-        let planted = format!("session={}", "a".repeat(64));
+        let planted = format!("keyfob_session={}", "a".repeat(64));
         let answer = sign_in(&app.browser().with("cookie", &planted)).await;
         assert!(!answer.header("set-cookie").starts_with(&planted));
         app.browser().with("cookie", &planted).get(EMPLOYEES).await.refused(401, "credentials_missing");
@@ -114,7 +114,7 @@ both! {
     async fn signing_out_ends_the_session_and_takes_its_cookie_away(app: &TestApp) {
         let (ada, elsewhere) = (app.signed_in("ada").await, app.signed_in("ada").await);
         let answer = ada.call("sign_out", &[]).await.is(200);
-        assert!(answer.header("set-cookie").starts_with("session=;"));
+        assert!(answer.header("set-cookie").starts_with("keyfob_session=;"));
         assert_eq!(attributes(&answer), ["HttpOnly", "Max-Age=0", "Path=/", "SameSite=Lax"]);
         ada.get(EMPLOYEES).await.refused(401, "credentials_missing");
         elsewhere.get(EMPLOYEES).await.is(200);

@@ -44,7 +44,7 @@ fn cookies(answer: &Answer) -> String {
 /// A browser that has signed in to the account before, and is signed out.
 async fn known(app: &TestApp, email: &str) -> Client {
     let device = cookies(&sign_in(&app.browser(), email, PASSWORD).await.is(200));
-    let device = device.split("; ").find(|cookie| cookie.starts_with("device=")).unwrap().to_owned();
+    let device = device.split("; ").find(|cookie| cookie.starts_with("keyfob_device=")).unwrap().to_owned();
     app.browser().with("cookie", &device)
 }
 
@@ -134,7 +134,7 @@ both! {
         wait(&sign_in(&app.browser(), ADA, PASSWORD).await);
         sign_in(&ada, ADA, PASSWORD).await.is(200);
         // That it got in does not let strangers in, nor does a cookie of another account, or one that somebody made up.
-        let made_up = app.browser().with("cookie", &format!("device={}.{}", "0".repeat(32), "0".repeat(64)));
+        let made_up = app.browser().with("cookie", &format!("keyfob_device={}.{}", "0".repeat(32), "0".repeat(64)));
         for stranger in [&app.browser(), &bob, &made_up] {
             assert_eq!(wait(&sign_in(stranger, ADA, PASSWORD).await), 1);
         }
@@ -167,7 +167,7 @@ both! {
         let ada = known(app, ADA).await;
         ada.get("/api/v1/me").await.refused(401, "credentials_missing");
         let answer = ada.call("sign_out", &[]).await.is(200);
-        assert!(answer.all("set-cookie").iter().all(|cookie| cookie.starts_with("session=;")), "{answer:?}");
+        assert!(answer.all("set-cookie").iter().all(|cookie| cookie.starts_with("keyfob_session=;")), "{answer:?}");
         assert!(!answer.header("clear-site-data").contains("cookies"));
     }
 

@@ -19,7 +19,7 @@ const KEPT: time::Duration = time::Duration::days(365);
 
 fn name(config: &Config) -> &'static str {
     // With https no other host can set it.
-    if config.https() { "__Host-device" } else { "device" }
+    if config.https() { "__Host-keyfob_device" } else { "keyfob_device" }
 }
 
 /// The cookie for a browser that has just signed in to the account, which has this password hash.
@@ -86,11 +86,11 @@ mod tests {
             &made[..made.len() - 1],
             &format!("{made}00"),
             &made.replace(proof, &proof.to_uppercase()),
-            &format!("__Host-device=.{proof}"),
-            &format!("device={number}.{proof}"),
-            &format!("__Host-device={number}"),
-            "__Host-device=.",
-            "__Host-device=a.zz",
+            &format!("__Host-keyfob_device=.{proof}"),
+            &format!("keyfob_device={number}.{proof}"),
+            &format!("__Host-keyfob_device={number}"),
+            "__Host-keyfob_device=.",
+            "__Host-keyfob_device=a.zz",
         ] {
             assert_eq!(number_of(wrong, (&ada, HASH)), None, "{wrong}");
         }

@@ -93,10 +93,11 @@ impl Session {
     }
 }
 
-/// The name of the cookie. With https no other host can set it (`__Host-`); without, browsers would drop it so.
+/// The name of the cookie: one of our own, for browsers share cookies between all ports of a host, and programs on localhost
+/// like the name `session`. With https no other host can set it (`__Host-`); without, browsers would drop it so.
 #[must_use]
 pub fn cookie_name(config: &Config) -> &'static str {
-    if config.https() { "__Host-session" } else { "session" }
+    if config.https() { "__Host-keyfob_session" } else { "keyfob_session" }
 }
 
 /// The cookie of a new session.
