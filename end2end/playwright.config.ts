@@ -32,8 +32,9 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: "default", testIgnore: "**/*.nojs.spec.ts" },
+    { name: "default", testIgnore: ["**/*.nojs.spec.ts", "**/*.nowasm.spec.ts"] },
     { name: "no-js", testMatch: "**/*.nojs.spec.ts", use: { javaScriptEnabled: false } },
+    { name: "no-wasm", testMatch: "**/*.nowasm.spec.ts" },
   ],
   webServer: {
     // The removal stands here because this file is read again by each worker.

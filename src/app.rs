@@ -20,6 +20,7 @@ use crate::pages::profile::ProfilePage;
 use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage};
 use crate::pages::teams::{OneTeamPage, TeamsPage};
 use crate::pages::{Page, Visit};
+use crate::ui::field::RenderedFor;
 use crate::ui::layout::{Brand, DocumentTitle, Frame, NavLink};
 
 /// The id of the element that holds the [`Visit`] as JSON.
@@ -89,12 +90,13 @@ pub fn App(visit: Visit) -> impl IntoView {
         provide_context(ServerActionError::new(&told.function, &told.error));
     }
     provide_context(asked);
+    provide_context(RenderedFor(user.as_ref().map(|user| user.id.clone())));
     provide_context(Waiting::default());
     let nav = user.clone().map(|user| view! { <UserNav user path/> });
     let content = match page {
-        Page::Home { origin } => view! { <HomePage origin signed_in=user.is_some()/> }.into_any(),
-        Page::SignUp => view! { <SignUpPage/> }.into_any(),
-        Page::SignIn => view! { <SignInPage/> }.into_any(),
+        Page::Home { origin, sign_up } => view! { <HomePage origin sign_up signed_in=user.is_some()/> }.into_any(),
+        Page::SignUp(entrance) => view! { <SignUpPage entrance/> }.into_any(),
+        Page::SignIn(entrance) => view! { <SignInPage entrance/> }.into_any(),
         Page::Profile { keys, sessions, activity } => view! { <ProfilePage user keys sessions activity/> }.into_any(),
         Page::Employees { list, team } => view! { <EmployeesPage list team/> }.into_any(),
         Page::Teams { teams, invitations } => view! { <TeamsPage teams invitations/> }.into_any(),

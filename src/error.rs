@@ -40,6 +40,10 @@ pub enum AppError {
     SessionRequired,
     /// A change for which the password has to be entered again; the API has none.
     PasswordNeeded,
+    /// A page that was rendered for an account, and sent a form after another one signed in.
+    AccountChanged,
+    /// A sign-in over plain http where people reach the server by https: the browser would not keep it.
+    HttpsNeeded,
     /// A change that a page of another site asked for.
     CrossOrigin,
     /// Nothing is here, or it is somebody else's.
@@ -149,6 +153,22 @@ const PASSWORD_NEEDED: ErrorCode = ErrorCode {
     fix: "Nothing was changed so far.",
 };
 
+/// Another of those.
+const ACCOUNT_CHANGED: ErrorCode = ErrorCode {
+    code: "account_changed",
+    status: 409,
+    title: "You are signed in as someone else now.",
+    fix: "Reload the page.",
+};
+
+/// Another of those.
+const HTTPS_NEEDED: ErrorCode = ErrorCode {
+    code: "https_needed",
+    status: 400,
+    title: "This page was opened over http, where your browser drops the cookie that keeps you signed in.",
+    fix: "Open the https address of this site, and sign in there.",
+};
+
 impl AppError {
     /// The row of the table that the error belongs to.
     #[must_use]
@@ -168,6 +188,8 @@ impl AppError {
             Self::SuperuserRequired => &SUPERUSER_REQUIRED,
             Self::SessionRequired => &SESSION_REQUIRED,
             Self::PasswordNeeded => &PASSWORD_NEEDED,
+            Self::AccountChanged => &ACCOUNT_CHANGED,
+            Self::HttpsNeeded => &HTTPS_NEEDED,
             Self::CrossOrigin => &CROSS_ORIGIN,
             Self::NotFound => &NOT_FOUND,
             Self::MethodNotAllowed => &METHOD_NOT_ALLOWED,

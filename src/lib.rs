@@ -33,8 +33,15 @@ pub fn hydrate() {
     if cfg!(debug_assertions) {
         console_error_panic_hook::set_once();
     }
-    let visit = ui::browser::text_of(app::VISIT).and_then(|json| serde_json::from_str(&json).ok());
+    let visit: Option<pages::Visit> =
+        ui::browser::text_of(app::VISIT).and_then(|json| serde_json::from_str(&json).ok());
     if let Some(visit) = visit {
+        // Each call of a server function says for whom this page was rendered.
+        if let Some(user) = &visit.user {
+            let root = format!("{}{}", model::users::PAGE_USER_PATH, user.id);
+            let _ = leptos::server_fn::client::try_set_server_url(Box::leak(root.into_boxed_str()));
+        }
         leptos::mount::hydrate_body(move || app::App(app::AppProps { visit }));
+        ui::browser::mark_running();
     }
 }

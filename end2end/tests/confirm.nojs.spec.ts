@@ -24,7 +24,7 @@ test("without JavaScript: a page asks for the password, and leads on to the key"
   letTimePass(account);
   await row.getByRole("button", { name: "Rotate" }).click();
   await page.getByRole("button", { name: "Rotate key" }).click();
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("link", { name: "Cancel" }).click();
   await expect(page).toHaveURL(/\/profile\??$/);
   await row.getByRole("button", { name: "Rotate" }).click();
   await page.getByRole("button", { name: "Rotate key" }).click();

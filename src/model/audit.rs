@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::time::Timestamp;
+use super::fields::FieldErrors;
+use super::time::{DAY, Timestamp};
+
+/// After all events: the end of the year 9999.
+const END: Timestamp = Timestamp::from_millis(253_402_300_800_000);
 
 macro_rules! actions {
     ($($name:ident $text:literal $label:literal)*) => {
@@ -85,8 +89,52 @@ pub struct AuditQuery {
     pub action: String,
     /// Only events by or on this email address, prefix or slug; all if empty.
     pub who: String,
+    /// Only events from this day on, `2027-02-21` in UTC; from the first if empty.
+    pub from: String,
+    /// Only events until the end of this day; to the latest if empty.
+    pub to: String,
     /// Only events before this one, by its id; from the latest if empty.
     pub before: String,
+}
+
+/// A span of time: from an instant on, and before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant that is in it.
+    pub from: Timestamp,
+    /// The first that is not.
+    pub until: Timestamp,
+}
+
+impl AuditQuery {
+    /// The days that were asked for; all where none were.
+    ///
+    /// # Errors
+    /// A sentence at `from` or `to`, if it is no day, or the second is before the first.
+    pub fn span(&self) -> Result<Span, FieldErrors> {
+        const NO_DAY: &str = "Enter a day, like 2027-02-21.";
+        let mut errors = FieldErrors::default();
+        let mut day = |field, text: &str, empty| match text.trim() {
+            "" => Some(empty),
+            text => errors.take(field, Timestamp::start_of_day(text).ok_or(NO_DAY)),
+        };
+        let from = day("from", &self.from, Timestamp::from_millis(0));
+        let until = day("to", &self.to, END.plus(-DAY)).map(|to| to.plus(DAY));
+        match (from, until) {
+            (Some(from), Some(until)) if from < until => return Ok(Span { from, until }),
+            (Some(_), Some(_)) => errors.add("to", "Choose a day that is not before the first."),
+            _ => {}
+        }
+        Err(errors)
+    }
+
+    /// What the address of the page has of it, but where a page of the list begins.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        [("action", &self.action), ("who", &self.who), ("from", &self.from), ("to", &self.to)]
+            .map(|(name, value)| (name, value.clone()))
+            .into()
+    }
 }
 
 /// A page of events.
@@ -98,4 +146,34 @@ pub struct AuditPage {
     pub next: Option<String>,
     /// What was asked for.
     pub query: AuditQuery,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(from: &str, to: &str) -> Result<(String, String), FieldErrors> {
+        let query = AuditQuery { from: from.to_owned(), to: to.to_owned(), ..AuditQuery::default() };
+        query.span().map(|span| (span.from.rfc3339(), span.until.rfc3339()))
+    }
+
+    #[test]
+    fn days_are_whole_and_in_utc() {
+        let day = ("2027-02-21T00:00:00.000Z".to_owned(), "2027-02-22T00:00:00.000Z".to_owned());
+        assert_eq!(span("2027-02-21", "2027-02-21"), Ok(day));
+        assert_eq!(span("", "9999-12-31").unwrap().0, "1970-01-01T00:00:00.000Z");
+        assert!(span("", "").is_ok());
+    }
+
+    #[test]
+    fn what_is_no_day_is_told_at_its_field() {
+        for (from, to, field) in [
+            ("junk", "", "from"),
+            ("", "2027-02-30", "to"),
+            ("2027-02-22", "2027-02-21", "to"),
+            ("1969-12-31", "", "from"),
+        ] {
+            assert!(span(from, to).unwrap_err().first(field).is_some(), "{from} {to}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 pub struct WaitingForm {
     /// Where it is sent to.
     pub action: String,
-    /// The path of the page that it stands on.
+    /// The page that it stands on: path and query.
     pub page: String,
     /// Its fields.
     pub fields: Vec<(String, String)>,

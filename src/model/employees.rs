@@ -96,12 +96,6 @@ impl EmployeeName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The name as it is searched and sorted by: without case.
-    #[must_use]
-    pub fn folded(&self) -> String {
-        self.0.to_lowercase()
-    }
 }
 
 impl From<String> for EmployeeName {

@@ -5,6 +5,7 @@ pub mod confirm;
 pub mod employees;
 pub mod fields;
 pub mod keys;
+pub mod link;
 pub mod redact;
 pub mod teams;
 pub mod text;

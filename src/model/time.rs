@@ -38,6 +38,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// The first instant of a day given as `2027-02-21`, in UTC. `None` if there is no such day before the year 10000.
+    #[must_use]
+    pub fn start_of_day(day: &str) -> Option<Self> {
+        Self::end_of_day(day).map(|end| end.plus(1000 - DAY))
+    }
+
     /// The last second of a day given as `2027-02-21`, in UTC. `None` if there is no such day before the year 10000.
     #[must_use]
     pub fn end_of_day(day: &str) -> Option<Self> {

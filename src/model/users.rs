@@ -16,6 +16,12 @@ super::id! {
     SessionId
 }
 
+/// The hidden field by which a form says for whom its page was rendered: another sign-in in the same browser does not make
+/// the page one of the other account.
+pub const PAGE_USER: &str = "page_user";
+/// Where the path of a server function begins that says the same: `/as/{user}/fn/{name}`.
+pub const PAGE_USER_PATH: &str = "/as/";
+
 /// An account, as its owner and the pages see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
@@ -62,6 +68,8 @@ pub struct AccountPage {
     pub search: String,
     /// Whoever looks.
     pub me: UserId,
+    /// The account that a dialog is about, whatever the list shows.
+    pub about: Option<Account>,
 }
 
 /// A place where a user is signed in.

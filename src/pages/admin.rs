@@ -8,6 +8,7 @@ pub mod users;
 use leptos::prelude::*;
 
 use super::Asked;
+use crate::ui::field::Hidden;
 
 /// What the page before did, told on this one.
 fn done() -> Signal<Option<String>> {
@@ -45,19 +46,15 @@ pub fn NextPage(
     name: &'static str,
     next: Option<String>,
 ) -> impl IntoView {
-    let hidden = move || {
-        let given = asked.iter().filter(|(_, value)| !value.is_empty());
-        given.map(|(name, value)| view! { <input type="hidden" name=*name value=value.clone()/> }).collect_view()
-    };
-    let action = path.clone();
     let later = Asked::here().get(name).filter(|value| !value.is_empty());
+    let (kept, action) = (asked.clone(), path.clone());
     let first = later.map(|_| {
-        view! { <form method="get" action=action>{hidden()}<button class="btn btn-sm">"First page"</button></form> }
+        view! { <form method="get" action=action><Hidden fields=kept/><button class="btn btn-sm">"First page"</button></form> }
     });
     let next = next.map(|next| {
         view! {
             <form method="get" action=path>
-                {hidden()}
+                <Hidden fields=asked/>
                 <input type="hidden" name=name value=next/>
                 <button class="btn btn-sm">"Next page"</button>
             </form>

@@ -141,7 +141,7 @@ pub fn ConfirmDocument(form: WaitingForm, why: AppError, stylesheet: String) -> 
             </form>
             <div class="hero-actions">
                 <button class="btn btn-primary" form="confirm-form">"Continue"</button>
-                <form method="get" action=page><button class="btn">"Cancel"</button></form>
+                <a class="btn" href=page>"Cancel"</a>
             </div>
         </PlainDocument>
     }

@@ -6,7 +6,7 @@ use super::{Asked, live};
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeForm, EmployeeList};
 use crate::ui::dialog::{Cancel, Dialog, Opener};
-use crate::ui::field::{Choice, Field};
+use crate::ui::field::{Choice, Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
@@ -190,6 +190,7 @@ fn EmployeeListView(
             <div class="empty">
                 <p>"There are no employees yet. Add one, or begin with twelve made-up ones."</p>
                 <ActionForm action=actions.load>
+                    <PageUser/>
                     <TeamInput actions/>
                     <button class="btn" disabled=move || actions.load.pending().get()>"Load sample employees"</button>
                 </ActionForm>
@@ -256,6 +257,7 @@ fn AddDialog(open: RwSignal<Open>, actions: Actions) -> impl IntoView {
     view! {
         <Dialog id="add-employee" title="Add employee" on_dismiss=close>
             <ActionForm action attr:class="form" attr:id="employee-form">
+                <PageUser/>
                 <TeamInput actions/>
                 <EmployeeFields problems=Problems::of(action) employee=None/>
             </ActionForm>
@@ -271,6 +273,7 @@ fn EditDialog(employee: Employee, open: RwSignal<Open>, actions: Actions) -> imp
     view! {
         <Dialog id="edit-employee" title="Edit employee" on_dismiss=close>
             <ActionForm action attr:class="form" attr:id="employee-form">
+                <PageUser/>
                 <TeamInput actions/>
                 <input type="hidden" name="id" value=employee.id.to_string()/>
                 <EmployeeFields problems=Problems::of(action) employee=Some(employee)/>
@@ -291,6 +294,7 @@ fn DeleteDialog(employee: Employee, open: RwSignal<Open>, actions: Actions) -> i
             <div class="dialog-foot">
                 <Cancel back=actions.path() autofocus=true on_cancel=close/>
                 <ActionForm action>
+                    <PageUser/>
                     <TeamInput actions/>
                     <input type="hidden" name="id" value=employee.id.to_string()/>
                     <button class="btn btn-error" disabled=move || action.pending().get()>"Delete employee"</button>

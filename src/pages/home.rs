@@ -7,13 +7,13 @@ use crate::ui::layout::PlainDocument;
 
 /// `/`
 #[component]
-pub fn HomePage(origin: String, signed_in: bool) -> impl IntoView {
+pub fn HomePage(origin: String, sign_up: bool, signed_in: bool) -> impl IntoView {
     let call =
         format!("curl {origin}/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"");
-    let links: &[_] = if signed_in {
-        &[("/profile", "Go to your keys", "btn btn-primary")]
-    } else {
-        &[("/sign-up", "Sign up", "btn btn-primary"), ("/sign-in", "Sign in", "btn")]
+    let links: &[_] = match (signed_in, sign_up) {
+        (true, _) => &[("/profile", "Go to your keys", "btn btn-primary")],
+        (false, true) => &[("/sign-up", "Sign up", "btn btn-primary"), ("/sign-in", "Sign in", "btn")],
+        (false, false) => &[("/sign-in", "Sign in", "btn btn-primary")],
     };
     let link = |(href, label, class): &(&'static str, &'static str, &'static str)| view! { <a href=*href class=*class>{*label}</a> };
     view! {
@@ -56,16 +56,21 @@ pub fn NotFoundPage() -> impl IntoView {
 }
 
 /// The whole document in place of a page that cannot be rendered. Where the fault is ours, it shows the id under which the log
-/// has the cause.
+/// has the cause. `back` is the page of the form that was sent in vain.
 #[must_use]
 #[expect(non_snake_case, reason = "a view")]
-pub fn FailureDocument(error: AppError, request_id: String, stylesheet: String) -> impl IntoView {
+pub fn FailureDocument(error: AppError, request_id: String, stylesheet: String, back: Option<String>) -> impl IntoView {
+    let title = match error {
+        AppError::AccountChanged => "Nothing was changed",
+        _ => "This page could not be loaded",
+    };
+    let (href, label) = back.map_or(("/".to_owned(), "Go to the first page"), |page| (page, "Reload the page"));
     let id = (error == AppError::Internal).then(|| view! { <p>"request_id: "<code>{request_id}</code></p> });
     view! {
-        <PlainDocument title="This page could not be loaded" stylesheet>
+        <PlainDocument title stylesheet>
             <div role="alert" class="notice"><p>{error.detail()}</p></div>
             {id}
-            <p class="hero-actions"><a class="btn" href="/">"Go to the first page"</a></p>
+            <p class="hero-actions"><a class="btn" href=href>{label}</a></p>
         </PlainDocument>
     }
 }

@@ -95,9 +95,10 @@ impl Asked {
 pub enum Page {
     Home {
         origin: String,
+        sign_up: bool,
     },
-    SignUp,
-    SignIn,
+    SignUp(Entrance),
+    SignIn(Entrance),
     Profile {
         keys: Result<KeyList, AppError>,
         sessions: Result<Vec<SessionFacts>, AppError>,
@@ -119,13 +120,34 @@ pub enum Page {
     NotFound,
 }
 
+/// What the pages to sign in and up have to know of the server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entrance {
+    /// Whether people may make accounts themselves.
+    pub sign_up: bool,
+    /// The https address to sign in at, where the page was opened over http and a browser would drop the session's cookie.
+    pub secure_origin: Option<String>,
+}
+
+/// Who asks for a page, and what the page has to know of the server.
+#[derive(Clone, Debug)]
+pub struct Visitor<'a> {
+    /// Whose session it is.
+    pub user: Option<&'a User>,
+    /// The public address of the server.
+    pub origin: String,
+    /// For the pages to sign in and up.
+    pub entrance: Entrance,
+}
+
 impl Page {
     /// Reads what the page at a path shows to a visitor.
     ///
     /// # Errors
     /// [`AppError::CredentialsMissing`] if it is for users only and the visitor is none; [`AppError::NotFound`] if it is for
     /// administrators only, or for a team that the visitor is not in.
-    pub async fn open(path: &str, asked: &Asked, (user, origin): (Option<&User>, String)) -> Result<Self, AppError> {
+    pub async fn open(path: &str, asked: &Asked, visitor: Visitor<'_>) -> Result<Self, AppError> {
+        let Visitor { user, origin, entrance } = visitor;
         let segments: Vec<_> = path.split('/').skip(1).collect();
         match (&*segments, user) {
             (["profile" | "employees" | "teams"] | ["a", _] | ["a", _, "employees"], None) => {
@@ -136,9 +158,9 @@ impl Page {
         }
         let number = asked.get("page").and_then(|page| page.parse().ok()).unwrap_or(1);
         Ok(match *segments {
-            [""] => Self::Home { origin },
-            ["sign-up"] => Self::SignUp,
-            ["sign-in"] => Self::SignIn,
+            [""] => Self::Home { origin, sign_up: entrance.sign_up },
+            ["sign-up"] => Self::SignUp(entrance),
+            ["sign-in"] => Self::SignIn(entrance),
             ["docs", "errors"] => Self::Errors,
             ["profile"] => {
                 let keys = keys::list_keys(asked.get("revoked").is_some(), asked.get("after"), asked.key());
@@ -167,7 +189,8 @@ impl Page {
             }
             ["admin", "keys"] => Self::AdminKeys(admin::keys::find_keys(asked.key_query()).await),
             ["admin", "users"] => {
-                Self::AdminUsers(admin::users::find_users(asked.text("search"), asked.text("after")).await)
+                let about = asked.get("disable");
+                Self::AdminUsers(admin::users::find_users(asked.text("search"), asked.text("after"), about).await)
             }
             ["admin", "audit"] => Self::AdminAudit(admin::audit::find_events(asked.audit_query()).await),
             _ => Self::NotFound,
@@ -179,8 +202,8 @@ impl Page {
     pub fn title(&self) -> &str {
         match self {
             Self::Home { .. } => "API keys",
-            Self::SignUp => "Sign up",
-            Self::SignIn => "Sign in",
+            Self::SignUp(_) => "Sign up",
+            Self::SignIn(_) => "Sign in",
             Self::Profile { .. } => "Profile",
             Self::Employees { .. } => "Employees",
             Self::Teams { .. } => "Teams",
@@ -210,14 +233,15 @@ impl Asked {
     pub fn key_query(&self) -> KeyQuery {
         let sort = self.text("sort");
         let sort = Sort::ALL.iter().find(|(_, name, _)| *name == sort).map(|(sort, ..)| *sort).unwrap_or_default();
-        let about = self.all("edit").into_iter().chain(self.all("revoke")).collect();
+        let about = self.get("edit").map_or_else(|| self.all("revoke"), |id| vec![id]);
         KeyQuery { search: self.text("search"), state: self.text("state"), sort, after: self.text("after"), about }
     }
 
     /// Which events an administrator looks for.
     #[must_use]
     pub fn audit_query(&self) -> AuditQuery {
-        AuditQuery { action: self.text("action"), who: self.text("who"), before: self.text("before") }
+        let [action, who, from, to, before] = ["action", "who", "from", "to", "before"].map(|name| self.text(name));
+        AuditQuery { action, who, from, to, before }
     }
 }
 

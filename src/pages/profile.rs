@@ -14,7 +14,7 @@ use crate::model::keys::KeyList;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MIN, SessionFacts, User};
 use crate::ui::browser;
-use crate::ui::field::Field;
+use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
@@ -92,6 +92,7 @@ fn NameSection(user: User) -> impl IntoView {
         <Section id="account-heading" title="Account">
             <p class="quiet">"You sign in with " <bdi>{user.email}</bdi> "."</p>
             <ActionForm action attr:class="form">
+                <PageUser/>
                 <FormProblem problems/>
                 <Field
                     id="display-name"
@@ -126,6 +127,7 @@ fn PasswordSection(email: String) -> impl IntoView {
     view! {
         <Section id="password-heading" title="Change password">
             <ActionForm action attr:class="form" attr:id="password-form">
+                <PageUser/>
                 <FormProblem problems/>
                 // By it a password manager knows whose password changes. It is not sent.
                 <input type="email" autocomplete="username" value=email hidden/>
@@ -181,6 +183,7 @@ fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoVie
             title="Sessions"
             action=view! {
                 <form method="post" action=EndOtherSessions::url() on:submit=send>
+                    <PageUser/>
                     <button class="btn">"Sign out everywhere else"</button>
                 </form>
             }
@@ -213,6 +216,7 @@ fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> i
             };
             view! {
                 <form method="post" action=EndSession::url() on:submit=send>
+                    <PageUser/>
                     <input type="hidden" name="id" value=id.clone()/>
                     <button class="btn btn-sm">"End session"</button>
                 </form>

@@ -2,8 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::Asked;
+use super::{Asked, Entrance};
 use crate::error::AppError;
+use crate::model::link::link;
 use crate::model::users::PASSWORD_MIN;
 use crate::ui::field::Field;
 use crate::ui::notice::{FormProblem, Problems};
@@ -31,12 +32,13 @@ pub async fn sign_out() -> Result<(), AppError> {
 
 /// `/sign-in`
 #[component]
-pub fn SignInPage() -> impl IntoView {
+pub fn SignInPage(entrance: Entrance) -> impl IntoView {
     let action = ServerAction::<SignIn>::new();
     let problems = Problems::of(action);
     view! {
         <div class="narrow">
             <h1>"Sign in"</h1>
+            <PlainHttp origin=entrance.secure_origin/>
             <ActionForm action attr:class="form">
                 <Next/>
                 <FormProblem problems/>
@@ -51,19 +53,58 @@ pub fn SignInPage() -> impl IntoView {
                 />
                 <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign in"</button>
             </ActionForm>
-            <p class="quiet">"No account yet? " <a href="/sign-up">"Sign up"</a></p>
+            {entrance.sign_up.then(|| {
+                view! { <p class="quiet">"No account yet? " <a href=with_next("/sign-up")>"Sign up"</a></p> }
+            })}
         </div>
     }
 }
 
+/// Says where to sign in, on a page that was opened over http though people reach the server by https.
+#[component]
+fn PlainHttp(origin: Option<String>) -> impl IntoView {
+    origin.map(|origin| {
+        let address = format!("{origin}{}", with_next("/sign-in"));
+        view! {
+            <div role="alert" class="notice">
+                <p>
+                    "This page was opened over http, where your browser drops the cookie that keeps you signed in. Sign in at "
+                    <a href=address>{origin}</a> "."
+                </p>
+            </div>
+        }
+    })
+}
+
+/// A link to the other of the two pages, from which one goes on to the same place.
+fn with_next(path: &str) -> String {
+    link(path, [("next", typed("next").as_str())])
+}
+
 /// `/sign-up`
 #[component]
-pub fn SignUpPage() -> impl IntoView {
-    let action = ServerAction::<SignUp>::new();
-    let problems = Problems::of(action);
+pub fn SignUpPage(entrance: Entrance) -> impl IntoView {
+    let other = view! { <p class="quiet">"You have an account? " <a href=with_next("/sign-in")>"Sign in"</a></p> };
+    let form = if entrance.sign_up {
+        view! { <SignUpForm/> }.into_any()
+    } else {
+        view! { <p>"You can't sign up here yourself. Ask an administrator for an account."</p> }.into_any()
+    };
     view! {
         <div class="narrow">
             <h1>"Sign up"</h1>
+            <PlainHttp origin=entrance.secure_origin/>
+            {form}
+            {other}
+        </div>
+    }
+}
+
+#[component]
+fn SignUpForm() -> impl IntoView {
+    let action = ServerAction::<SignUp>::new();
+    let problems = Problems::of(action);
+    view! {
             <ActionForm action attr:class="form">
                 <Next/>
                 <FormProblem problems/>
@@ -80,8 +121,6 @@ pub fn SignUpPage() -> impl IntoView {
                 />
                 <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign up"</button>
             </ActionForm>
-            <p class="quiet">"You have an account? " <a href="/sign-in">"Sign in"</a></p>
-        </div>
     }
 }
 

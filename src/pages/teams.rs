@@ -10,7 +10,7 @@ pub use self::team::{OneTeamPage, load_team};
 use super::Asked;
 use crate::error::AppError;
 use crate::model::teams::{Invitation, Membership, TeamForm};
-use crate::ui::field::Field;
+use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
@@ -83,6 +83,7 @@ pub fn TeamsPage(
         <Section id="teams-heading" title="Your teams">{list}</Section>
         <Section id="create-team-heading" title="Create team">
             <ActionForm action=create attr:class="form">
+                <PageUser/>
                 <FormProblem problems/>
                 <Field id="team-name" name="form[name]" label="Name" error=problems.at("name")/>
                 <Field

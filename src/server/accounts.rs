@@ -12,6 +12,7 @@ use super::auth::throttle::{Try, Whose};
 use super::auth::{self, device};
 use super::config::Signup;
 use super::log;
+use super::origin;
 use super::state::AppState;
 use super::users::{self, NewUser, Verified};
 use crate::error::AppError;
@@ -27,6 +28,7 @@ use crate::model::users::{Email, User, browser_name};
 /// [`AppError::TooManyTries`] if too many come from one address.
 pub async fn sign_up(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
     let (state, parts) = super::request()?;
+    origin::check_https(&state.config, &parts.headers)?;
     if state.config.signup == Signup::Closed {
         let sentence = "Nobody can sign up here by themselves. Ask an administrator for an account.";
         return Err(FieldErrors::whole(sentence).into());
@@ -48,6 +50,7 @@ pub async fn sign_up(email: String, password: SecretString, next: Option<String>
 /// this address or on this account: then the password is not looked at.
 pub async fn sign_in(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
     let (state, parts) = super::request()?;
+    origin::check_https(&state.config, &parts.headers)?;
     let from = address(&parts.extensions);
     let outcome = match check(&state, &parts, (&email, password)).await {
         Ok((verified, attempt)) => begin_session(&state, &verified, Some(attempt), next.as_deref()).await,
@@ -135,8 +138,8 @@ fn know_browser(state: &AppState, user: &User, password_hash: &str) {
 /// # Errors
 /// If the database does not answer: then the session goes on, and the browser keeps its cookie.
 pub async fn sign_out() -> Result<(), AppError> {
-    let (state, session) = auth::visitor().await?;
-    if let Some(session) = session {
+    let (state, parts) = super::request()?;
+    if let Some(session) = auth::any_visitor_of(&state, &parts).await? {
         let mut tx = state.db.begin().await?;
         sessions::end(&mut tx, &session.id, &session.by(state.now())).await?;
         tx.commit().await?;

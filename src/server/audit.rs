@@ -1,19 +1,22 @@
 //! What happened, to what, by whom, from where. A row is written in the transaction of the change that it tells of, and never
 //! changed afterwards.
 
+mod search;
+
 use std::net::IpAddr;
 
+pub use self::search::{csv, page};
 use super::auth::secrets;
 use super::db::row::Row;
-use super::db::{Db, Tx, execute, fetch};
+use super::db::{Db, Tx, execute};
 use crate::error::AppError;
-use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery};
+use crate::model::audit::{Action, AuditEntry};
 use crate::model::keys::KeyId;
 use crate::model::redact::redact;
 use crate::model::teams::TeamId;
 use crate::model::text::shown;
 use crate::model::time::Timestamp;
-use crate::model::users::{Email, User, UserId};
+use crate::model::users::{User, UserId};
 
 /// Who asks for a change, from where, and when.
 #[derive(Clone, Debug)]
@@ -128,80 +131,4 @@ fn as_shown(entry: AuditEntry) -> AuditEntry {
     let AuditEntry { actor, subject, detail, .. } = &entry;
     let (actor, subject, detail) = (shown(actor), shown(subject), redact(detail).into_owned());
     AuditEntry { actor, subject, detail, ..entry }
-}
-
-/// How many events the administrators' page shows at a time.
-const ON_A_PAGE: i64 = 50;
-
-/// The events that an administrator asks for, the latest first.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn page(db: &Db, query: &AuditQuery) -> Result<AuditPage, AppError> {
-    let mut entries = list(db, query, ON_A_PAGE + 1).await?;
-    let more = entries.len() > usize::try_from(ON_A_PAGE).unwrap_or(0);
-    entries.truncate(usize::try_from(ON_A_PAGE).unwrap_or(0));
-    let next = entries.last().filter(|_| more).map(|entry| entry.id.clone());
-    let [action, who, before] = [&query.action, &query.who, &query.before].map(|text| secrets::searched(text));
-    Ok(AuditPage { entries, next, query: AuditQuery { action, who, before } })
-}
-
-macro_rules! events {
-    ($filter:literal) => {
-        concat!(
-            "SELECT id, at, action, actor, ip, subject, detail FROM audit WHERE id < $3 ",
-            $filter,
-            " ORDER BY id DESC LIMIT $4"
-        )
-    };
-}
-
-/// The same, so many at a time.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn list(db: &Db, query: &AuditQuery, most: i64) -> Result<Vec<AuditEntry>, AppError> {
-    let who = secrets::searched(query.who.trim());
-    // A key's prefix has capitals; an email address and a team's address have none.
-    let who = Email::to_find(&who).map_or(who, |email| email.as_str().to_owned());
-    // An id is made of its time, so ids are in the order of time, and this is after all of them.
-    let before = if query.before.is_empty() { "~" } else { &query.before };
-    let mut conn = db.read().await?;
-    // A statement for each kind of filter, for each has an index of its own. All take the same parameters.
-    let sql = match (query.action.is_empty(), who.is_empty()) {
-        (true, true) => events!("AND $1 = '' AND $2 = ''"),
-        (false, true) => events!("AND action = $1 AND $2 = ''"),
-        (true, false) => events!("AND $1 = '' AND (actor = $2 OR subject = $2)"),
-        (false, false) => events!("AND action = $1 AND (actor = $2 OR subject = $2)"),
-    };
-    let entries = fetch!(conn, all AuditEntry, sql, &query.action, who, before, most)?;
-    Ok(entries.into_iter().map(as_shown).collect())
-}
-
-/// How many events a download holds at most.
-pub const CSV_MOST: i64 = 10_000;
-
-/// The events that an administrator asks for as CSV (RFC 4180), the latest first, at most [`CSV_MOST`].
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn csv(db: &Db, query: &AuditQuery) -> Result<String, AppError> {
-    let mut csv = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::CRLF)
-        .quote_style(csv::QuoteStyle::Always)
-        .from_writer(Vec::new());
-    let mut write = |fields: [&str; 6]| csv.write_record(fields.map(plain)).map_err(|_| AppError::Internal);
-    write(["when", "what", "to", "detail", "by", "from"])?;
-    for entry in list(db, query, CSV_MOST).await? {
-        write([&entry.at.rfc3339(), &entry.action, &entry.subject, &entry.detail, &entry.actor, &entry.ip])?;
-    }
-    let bytes = csv.into_inner().map_err(|_| AppError::Internal)?;
-    String::from_utf8(bytes).map_err(|_| AppError::Internal)
-}
-
-/// A text that no spreadsheet takes for a formula (OWASP, CSV injection).
-fn plain(text: &str) -> String {
-    // The wide forms too: spreadsheets in East Asian languages read them alike.
-    let begins = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    if text.starts_with(begins) { format!("'{text}") } else { text.to_owned() }
 }

@@ -24,6 +24,7 @@ use self::tenant::Tenant;
 use super::audit::By;
 use super::keys::{self, Found};
 use super::log;
+use super::page_user;
 use super::state::AppState;
 use super::teams;
 use super::usage::Use;
@@ -310,7 +311,8 @@ pub async fn confirmed_admin() -> Result<(AppState, Session), AppError> {
 /// The session behind a call of a server function, where it is no error to have none.
 ///
 /// # Errors
-/// [`AppError::SessionRequired`] beside a key, and if the database does not answer.
+/// [`AppError::SessionRequired`] with a key, [`AppError::AccountChanged`] from a page of somebody else, and if the database
+/// does not answer.
 pub async fn visitor() -> Result<(AppState, Option<Session>), AppError> {
     let (state, parts) = super::request()?;
     let session = visitor_of(&state, &parts).await?;
@@ -322,7 +324,19 @@ pub async fn visitor() -> Result<(AppState, Option<Session>), AppError> {
 /// # Errors
 /// As [`visitor`].
 pub async fn visitor_of(state: &AppState, parts: &Parts) -> Result<Option<Session>, AppError> {
-    if credentials::has_key(&parts.headers, state.config.api_key_header.as_ref()) {
+    let session = any_visitor_of(state, parts).await?;
+    if let Some(session) = &session {
+        page_user::check(&parts.extensions, &session.user.id)?;
+    }
+    Ok(session)
+}
+
+/// Like [`visitor_of`], from a page of any account: to sign a browser out.
+///
+/// # Errors
+/// [`AppError::SessionRequired`] with a key, and if the database does not answer.
+pub async fn any_visitor_of(state: &AppState, parts: &Parts) -> Result<Option<Session>, AppError> {
+    if credentials::has_key_on_page(&parts.headers, state.config.api_key_header.as_ref()) {
         return Err(AppError::SessionRequired);
     }
     session_of(parts, state).await

@@ -2,13 +2,14 @@
 //! and comes again from there with the password beside its fields.
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use secrecy::SecretString;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::accounts;
 use super::auth::sessions::Session;
 use super::auth::{self, SessionMemo};
+use super::origin::{self, referrer};
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::confirm::WaitingForm;
@@ -26,7 +27,7 @@ pub fn read(parts: &Parts, body: &[u8]) -> (WaitingForm, Option<SecretString>) {
             _ => fields.push((redact(&name).into_owned(), redact(&value).into_owned())),
         }
     }
-    let page = page.or_else(|| Some(referrer(&parts.headers)?.path().to_owned()));
+    let page = page.or_else(|| referrer(&parts.headers).map(|page| origin::next(page.path(), page.query())));
     let page = accounts::own_path(page.as_deref()).unwrap_or("/profile").to_owned();
     (WaitingForm { action: parts.uri.path().to_owned(), page, fields }, password)
 }
@@ -59,8 +60,4 @@ pub async fn take(
 #[must_use]
 pub fn body(form: &WaitingForm) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish()
-}
-
-fn referrer(headers: &HeaderMap) -> Option<Url> {
-    Url::parse(headers.get(header::REFERER)?.to_str().ok()?).ok()
 }

@@ -37,8 +37,8 @@ use self::ready::Probe;
 use self::row::{Arg, Row};
 pub use self::servers::Servers;
 pub use self::sqlite::sqlite_file;
+use super::fold::fold;
 use crate::error::AppError;
-use crate::unicode::nfc;
 
 /// The channel on which PostgreSQL tells other processes what changed.
 pub const CHANNEL: &str = "keyfob";
@@ -151,15 +151,18 @@ macro_rules! fetch {
 }
 pub(crate) use fetch;
 
-/// The pattern of LIKE for texts in lower case that contain this one; empty for an empty one.
+/// The longest text that is searched for, in characters: one more than the longest that there can be, an email address.
+const SEARCH_MAX: usize = 255;
+
+/// The pattern of LIKE for folded texts that contain this one; empty for an empty one.
 #[must_use]
 pub fn like(text: &str) -> String {
-    let text = nfc(text.trim()).to_lowercase();
+    let text = fold(text.trim());
     if text.is_empty() {
         return text;
     }
     let mut pattern = String::from("%");
-    for c in text.chars().filter(|c| *c != '\0') {
+    for c in text.chars().filter(|c| *c != '\0').take(SEARCH_MAX) {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -7,6 +7,7 @@ pub use self::lists::{Figures, Order, Page, Query, figures, list, page};
 use super::auth::secrets;
 use super::auth::tenant::Tenant;
 use super::db::{Db, Tx, execute, fetch};
+use super::fold::fold;
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::employees::{
@@ -89,7 +90,7 @@ pub async fn insert(
     let mut created = Vec::with_capacity(specs.len());
     for EmployeeSpec { name, department, salary } in specs {
         let id = EmployeeId::parse(&secrets::make_id(now)).ok_or(AppError::Internal)?;
-        execute!(tx, sql, &id, owner, &name, name.folded(), department.as_str(), salary, now)?;
+        execute!(tx, sql, &id, owner, &name, fold(name.as_str()), department.as_str(), salary, now)?;
         created.push(Employee { id, name, department, salary, created_at: now, updated_at: now });
     }
     Ok(created)
@@ -111,7 +112,7 @@ pub async fn update(state: &AppState, tenant: &Tenant, id: &EmployeeId, change: 
         id,
         &tenant.owner,
         &change.name,
-        change.name.as_ref().map(EmployeeName::folded),
+        change.name.as_ref().map(|name| fold(name.as_str())),
         change.department.map(Department::as_str),
         change.salary,
         now

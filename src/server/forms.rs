@@ -27,6 +27,15 @@ pub fn value(body: &[u8], wanted: &str) -> String {
     found.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
+/// The page with the form of a server function that signs in or up.
+pub fn entrance(function: &str) -> Option<&'static str> {
+    match function {
+        "/fn/sign_in" => Some("/sign-in"),
+        "/fn/sign_up" => Some("/sign-up"),
+        _ => None,
+    }
+}
+
 /// What the server function that is running was refused for.
 #[derive(Clone, Default)]
 pub struct Failure(Arc<OnceLock<AppError>>);
@@ -49,11 +58,7 @@ impl Failure {
 pub fn again(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, Told, u32)> {
     let AppError::TooManyTries { seconds } = error else { return None };
     let function = parts.uri.path();
-    let form = match function {
-        "/fn/sign_in" => "/sign-in",
-        "/fn/sign_up" => "/sign-up",
-        _ => return None,
-    };
+    let form = entrance(function)?;
     let address = ServerFnUrlError::new(function, error.clone()).to_url(&format!("{}{form}", state.config.origin()));
     let (address, told) = told::take_from(address.ok()?.as_str())?;
     let mut url = Url::parse(&address).ok()?;

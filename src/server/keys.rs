@@ -20,6 +20,7 @@ use super::auth::sessions::Session;
 use super::config::KeyConfig;
 use super::db::row::Row;
 use super::db::{Db, Tx, execute, fetch, is_taken};
+use super::fold::fold;
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -289,7 +290,7 @@ async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &s
                expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let (id, user, form) = (&facts.id, request.user, &request.form);
     let (name, prefix, access) = (&facts.name, &facts.prefix, String::from(facts.access));
-    let (folded, team) = (name.folded(), &facts.team_id);
+    let (folded, team) = (fold(name.as_str()), &facts.team_id);
     execute!(tx, sql, id, user, form, name, folded, prefix, digest, access, team, facts.created_at, facts.expires_at)
         .map(|_| ())
 }

@@ -16,12 +16,15 @@ pub mod db;
 pub mod doctor;
 pub mod employees;
 pub mod feed;
+pub mod fold;
 mod forms;
 pub mod headers;
 pub mod keys;
 pub mod load;
 pub mod log;
 pub mod memory_budget;
+mod origin;
+mod page_user;
 pub mod receive;
 pub mod request_body;
 pub mod seed;
@@ -37,15 +40,15 @@ pub mod windows;
 
 use std::borrow::Cow;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, RawForm, Request, State};
+use axum::extract::{FromRequest, MatchedPath, RawForm, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use axum_extra::extract::{Form, FormRejection};
 use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, Owner, provide_context, use_context};
@@ -56,20 +59,24 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use self::auth::secrets::searched;
+use self::config::Signup;
 use self::db::attempts;
 use self::forms::Failure;
+use self::page_user::PageUser;
 use self::receive::{Receive, RequestId};
 use self::state::AppState;
 use crate::app::shell;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
+use crate::model::link::link;
 use crate::model::redact::{contains_key, redact};
+use crate::model::users::{PAGE_USER, UserId};
 use crate::pages::confirm::ConfirmDocument;
 use crate::pages::home::FailureDocument;
 use crate::pages::keys::reveal::NewKeyDocument;
 use crate::pages::keys::{create_key, rotate_key};
-use crate::pages::{Asked, PATHS, Page, Visit};
+use crate::pages::{Asked, Entrance, PATHS, Page, Visit, Visitor};
 
 /// The largest body of a request in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -108,9 +115,13 @@ pub fn router(state: AppState, own: Router<AppState>) -> Receive {
 
 /// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
 async fn page(State(state): State<AppState>, parts: Parts) -> Response {
-    let (path, id) = (redact(parts.uri.path()).into_owned(), RequestId::of(&parts.extensions));
+    let (uri, id) = (parts.uri.clone(), RequestId::of(&parts.extensions));
+    let for_api = is_for_api(&state, &parts.headers);
     let is_told = told::read(&state.config, &parts.headers).is_some();
     match visit(&state, parts).await {
+        Ok(visit) if for_api && matches!(visit.page, Page::NotFound) => {
+            api::problem(&state, id.as_str(), &AppError::NotFound)
+        }
         Ok(visit) => {
             let mut response = render(&state, visit);
             if is_told {
@@ -119,16 +130,29 @@ async fn page(State(state): State<AppState>, parts: Parts) -> Response {
             response
         }
         Err(AppError::CredentialsMissing) => {
-            (StatusCode::FOUND, [(header::LOCATION, format!("/sign-in?next={path}"))]).into_response()
+            (StatusCode::FOUND, [(header::LOCATION, origin::sign_in_for(&uri))]).into_response()
         }
-        Err(error) => failure(&state, id, error),
+        Err(error) => failure(&state, (id, None), error),
     }
 }
 
-/// The page that says what went wrong with a request.
-fn failure(state: &AppState, id: RequestId, error: AppError) -> Response {
+/// The page that says what went wrong with a request, and leads back to the page that it came from.
+fn failure(state: &AppState, (id, back): (RequestId, Option<String>), error: AppError) -> Response {
     let id = id.as_str().to_owned();
-    document(state, Some(&error.clone()), || FailureDocument(error, id, state.site.stylesheet()))
+    document(state, Some(&error.clone()), || FailureDocument(error, id, state.site.stylesheet(), back))
+}
+
+/// Answers a call from a page that was rendered for somebody else.
+fn account_changed(state: &AppState, parts: &Parts) -> Response {
+    let error = AppError::AccountChanged;
+    if !takes_html(&parts.headers) {
+        let mut response = (StatusCode::CONFLICT, Json(&error)).into_response();
+        response.extensions_mut().insert(error);
+        return response;
+    }
+    let page = origin::referrer(&parts.headers).filter(|_| origin::is_this_site(state, &parts.headers));
+    let back = page.map(|page| origin::next(page.path(), page.query()));
+    failure(state, (RequestId::of(&parts.extensions), back), error)
 }
 
 /// The page, whole, from all that it shows.
@@ -146,17 +170,37 @@ pub async fn visit(state: &AppState, parts: Parts) -> Result<Visit, AppError> {
     let (path, asked) = (parts.uri.path().to_owned(), asked(&parts));
     let told = parts.extensions.get().cloned().or_else(|| told::read(&state.config, &parts.headers));
     let session = match auth::visitor_of(state, &parts).await {
-        // For whoever comes with a key, too, nothing is there.
-        Err(AppError::SessionRequired) if path.starts_with("/admin") => None,
+        // A key finds nothing there, nor on a path that no page has.
+        Err(AppError::SessionRequired) if path.starts_with("/admin") || !has_page(&parts) => None,
         found => found?,
     };
     let user = session.map(|session| session.user);
-    let reading = Page::open(&path, &asked, (user.as_ref(), state.config.origin()));
+    let visitor = Visitor {
+        user: user.as_ref(),
+        origin: state.config.origin(),
+        entrance: Entrance {
+            sign_up: state.config.signup == Signup::Open,
+            secure_origin: origin::secure_origin(&state.config, &parts.headers),
+        },
+    };
+    let reading = Page::open(&path, &asked, visitor);
     let page = match within(state.clone(), parts, reading).await {
         Err(AppError::NotFound) => Page::NotFound,
         read => read?,
     };
     Ok(Visit { user, path: redact(&path).into_owned(), asked: asked.for_page(), page, told })
+}
+
+/// Whether a page has the path of a request.
+fn has_page(parts: &Parts) -> bool {
+    parts.extensions.get::<MatchedPath>().is_some()
+}
+
+/// Whether a program looks for the API: where nothing is, the answer is then one of the API.
+fn is_for_api(state: &AppState, headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let has_key = || auth::credentials::has_key_on_page(headers, state.config.api_key_header.as_ref());
+    !takes_html(headers) && (accept.contains("json") || has_key())
 }
 
 /// What a request for a page asks for: by its query, or, for a search for a key, by its body.
@@ -183,6 +227,7 @@ async fn only_admins(state: State<AppState>, request: Request, next: Next) -> Re
     match auth::visitor_of(&state, &parts).await {
         Ok(Some(session)) if session.user.superuser => next.run(Request::from_parts(parts, body)).await,
         Err(error @ AppError::Unavailable) => error.into_response(),
+        Err(AppError::AccountChanged) => account_changed(&state, &parts),
         visitor => {
             if let Ok(Some(session)) = visitor {
                 log::name_user(&session.user);
@@ -202,9 +247,11 @@ async fn server_function(
 ) -> Response {
     let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
     // Leptos redirects a form without JavaScript back there.
-    let sent_by = parts.headers.remove(header::REFERER);
-    if let Some(sent_by) = sent_by.filter(|page| comes_from_here(&state, &parts.headers, page)) {
-        parts.headers.insert(header::REFERER, without_keys(sent_by));
+    let entrance = origin::entrance(&state, &parts.headers, (parts.uri.path(), &body));
+    let is_here = origin::is_this_site(&state, &parts.headers);
+    let sent_by = parts.headers.remove(header::REFERER).filter(|_| is_here);
+    if let Some(page) = entrance.or(sent_by) {
+        parts.headers.insert(header::REFERER, without_keys(page));
     }
     if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
         return AppError::NotFound.into_response();
@@ -232,6 +279,7 @@ async fn server_function(
     match failure.get() {
         // See ask_for_password.
         Some(AppError::PasswordNeeded) => AppError::PasswordNeeded.into_response(),
+        Some(AppError::AccountChanged) => account_changed(&state, &parts),
         Some(error) => match forms::again(&state, &parts, &body, error) {
             Some((uri, told, seconds)) => {
                 parts.uri = uri;
@@ -255,13 +303,16 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
         return next.run(Request::from_parts(parts, body)).await;
     }
     let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
-        return failure(&state, RequestId::of(&parts.extensions), AppError::ContentTooLarge);
+        return failure(&state, (RequestId::of(&parts.extensions), None), AppError::ContentTooLarge);
     };
     if forms::has_too_many_fields(&body) {
         let error = FieldErrors::whole("This form has more fields than any of this site. Go back and reload the page.");
-        return failure(&state, RequestId::of(&parts.extensions), error.into());
+        return failure(&state, (RequestId::of(&parts.extensions), None), error.into());
     }
     let (form, password) = confirm::read(&parts, &body);
+    if let Some(user) = UserId::parse(&forms::value(&body, PAGE_USER)) {
+        parts.extensions.insert(PageUser(user));
+    }
     let ask = |form, why: AppError| {
         document(&state, Some(&why.clone()), || ConfirmDocument(form, why, state.site.stylesheet()))
     };
@@ -279,15 +330,6 @@ async fn ask_for_password(State(state): State<AppState>, request: Request, next:
     }
     response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     response
-}
-
-/// Whether the page that a request comes from is of this site: by the public address, or by the one that it was sent to.
-fn comes_from_here(state: &AppState, headers: &HeaderMap, page: &HeaderValue) -> bool {
-    let Some(Ok(page)) = page.to_str().ok().map(url::Url::parse) else { return false };
-    let origin = page.origin().ascii_serialization();
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    origin == state.config.origin() || (authority.is_some() && authority == host)
 }
 
 /// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
@@ -327,7 +369,9 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };
     match made {
-        Err(AppError::CredentialsMissing) => return Redirect::to("/sign-in?next=/profile").into_response(),
+        Err(AppError::CredentialsMissing) => {
+            return Redirect::to(&link("/sign-in", [("next", links.0.as_str())])).into_response();
+        }
         Err(AppError::PasswordNeeded) => return AppError::PasswordNeeded.into_response(),
         _ => {}
     }
@@ -359,18 +403,18 @@ async fn find(parts: Parts, RawForm(body): RawForm) -> Response {
 #[derive(Clone)]
 struct Pasted(Bytes);
 
-/// `/admin/audit.csv`: the events of the filter, at most [`audit::CSV_MOST`] of them.
+/// `/admin/audit.csv`: all events of the filter, sent as the client takes them.
 async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response {
     let query = asked(&parts).audit_query();
     let csv = within(state, parts, async move {
         let (state, _) = auth::admin().await?;
-        audit::csv(&state.db, &query).await
+        audit::csv(state.db.clone(), query).await
     });
     match csv.await {
         Ok(csv) => {
             let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
             let name = (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\"");
-            ([kind, name], csv).into_response()
+            ([kind, name], Body::from_stream(csv)).into_response()
         }
         Err(error) => error.into_response(),
     }

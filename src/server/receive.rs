@@ -23,7 +23,7 @@ use super::headers::Headers;
 use super::load::{self, Kind};
 use super::log::{self, Shown, Subject};
 use super::state::AppState;
-use super::{MAX_BODY, answer_body, api, failure, request_body, takes_html};
+use super::{MAX_BODY, answer_body, api, failure, page_user, request_body, takes_html};
 use crate::error::AppError;
 
 /// The server as a service: the routes, and what stands around them. Cheap to clone.
@@ -45,6 +45,7 @@ impl Receive {
     async fn answer(mut self, mut request: Request) -> Response {
         let found = client::find(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
         request.extensions_mut().insert(found.client);
+        page_user::take_from_path(&mut request);
         let id = RequestId(secrets::make_request_id());
         request.extensions_mut().insert(id);
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
@@ -163,7 +164,7 @@ fn refuse(state: &AppState, id: RequestId, taken: Taken, error: AppError) -> Res
     let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let wait = error.retry_after();
     let mut response = match taken {
-        Taken::Page => failure(state, id, error),
+        Taken::Page => failure(state, (id, None), error),
         Taken::Function => (status, Json(error)).into_response(),
         Taken::Problem => api::problem(state, id.as_str(), &error),
     };

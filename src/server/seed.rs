@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::auth::secrets::{self, MadeKey};
 use super::db::rows::{self, Value};
 use super::db::{Db, Tx};
+use super::fold::fold;
 use crate::error::AppError;
 use crate::model::employees::EmployeeSpec;
 use crate::model::time::Timestamp;
@@ -71,7 +72,7 @@ impl Rows {
             self.keys.push([
                 secrets::make_id(now).into(),
                 id.into(),
-                name.to_lowercase().into(),
+                fold(&name).into(),
                 name.into(),
                 prefix.into(),
                 digest.into(),
@@ -86,7 +87,7 @@ impl Rows {
                 secrets::make_id(now).into(),
                 id.into(),
                 name.as_str().into(),
-                name.folded().into(),
+                fold(name.as_str()).into(),
                 department.as_str().into(),
                 (salary.amount() + 10 * n).into(),
                 at.into(),

@@ -47,11 +47,13 @@ pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>
     let (stop, stopped) = oneshot::channel();
     let writer = tokio::spawn(write_usage(state.clone(), stopped));
     let feed = tokio::spawn(super::feed::follow(db.clone()));
+    let folding = tokio::spawn(super::fold::run(db.clone()));
     let service = super::router(state, own);
     server.serve(ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service)).await?;
     drop(stop);
     let _ = writer.await;
     feed.abort();
+    folding.abort();
     db.close().await;
     Ok(())
 }

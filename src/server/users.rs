@@ -4,13 +4,14 @@ mod admin;
 
 use secrecy::SecretString;
 
-pub use self::admin::{Change, change, change_by_name, page};
+pub use self::admin::{Change, account, change, change_by_name, page};
 use super::audit::{self, About, By};
 use super::auth::password::{self, Passwords, Turn, Verdict};
 use super::auth::secrets;
 use super::auth::sessions::{self, Session};
 use super::auth::throttle::{self, Try, Whose};
 use super::db::{Db, Tx, execute, fetch, is_taken};
+use super::fold::fold;
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -43,8 +44,8 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Re
         name: new.name,
         superuser: new.superuser,
     };
-    let sql = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    let sql = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at, name_folded) \
+               VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
     let is_taken_already = || FieldErrors::one("email", "This address has an account already. Sign in instead.");
     let mut tx = db.begin().await?;
     // Older versions stored other forms of the same address; the index does not know that they are the same.
@@ -53,7 +54,7 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &By) -> Re
     if fetch!(tx, optional(UserId,), taken, one, two, three, four)?.is_some() {
         return Err(is_taken_already().into());
     }
-    match execute!(tx, sql, &user.id, &user.email, &user.name, &hash, user.superuser, by.at) {
+    match execute!(tx, sql, &user.id, &user.email, &user.name, &hash, user.superuser, by.at, fold(&user.name)) {
         Err(error) if is_taken(&error) => return Err(is_taken_already().into()),
         other => other?,
     };
@@ -172,7 +173,8 @@ pub async fn rename(db: &Db, session: &Session, name: &str, now: Timestamp) -> R
     let name = display_name(name).map_err(|sentence| FieldErrors::one("name", sentence))?;
     let (user, by) = (&session.user, session.by(now));
     let mut tx = session.begin(db).await?;
-    execute!(tx, "UPDATE users SET name = $2, updated_at = $3 WHERE id = $1", &user.id, name, by.at)?;
+    let sql = "UPDATE users SET name = $2, name_folded = $3, updated_at = $4 WHERE id = $1";
+    execute!(tx, sql, &user.id, &name, fold(&name), by.at)?;
     record(&mut tx, &by, Action::AccountName, user).await?;
     tx.commit().await?;
     Ok(())

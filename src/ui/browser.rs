@@ -4,6 +4,14 @@ use leptos::prelude::{document, window};
 use web_sys::wasm_bindgen::JsCast;
 use web_sys::{HtmlDialogElement, HtmlElement, HtmlFormElement, HtmlInputElement};
 
+/// Says in the page that the program runs in it. Style sheets hide what needs the program by this: that scripts are
+/// allowed does not mean that WebAssembly is.
+pub fn mark_running() {
+    if let Some(root) = document().document_element() {
+        let _ = root.set_attribute("data-running", "");
+    }
+}
+
 /// Opens a dialog over the page, also one that the server rendered open for browsers without JavaScript.
 pub fn show_modal(dialog: &HtmlDialogElement) {
     if dialog.open() {

@@ -6,6 +6,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use super::browser;
+use super::field::Hidden;
 
 /// A dialog that is open as long as it is rendered. `on_dismiss` is asked to close it by Escape.
 #[component]
@@ -88,10 +89,11 @@ pub fn Opener(
     }
 }
 
-/// The button that leaves a dialog as it was. `back` is the page below it.
+/// The button that leaves a dialog as it was. `back` is the page below it, and `kept` are the parameters of that page.
 #[component]
 pub fn Cancel(
     #[prop(into)] back: String,
+    #[prop(optional)] kept: Vec<(&'static str, String)>,
     #[prop(optional)] autofocus: bool,
     #[prop(default = "Cancel")] label: &'static str,
     on_cancel: Callback<()>,
@@ -102,6 +104,7 @@ pub fn Cancel(
     };
     view! {
         <form method="get" action=back on:submit=cancel>
+            <Hidden fields=kept/>
             <button class="btn" autofocus=autofocus>{label}</button>
         </form>
     }

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::model::users::{PAGE_USER, UserId};
+
 /// A field of one line. `id` is its id in the page, `name` in the form.
 #[component]
 pub fn Field(
@@ -77,6 +79,25 @@ pub fn Choice(
             <FieldFoot id hint error/>
         </div>
     }
+}
+
+/// Fields that are sent but not shown; those without a value are left out.
+#[component]
+pub fn Hidden(fields: Vec<(&'static str, String)>) -> impl IntoView {
+    let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
+    given.map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()
+}
+
+/// For whom the page is rendered; components take it from the context.
+#[derive(Clone, Debug)]
+pub struct RenderedFor(pub Option<UserId>);
+
+/// Says in a form for whom its page was rendered. It stands in every form that changes something; nothing on a page for
+/// visitors.
+#[component]
+pub fn PageUser() -> impl IntoView {
+    let user = use_context::<RenderedFor>().and_then(|rendered| rendered.0);
+    user.map(|user| view! { <input type="hidden" name=PAGE_USER value=user.to_string()/> })
 }
 
 #[component]

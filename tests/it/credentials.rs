@@ -85,7 +85,7 @@ both! {
         let sent = app.anonymous().post(EMPLOYEES, json!({"api_key": key, "access_token": key})).await;
         sent.refused(401, "credentials_missing");
         for other in ["x-company-key", "api-key", "cookie", "proxy-authorization"] {
-            let client = app.anonymous().with(other, &key).with(other, &format!("session={key}"));
+            let client = app.anonymous().with(other, &key).with(other, &format!("keyfob_session={key}"));
             client.get(EMPLOYEES).await.refused(401, "credentials_missing");
         }
     }
@@ -214,7 +214,7 @@ both! {
         let answer = ada.get(EMPLOYEES).await.is(200);
         assert_eq!(answer.header("cache-control"), "no-store");
         ada.with("authorization", "Basic YTpi").get(EMPLOYEES).await.is(200);
-        for cookie in ["session=", "session=junk", &format!("session={}", "0".repeat(64)), "other=1"] {
+        for cookie in ["keyfob_session=", "keyfob_session=junk", &format!("keyfob_session={}", "0".repeat(64)), "other=1"] {
             let client = ada.without("cookie").with("cookie", cookie);
             client.get(EMPLOYEES).await.refused(401, "credentials_missing");
         }
@@ -269,6 +269,51 @@ both! {
             renamed.anonymous().with_key(&key).get(EMPLOYEES).await.is(200);
             app.anonymous().with_key(&key).get(EMPLOYEES).await.is(200);
         }
+    }
+
+    async fn on_pages_what_a_proxy_for_single_sign_on_adds_is_no_key(app: &TestApp) {
+        let key = app.make_key("ada").await.key;
+        let (ada, root) = (app.signed_in("ada").await, app.admin().await);
+        for added in ["Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.", "Bearer junk", "bearer", "Api-Key x", "Basic YWRhOng="] {
+            let behind = ada.with("authorization", added);
+            for page in ["/", "/profile", "/employees", "/teams", "/docs/errors", "/sign-in"] {
+                behind.open(page).await.is(200);
+            }
+            behind.call("save_name", &[("name", "Ada")]).await.is(200);
+            behind.submit("http://localhost:8000/profile", "save_name", &[("name", "Ada")]).await.is(302);
+            app.browser().with("authorization", added).open("/profile").await.goes_to("/sign-in?next=/profile");
+            app.browser().with("authorization", added).call("sign_in", &[("email", "ada@example.com"), ("password", crate::support::PASSWORD)])
+                .await.is(200);
+            root.with("authorization", added).open("/admin/users").await.is(200);
+            root.with("authorization", added).get("/admin/audit.csv").await.is(200);
+        }
+        // The API takes it for what it says that it is.
+        ada.with("authorization", "Bearer junk").get(EMPLOYEES).await.refused(401, "key_malformed");
+        // A key on a page is refused, be it good or bad, and so is what stands in a header for keys.
+        let mistyped = format!("{}000000", &key[..key.len() - 6]);
+        for (name, value) in [("authorization", format!("Bearer {key}")), ("authorization", format!("Api-Key {mistyped}")), ("x-api-key", "junk".into())] {
+            let answer = ada.with(name, &value).open("/profile").await.is(403);
+            assert!(!answer.body.contains("ada@example.com"), "{answer:?}");
+            ada.with(name, &value).call("save_name", &[("name", "x")]).await.is(403);
+        }
+    }
+
+    async fn where_nothing_is_a_program_is_told_so_in_json(app: &TestApp) {
+        let (program, browser) = (app.with_key("ada").await, app.signed_in("ada").await);
+        for path in ["/nothing", "/pegasus/employee/api/", "/employees/1", "/admin/keys", "/admin/nothing", "/v1/me", "/api2"] {
+            for client in [program.with("accept", "application/json"), program.with("accept", "*/*"), program.clone(),
+                browser.with("accept", "application/json, text/plain"), app.anonymous().with_key("junk").with("accept", "application/json"),
+                app.anonymous().with("accept", "application/problem+json")] {
+                client.get(path).await.refused(404, "not_found");
+            }
+            // A browser sees a page, with a key too.
+            for client in [&program, &browser, &app.browser()] {
+                let page = client.open(path).await.is(404);
+                assert!(page.body.contains("There is nothing here"), "{path}: {page:?}");
+            }
+        }
+        program.with("accept", "application/json").post("/nothing", json!({})).await.refused(404, "not_found");
+        program.with("accept", "application/json").get("/profile").await.is(403);
     }
 
     async fn a_key_does_nothing_outside_the_api(app: &TestApp) {

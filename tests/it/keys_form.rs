@@ -28,7 +28,7 @@ both! {
         let form = form_id(&app.signed_in("ada").await).await;
         let stranger = send(&app.browser(), &form, &[]).await;
         assert!(matches!(stranger.status, 302 | 303), "{stranger:?}");
-        assert_eq!(stranger.header("location"), "/sign-in?next=/profile");
+        assert_eq!(stranger.header("location"), "/sign-in?next=/profile%3Fcreate%3D");
         let program = app.with_key("ada").await;
         let refused = send(&program, &form, &[]).await.is(403);
         assert_eq!(key_in(&refused.body), None);

@@ -139,10 +139,10 @@ pub struct KeyPage {
     pub keys: Vec<KeyEntry>,
     /// What to ask for as `after` to see those that follow; `None` if there are none.
     pub next: Option<String>,
-    /// Those that a dialog is about and this page does not show.
-    pub about: Vec<KeyEntry>,
     /// What was asked for, but for a pasted key.
     pub query: KeyQuery,
+    /// The keys that a dialog is about, whatever the list shows.
+    pub about: Vec<KeyEntry>,
     /// Whether a key was pasted to look for.
     pub pasted: bool,
     /// When the list was made.

@@ -5,8 +5,10 @@ use leptos::prelude::*;
 use super::{AdminNav, NextPage};
 use crate::error::AppError;
 use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery, label};
+use crate::model::fields::FieldErrors;
+use crate::pages::Asked;
 use crate::pages::profile::Time;
-use crate::ui::field::{Choice, Field};
+use crate::ui::field::{Choice, Field, Hidden};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::LoadProblem;
 use crate::ui::table::{Cell, Table};
@@ -22,32 +24,31 @@ pub async fn find_events(query: AuditQuery) -> Result<AuditPage, AppError> {
 
 #[component]
 pub fn AdminAuditPage(page: Result<AuditPage, AppError>) -> impl IntoView {
+    let query = Asked::here().audit_query();
+    let wrong = page.as_ref().err().and_then(AppError::fields).cloned();
     let content = match page {
         Ok(page) => view! { <EventList page/> }.into_any(),
+        // It stands at the field.
+        Err(_) if wrong.is_some() => ().into_any(),
         Err(error) => view! { <LoadProblem what="The audit" error/> }.into_any(),
     };
     view! {
         <PageHead title="Audit" lead="Who did what to which key, account or team, when, and from where. Nothing here can be changed."/>
         <AdminNav current=PATH/>
-        <Section id="audit-heading" title="Events">{content}</Section>
+        <Section id="audit-heading" title="Events">
+            <SearchForm query wrong/>
+            {content}
+        </Section>
     }
 }
 
+/// The form of the search. An error at a day stands at its field.
 #[component]
-fn EventList(page: AuditPage) -> impl IntoView {
-    let AuditPage { entries, next, query } = page;
-    let again = vec![("action", query.action.clone()), ("who", query.who.clone())];
-    let hidden = again.iter().filter(|(_, value)| !value.is_empty());
-    let hidden =
-        hidden.map(|(name, value)| view! { <input type="hidden" name=*name value=value.clone()/> }).collect_view();
-    let all = ("", "All");
-    let actions = [all].into_iter().chain(Action::ALL.iter().copied());
+fn SearchForm(query: AuditQuery, wrong: Option<FieldErrors>) -> impl IntoView {
+    let actions = [("", "All")].into_iter().chain(Action::ALL.iter().copied());
     let actions = actions.map(|(value, label)| (value.to_owned(), label.to_owned())).collect();
-    let list = if entries.is_empty() {
-        view! { <p class="empty">"No event matches."</p> }.into_any()
-    } else {
-        view! { <EventTable entries/> }.into_any()
-    };
+    let error = |field| Signal::stored(wrong.as_ref().and_then(|wrong| wrong.first(field)).map(ToOwned::to_owned));
+    let (from, to) = (error("from"), error("to"));
     view! {
         <form method="post" action=PATH class="form-row" role="search">
             <Field
@@ -60,11 +61,28 @@ fn EventList(page: AuditPage) -> impl IntoView {
                 hint="An email address, a key's prefix, or a team's address, whole."
             />
             <Choice id="action" name="action" label="Event" options=actions selected=query.action/>
+            <Field id="from" name="from" label="From" kind="date" value=query.from required=false hint="The first day, in UTC." error=from/>
+            <Field id="to" name="to" label="To" kind="date" value=query.to required=false hint="The last day, in UTC." error=to/>
             <button class="btn">"Search"</button>
         </form>
+    }
+}
+
+#[component]
+fn EventList(page: AuditPage) -> impl IntoView {
+    let AuditPage { entries, next, query } = page;
+    let list = if entries.is_empty() {
+        view! { <p class="empty">"No event matches."</p> }.into_any()
+    } else {
+        view! { <EventTable entries/> }.into_any()
+    };
+    view! {
         {list}
-        <NextPage path=PATH asked=again name="before" next/>
-        <form method="get" action="/admin/audit.csv">{hidden}<button class="btn btn-sm">"Download as CSV"</button></form>
+        <NextPage path=PATH asked=query.parameters() name="before" next/>
+        <form method="get" action="/admin/audit.csv">
+            <Hidden fields=query.parameters()/>
+            <button class="btn btn-sm">"Download as CSV"</button>
+        </form>
     }
 }
 

@@ -8,6 +8,7 @@ use leptos::server_fn::ServerFn;
 use super::{AdminNav, NextPage, done};
 use crate::error::AppError;
 use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, NewKey, Sort, Status};
+use crate::model::link::link;
 use crate::model::text::isolated;
 use crate::model::time::Timestamp;
 use crate::pages::Asked;
@@ -18,7 +19,7 @@ use crate::pages::keys::reveal::NewKeyDialog;
 use crate::pages::keys::table::Cells;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
-use crate::ui::field::{Choice, Field};
+use crate::ui::field::{Choice, Field, Hidden, PageUser};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
@@ -93,18 +94,27 @@ pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
     }
 }
 
+/// What the address says of the list below a dialog.
+type Kept = Vec<(&'static str, String)>;
+
+/// The address of the list, with one more parameter.
+fn list(kept: &Kept, more: (&str, &str)) -> String {
+    link(PATH, kept.iter().map(|(name, value)| (*name, value.as_str())).chain([more]))
+}
+
 #[component]
 fn KeyList(page: KeyPage, asked: Asked) -> impl IntoView {
-    let KeyPage { keys, next, about, query, pasted, now, .. } = page;
-    let find = |id: &str| keys.iter().chain(&about).find(|entry| entry.key.id.as_str() == id).cloned();
-    let edit = asked.get("edit").and_then(|id| find(&id)).map(|entry| view! { <EditDialog entry now/> });
-    let chosen: Vec<_> = asked.all("revoke").iter().filter_map(|id| find(id)).collect();
-    let revoke = (!chosen.is_empty()).then(|| view! { <RevokeDialog keys=chosen/> });
+    let KeyPage { keys, next, query, about, pasted, now, .. } = page;
     let sort = Sort::ALL.iter().find(|(sort, ..)| *sort == query.sort).map_or("", |(_, name, _)| name).to_owned();
     let again = vec![("search", query.search.clone()), ("state", query.state.clone()), ("sort", sort)];
-    let after = ("after", query.after.clone());
-    let kept = again.iter().chain([&after]).filter(|(_, value)| !value.is_empty());
-    let kept = kept.map(|(name, value)| view! { <input type="hidden" name=*name value=value.clone()/> }).collect_view();
+    let kept: Kept = again.iter().cloned().chain([("after", query.after.clone())]).collect();
+    // What is revoked already cannot be changed, nor revoked again.
+    let about: Vec<_> = about.into_iter().filter(|entry| entry.key.revoked_at.is_none()).collect();
+    let (edit, revoke) = match (asked.get("edit"), about.first().cloned()) {
+        (Some(_), Some(entry)) => (Some(view! { <EditDialog entry now kept=kept.clone()/> }), None),
+        (None, Some(_)) => (None, Some(view! { <RevokeDialog keys=about kept=kept.clone()/> })),
+        _ => (None, None),
+    };
     let is_filtered = pasted || !query.search.is_empty() || !query.state.is_empty();
     let found = pasted.then(|| view! { <p class="quiet" role="status">"Found by the key that was pasted."</p> });
     let table = if keys.is_empty() {
@@ -112,9 +122,11 @@ fn KeyList(page: KeyPage, asked: Asked) -> impl IntoView {
         view! { <p class="empty">{text}</p> }.into_any()
     } else {
         let columns = vec!["Name", "Owner", "Key", "Access", "Last used", "Expires", "Status", ""];
+        let form = kept.clone();
+        let row = move |entry: KeyEntry| view! { <KeyRow entry now kept=kept.clone()/> };
         view! {
-            <form method="get" action=PATH id="chosen">{kept}</form>
-            <Table label="API keys" columns>{keys.into_iter().map(|entry| view! { <KeyRow entry now/> }).collect_view()}</Table>
+            <form method="get" action=PATH id="chosen"><Hidden fields=form/></form>
+            <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table>
             <p><button class="btn" form="chosen">"Revoke chosen"</button></p>
         }
         .into_any()
@@ -156,7 +168,7 @@ fn SearchForm(query: KeyQuery) -> impl IntoView {
 }
 
 #[component]
-fn KeyRow(entry: KeyEntry, now: Timestamp) -> impl IntoView {
+fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
     let (status, name_id, id) = (entry.key.status(now), format!("key-{}", entry.key.id), entry.key.id.to_string());
     let usable = status != Status::Revoked;
     let tick = usable.then(|| {
@@ -165,7 +177,7 @@ fn KeyRow(entry: KeyEntry, now: Timestamp) -> impl IntoView {
     });
     let links = usable.then(|| {
         let link = |name: &str, label: &'static str| {
-            let (href, about) = (format!("{PATH}?search={}&{name}={id}", entry.key.prefix), name_id.clone());
+            let (href, about) = (list(&kept, (name, &id)), name_id.clone());
             view! { <a class="btn btn-sm" href=href aria-describedby=about>{label}</a> }
         };
         view! {
@@ -189,7 +201,7 @@ fn KeyRow(entry: KeyEntry, now: Timestamp) -> impl IntoView {
 }
 
 #[component]
-fn EditDialog(entry: KeyEntry, now: Timestamp) -> impl IntoView {
+fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
     let edit = ServerAction::<EditKey>::new();
     let (problems, waiting) = (Problems::of(edit), Waiting::here());
     waiting.ask_after(problems);
@@ -199,12 +211,14 @@ fn EditDialog(entry: KeyEntry, now: Timestamp) -> impl IntoView {
             waiting.send(move || drop(edit.dispatch(call.clone())));
         }
     };
-    let close = Callback::new(|()| browser::go(PATH));
+    let below = list(&kept, ("", ""));
+    let close = Callback::new(move |()| browser::go(&below));
     let keep = entry.key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::minute);
     view! {
         <Dialog id="edit-key" title="Edit API key" on_dismiss=close>
             <p class="quiet">"The key " <code>{entry.key.prefix} "…"</code> " of " <bdi>{entry.owner}</bdi>"."</p>
             <form method="post" action=EditKey::url() class="form" id="edit-key-form" on:submit=send>
+                <PageUser/>
                 <input type="hidden" name="form[id]" value=entry.key.id.to_string()/>
                 <FormProblem problems/>
                 <Field
@@ -228,7 +242,7 @@ fn EditDialog(entry: KeyEntry, now: Timestamp) -> impl IntoView {
                 />
             </form>
             <div class="dialog-foot">
-                <Cancel back=PATH on_cancel=close/>
+                <Cancel back=PATH kept on_cancel=close/>
                 <button class="btn btn-primary" form="edit-key-form" disabled=move || edit.pending().get()>"Save"</button>
             </div>
         </Dialog>
@@ -236,8 +250,9 @@ fn EditDialog(entry: KeyEntry, now: Timestamp) -> impl IntoView {
 }
 
 #[component]
-fn RevokeDialog(keys: Vec<KeyEntry>) -> impl IntoView {
-    let close = Callback::new(|()| browser::go(PATH));
+fn RevokeDialog(keys: Vec<KeyEntry>, kept: Kept) -> impl IntoView {
+    let below = list(&kept, ("", ""));
+    let close = Callback::new(move |()| browser::go(&below));
     let (title, label) = match keys.len() {
         1 => ("Revoke this key?".to_owned(), "Revoke key"),
         n => (format!("Revoke these {n} keys?"), "Revoke keys"),
@@ -260,8 +275,9 @@ fn RevokeDialog(keys: Vec<KeyEntry>) -> impl IntoView {
             <p>"Refused from the next request on. This cannot be undone."</p>
             <FormProblem problems={Problems::told::<RevokeKeys>()}/>
             <div class="dialog-foot">
-                <Cancel back=PATH autofocus=true on_cancel=close/>
+                <Cancel back=PATH kept autofocus=true on_cancel=close/>
                 <form method="post" action=RevokeKeys::url()>
+                    <PageUser/>
                     {ids}
                     <button class="btn btn-error">{label}</button>
                 </form>

@@ -5,23 +5,26 @@ use leptos::server_fn::ServerFn;
 
 use super::{AdminNav, NextPage, done};
 use crate::error::AppError;
+use crate::model::link::link;
 use crate::model::users::{Account, AccountPage};
 use crate::pages::Asked;
 use crate::pages::profile::Time;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::field::Field;
+use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
 const PATH: &str = "/admin/users";
 
-/// The accounts that an administrator looks for, by email address.
+/// The accounts that an administrator looks for, by email address; and the one that a dialog is about, by its id.
 #[server(prefix = "/admin/fn", endpoint = "find_users")]
-pub async fn find_users(search: String, after: String) -> Result<AccountPage, AppError> {
+pub async fn find_users(search: String, after: String, about: Option<String>) -> Result<AccountPage, AppError> {
     let (state, session) = crate::server::auth::admin().await?;
-    crate::server::users::page(&state.db, &session, (search, &after)).await
+    let mut page = crate::server::users::page(&state.db, &session, (search, &after)).await?;
+    page.about = crate::server::users::account(&state.db, about.as_deref()).await?;
+    Ok(page)
 }
 
 /// Disables, enables, promotes or demotes an account.
@@ -50,13 +53,16 @@ pub fn AdminUsersPage(page: Result<AccountPage, AppError>) -> impl IntoView {
 
 #[component]
 fn UserList(page: AccountPage) -> impl IntoView {
-    let AccountPage { accounts, next, search, me } = page;
-    let asked = Asked::here().get("disable");
-    let dialog = accounts.iter().find(|account| asked.as_deref() == Some(account.user.id.as_str())).cloned();
+    let AccountPage { accounts, next, search, me, about } = page;
+    let dialog = about.filter(|account| account.disabled_at.is_none());
     let again = vec![("search", search.clone())];
-    let row = move |account: Account| {
-        let is_me = account.user.id == me;
-        view! { <UserRow account is_me/> }
+    let kept = vec![("search", search.clone()), ("after", Asked::here().get("after").unwrap_or_default())];
+    let row = {
+        let kept = kept.clone();
+        move |account: Account| {
+            let is_me = account.user.id == me;
+            view! { <UserRow account is_me kept=kept.clone()/> }
+        }
     };
     let table = if accounts.is_empty() {
         view! { <p class="empty">"No account matches."</p> }.into_any()
@@ -83,17 +89,18 @@ fn UserList(page: AccountPage) -> impl IntoView {
         </form>
         {table}
         <NextPage path=PATH asked=again name="after" next/>
-        {dialog.map(|account| view! { <DisableDialog account/> })}
+        {dialog.map(|account| view! { <DisableDialog account kept/> })}
     }
 }
 
 #[component]
-fn UserRow(account: Account, is_me: bool) -> impl IntoView {
+fn UserRow(account: Account, is_me: bool, kept: Vec<(&'static str, String)>) -> impl IntoView {
     let (id, name_id) = (account.user.id.to_string(), format!("user-{}", account.user.id));
     let button = |what: &'static str, label: &'static str| {
         let (id, about) = (id.clone(), name_id.clone());
         view! {
             <form method="post" action=ChangeUser::url()>
+                <PageUser/>
                 <input type="hidden" name="id" value=id/>
                 <input type="hidden" name="change" value=what/>
                 <button class="btn btn-sm" aria-describedby=about>{label}</button>
@@ -105,7 +112,8 @@ fn UserRow(account: Account, is_me: bool) -> impl IntoView {
     let able = if disabled {
         button("enable", "Enable")
     } else {
-        let href = format!("{PATH}?search={}&disable={id}", account.user.email.replace('+', "%2B"));
+        let kept = kept.iter().map(|(name, value)| (*name, value.as_str()));
+        let href = link(PATH, kept.chain([("disable", id.as_str())]));
         let about = name_id.clone();
         view! { <a class="btn btn-sm" href=href aria-describedby=about>"Disable"</a> }.into_any()
     };
@@ -126,8 +134,9 @@ fn UserRow(account: Account, is_me: bool) -> impl IntoView {
 }
 
 #[component]
-fn DisableDialog(account: Account) -> impl IntoView {
-    let close = Callback::new(|()| browser::go(PATH));
+fn DisableDialog(account: Account, kept: Vec<(&'static str, String)>) -> impl IntoView {
+    let list = link(PATH, kept.iter().map(|(name, value)| (*name, value.as_str())));
+    let close = Callback::new(move |()| browser::go(&list));
     view! {
         <Dialog id="disable-user" title="Disable this account?" alert=true on_dismiss=close>
             <p>
@@ -136,8 +145,9 @@ fn DisableDialog(account: Account) -> impl IntoView {
             </p>
             <p>"If this is the only active admin of a team, make somebody else an admin there first."</p>
             <div class="dialog-foot">
-                <Cancel back=PATH autofocus=true on_cancel=close/>
+                <Cancel back=PATH kept autofocus=true on_cancel=close/>
                 <form method="post" action=ChangeUser::url()>
+                    <PageUser/>
                     <input type="hidden" name="id" value=account.user.id.to_string()/>
                     <input type="hidden" name="change" value="disable"/>
                     <button class="btn btn-error">"Disable account"</button>

@@ -10,7 +10,7 @@ use crate::model::teams::Membership;
 use crate::model::time::Timestamp;
 use crate::pages::confirm::Waiting;
 use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::field::{Choice, Field};
+use crate::ui::field::{Choice, Field, PageUser};
 use crate::ui::notice::{FormProblem, Problems};
 
 #[component]
@@ -48,6 +48,7 @@ pub fn CreateDialog(
     view! {
         <Dialog id="create-key" title="Create API key" on_dismiss=close>
             <form method="post" action="/profile/keys" class="form" id="create-key-form" on:submit=send>
+                <PageUser/>
                 <input type="hidden" name="form_id" value=form_id/>
                 <FormProblem problems/>
                 {owner}

@@ -11,7 +11,7 @@ use crate::model::users::browser_name;
 use crate::pages::confirm::Waiting;
 use crate::ui::chart::Bars;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
-use crate::ui::field::Choice;
+use crate::ui::field::{Choice, PageUser};
 use crate::ui::notice::{FormProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
@@ -179,6 +179,7 @@ pub fn RotateDialog(
                 {ends} {old}
             </p>
             <form method="post" action="/profile/keys/rotate" class="form" id="rotate-key-form" on:submit=send>
+                <PageUser/>
                 <input type="hidden" name="id" value=entry.key.id.to_string()/>
                 <input type="hidden" name="seen" value=seen/>
                 <FormProblem problems/>
@@ -220,6 +221,7 @@ pub fn RevokeDialog(
             <div class="dialog-foot">
                 <Cancel back="/profile" autofocus=true on_cancel=close/>
                 <ActionForm action=revoke>
+                    <PageUser/>
                     <input type="hidden" name="id" value=entry.key.id.to_string()/>
                     <button class="btn btn-error" disabled=move || revoke.pending().get()>"Revoke key"</button>
                 </ActionForm>

@@ -6,6 +6,7 @@ use leptos::server_fn::ServerFn;
 use crate::error::AppError;
 use crate::model::teams::{Invitation, SentInvitation, Team};
 use crate::pages::profile::Time;
+use crate::ui::field::PageUser;
 use crate::ui::layout::Section;
 use crate::ui::notice::{FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
@@ -79,6 +80,7 @@ fn InvitationTable(invitations: Vec<Invitation>) -> impl IntoView {
             let (slug, about) = (slug.clone(), id.clone());
             view! {
                 <form method="post" action=action>
+                    <PageUser/>
                     <input type="hidden" name="team" value=slug/>
                     <button class=class aria-describedby=about>{label}</button>
                 </form>
@@ -119,6 +121,7 @@ pub fn SentSection(team: Team, invitations: Vec<SentInvitation>) -> impl IntoVie
                 <Cell label="Expires"><Time at=expires_at/></Cell>
                 <Cell label="" class="actions">
                     <form method="post" action=CancelInvitation::url()>
+                        <PageUser/>
                         <input type="hidden" name="team" value=slug/>
                         <input type="hidden" name="email" value=email/>
                         <button class="btn btn-sm" aria-describedby=id>"Cancel invitation"</button>

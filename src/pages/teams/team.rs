@@ -18,7 +18,7 @@ use crate::pages::keys::table::Cells;
 use crate::pages::profile::Time;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
-use crate::ui::field::{Choice, Field};
+use crate::ui::field::{Choice, Field, PageUser};
 use crate::ui::layout::Section;
 use crate::ui::notice::{Done, FormProblem, Problems};
 use crate::ui::table::{Cell, Table};
@@ -134,6 +134,7 @@ fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
         let (slug, id, about) = (team.slug.clone(), id.clone(), name_id.clone());
         view! {
             <form method="post" action=RemoveMember::url()>
+                <PageUser/>
                 <input type="hidden" name="team" value=slug/>
                 <input type="hidden" name="user" value=id/>
                 <button class="btn btn-sm" aria-describedby=about>"Remove"</button>
@@ -142,6 +143,7 @@ fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
     });
     view! {
         <form method="post" action=SetRole::url()>
+            <PageUser/>
             <input type="hidden" name="team" value=team.slug/>
             <input type="hidden" name="user" value=id.clone()/>
             <input type="hidden" name="role" value=role.as_str()/>
@@ -166,6 +168,7 @@ fn AddSection(team: Team) -> impl IntoView {
     view! {
         <Section id="add-heading" title="Add member">
             <form method="post" action=AddMember::url() class="form" on:submit=send>
+                <PageUser/>
                 <input type="hidden" name="team" value=team.slug/>
                 <FormProblem problems/>
                 <Field
@@ -254,6 +257,7 @@ fn RevokeTeamKeyDialog(team: Team, entry: KeyEntry) -> impl IntoView {
             <div class="dialog-foot">
                 <Cancel back=path.get_value() autofocus=true on_cancel=close/>
                 <form method="post" action=RevokeTeamKey::url()>
+                    <PageUser/>
                     <input type="hidden" name="team" value=team.slug/>
                     <input type="hidden" name="id" value=entry.key.id.to_string()/>
                     <button class="btn btn-error">"Revoke key"</button>
@@ -278,6 +282,7 @@ fn LeaveSection(team: Team, me: String) -> impl IntoView {
                     <div class="dialog-foot">
                         <Cancel back=path.get_value() autofocus=true on_cancel=close/>
                         <form method="post" action=RemoveMember::url()>
+                            <PageUser/>
                             <input type="hidden" name="team" value=slug/>
                             <input type="hidden" name="user" value=me/>
                             <button class="btn btn-error">"Leave team"</button>

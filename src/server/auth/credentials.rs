@@ -28,10 +28,25 @@ pub fn has_key(headers: &HeaderMap, own: Option<&HeaderName>) -> bool {
     presented(headers, own).next().is_some()
 }
 
+/// Whether a request for a page carries a key. An `Authorization` value without the form of a key is none there: a proxy for
+/// single sign-on adds its own to each request. What stands in a header for keys only is meant as one.
+#[must_use]
+pub fn has_key_on_page(headers: &HeaderMap, own: Option<&HeaderName>) -> bool {
+    in_authorization(headers).any(|value| PresentedKey::form(value).is_some()) || bare(headers, own).next().is_some()
+}
+
 fn presented<'a>(headers: &'a HeaderMap, own: Option<&HeaderName>) -> impl Iterator<Item = &'a [u8]> {
-    let bare = own.filter(|own| **own != X_API_KEY).into_iter().chain([&X_API_KEY]);
-    let bare = bare.flat_map(|name| headers.get_all(name)).map(axum::http::HeaderValue::as_bytes);
-    headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| after_scheme(value.as_bytes())).chain(bare)
+    in_authorization(headers).chain(bare(headers, own))
+}
+
+fn in_authorization(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| after_scheme(value.as_bytes()))
+}
+
+/// What stands in the headers that carry a key and nothing else.
+fn bare<'a>(headers: &'a HeaderMap, own: Option<&HeaderName>) -> impl Iterator<Item = &'a [u8]> {
+    let names = own.filter(|own| **own != X_API_KEY).into_iter().chain([&X_API_KEY]);
+    names.flat_map(|name| headers.get_all(name)).map(axum::http::HeaderValue::as_bytes)
 }
 
 /// What follows the scheme and one space, if the scheme is one of a key's.
@@ -98,6 +113,32 @@ mod tests {
         ] {
             assert_eq!(read(&[("authorization", &other)]), Ok(false), "{other}");
         }
+    }
+
+    #[test]
+    fn on_a_page_only_what_has_the_form_of_a_key_is_one_in_authorization() {
+        let made = make_key("kf");
+        let key = made.key.expose_secret();
+        let on_page = |name: &'static str, value: &str| {
+            let headers = [(HeaderName::from_static(name), value.parse().unwrap())].into_iter().collect();
+            has_key_on_page(&headers, Some(&HeaderName::from_static("x-company-key")))
+        };
+        for other in [
+            "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.",
+            "Bearer",
+            "Basic YWRhOng=",
+            "Api-Key junk",
+            "Negotiate x",
+        ] {
+            assert!(!on_page("authorization", other), "{other}");
+        }
+        // A typing error in a key does not make it the proxy's.
+        for meant in
+            [format!("Bearer {key}"), format!("api-key {key}"), format!("Bearer {}000000", &key[..key.len() - 6])]
+        {
+            assert!(on_page("authorization", &meant), "{meant}");
+        }
+        assert!(on_page("x-api-key", "junk") && on_page("x-company-key", ""));
     }
 
     #[test]

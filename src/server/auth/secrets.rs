@@ -25,6 +25,13 @@ impl<'a> PresentedKey<'a> {
     /// lower-case letters will do, so that keys outlive a change of brand.
     #[must_use]
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
+        let key = Self::form(raw)?;
+        let (body, sum) = key.split_at(key.len() - CHECKSUM_LEN);
+        (checksum(body) == sum.as_bytes()).then_some(Self(key))
+    }
+
+    /// A text with the form of a key, whatever its checksum.
+    pub(super) fn form(raw: &'a [u8]) -> Option<&'a str> {
         let key = std::str::from_utf8(raw).ok()?;
         let (brand, rest) = key.split_once('_')?;
         let (public, secret) = rest.split_once('_')?;
@@ -33,11 +40,7 @@ impl<'a> PresentedKey<'a> {
             && public.len() == PREFIX_LEN
             && secret.len() == SECRET_LEN + CHECKSUM_LEN
             && public.bytes().chain(secret.bytes()).all(|b| b.is_ascii_alphanumeric());
-        if !fits {
-            return None;
-        }
-        let (body, sum) = key.split_at(key.len() - CHECKSUM_LEN);
-        (checksum(body) == sum.as_bytes()).then_some(Self(key))
+        fits.then_some(key)
     }
 
     /// Its public beginning: `kf_8Qw3ZkPa`.

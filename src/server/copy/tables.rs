@@ -52,7 +52,7 @@ macro_rules! tables {
 tables! {
     users {
         id: Text, email: Text, name: Text, password_hash: Text, superuser: Flag, disabled_at: Number, created_at: Number,
-        updated_at: Number,
+        updated_at: Number, name_folded: Text,
     }
     sessions {
         id: Text, digest: Text, user_id: Text, user_agent: Text, created_at: Number, seen_at: Number, confirmed_at: Number,

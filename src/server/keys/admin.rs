@@ -1,6 +1,6 @@
 //! All keys, for administrators: find, change, make for a user, revoke.
 
-use super::lists::{self, ON_A_PAGE, entries, usage_after};
+use super::lists::{ON_A_PAGE, entries, usage_after};
 use super::{Creator, Request, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -14,6 +14,7 @@ use crate::server::audit::{self, About};
 use crate::server::auth::secrets;
 use crate::server::auth::sessions::Session;
 use crate::server::db::{Conn, execute, fetch};
+use crate::server::fold::fold;
 use crate::server::state::AppState;
 use crate::server::users;
 
@@ -30,32 +31,20 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
     let text = query.search.trim();
     let pasted = contains_key(text);
     let mut keys = if pasted { by_secret(&mut conn, text, now).await? } else { listed(&mut conn, &query, now).await? };
+    let mut about = by_ids(&mut conn, &query.about, now).await?;
     drop(conn);
-    let about = about(state, &query, &keys).await?;
     let more = keys.len() > ON_A_PAGE;
     keys.truncate(ON_A_PAGE);
     let next = keys.last().filter(|_| more).map(|entry| cursor(query.sort, &entry.key));
     // What was pasted does not come back, for it would stand in the page's source.
     let search = if pasted { String::new() } else { text.to_owned() };
     let (state_name, after) = (redact(&query.state).into_owned(), redact(&query.after).into_owned());
-    let query = KeyQuery { search, state: state_name, after, ..query };
-    for entry in &mut keys {
+    let query = KeyQuery { search, state: state_name, after, about: Vec::new(), ..query };
+    for entry in keys.iter_mut().chain(&mut about) {
         entry.owner = shown(&entry.owner);
     }
     let (form_id, origin) = (secrets::make_id(now), state.config.origin());
-    Ok(KeyPage { keys, next, about, query, pasted, now, form_id, origin })
-}
-
-/// The keys that a dialog is about, but for those that the page shows.
-async fn about(state: &AppState, query: &KeyQuery, shown: &[KeyEntry]) -> Result<Vec<KeyEntry>, AppError> {
-    let mut about = Vec::new();
-    for id in query.about.iter().take(ON_A_PAGE).filter_map(|id| KeyId::parse(id)) {
-        let is_shown = shown.iter().take(ON_A_PAGE).any(|entry| entry.key.id == id);
-        if !is_shown {
-            about.extend(lists::find(&state.db, &id, state.now()).await?);
-        }
-    }
-    Ok(about)
+    Ok(KeyPage { keys, next, query, about, pasted, now, form_id, origin })
 }
 
 /// The keys that a text holds, whatever surrounds them. Most hold one.
@@ -72,12 +61,22 @@ async fn by_secret(conn: &mut Conn, text: &str, now: Timestamp) -> Result<Vec<Ke
     Ok(found)
 }
 
+/// The keys that a dialog is about: no more than a page has, for more cannot be ticked.
+async fn by_ids(conn: &mut Conn, ids: &[String], now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
+    let mut found = Vec::new();
+    for id in ids.iter().filter_map(|id| KeyId::parse(id)).take(ON_A_PAGE) {
+        let sql = entries!("WHERE k.id = $2");
+        found.extend(fetch!(conn, optional KeyEntry, sql, usage_after(now), id)?);
+    }
+    Ok(found)
+}
+
 /// Where a page ends, for the next to begin after: what it is sorted by, and the id.
 fn cursor(sort: Sort, key: &KeyFacts) -> String {
     let value = match sort {
         Sort::Newest | Sort::Oldest => key.created_at.as_millis().to_string(),
         Sort::Expiry => key.expires_at.map_or(i64::MAX, Timestamp::as_millis).to_string(),
-        Sort::Name => key.name.folded(),
+        Sort::Name => fold(key.name.as_str()),
     };
     format!("{}~{value}", key.id)
 }
@@ -150,7 +149,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
     let sql = "UPDATE keys SET name = $3, name_folded = $4, expires_at = $5, rate = $6, old_expires_at = CASE \
                WHEN old_expires_at > $5 THEN $5 ELSE old_expires_at END \
                WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
-    execute!(tx, sql, &id, &user, &name, name.folded(), expires_at, rate)?;
+    execute!(tx, sql, &id, &user, &name, fold(name.as_str()), expires_at, rate)?;
     let expires = expires_at.map_or("never".to_owned(), Timestamp::minute);
     let detail = format!("{}, expires: {expires}", isolated(name.as_str()));
     let about = About { user: Some(&user), key: Some(&id), subject: &prefix, detail, ..About::default() };

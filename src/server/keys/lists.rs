@@ -273,12 +273,6 @@ async fn by_id(
         None => Ok(None),
     }
 }
-
-/// The key with this id, of whatever owner: for administrators.
-pub(super) async fn find(db: &Db, id: &KeyId, now: Timestamp) -> Result<Option<KeyEntry>, AppError> {
-    db.row(entries!("WHERE k.id = $2"), &[usage_after(now).into(), id.as_str().into()], entry).await
-}
-
 /// All keys of a user, for the operator's command line; in the order of the page.
 ///
 /// # Errors

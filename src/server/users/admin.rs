@@ -5,7 +5,7 @@ use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::text::shown;
-use crate::model::users::{Account, AccountPage, User};
+use crate::model::users::{Account, AccountPage, User, UserId};
 use crate::server::audit::By;
 use crate::server::auth::sessions::{self, Session};
 use crate::server::auth::{secrets, throttle};
@@ -24,7 +24,7 @@ pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -
     let search = secrets::searched(&search);
     let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
-               AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
+               AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR name_folded LIKE $2 ESCAPE '\\') \
                ORDER BY email LIMIT $3";
     let most = i64::try_from(ON_A_PAGE + 1).unwrap_or(0);
     let mut accounts = fetch!(conn, all Account, sql, after, like(&search), most)?;
@@ -34,7 +34,22 @@ pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -
     for Account { user, .. } in &mut accounts {
         (user.email, user.name) = (shown(&user.email), shown(&user.name));
     }
-    Ok(AccountPage { accounts, next, search, me: session.user.id.clone() })
+    Ok(AccountPage { accounts, next, search, me: session.user.id.clone(), about: None })
+}
+
+/// The account that a dialog is about, by its id; `None` if there is none.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn account(db: &Db, id: Option<&str>) -> Result<Option<Account>, AppError> {
+    let Some(id) = id.and_then(UserId::parse) else { return Ok(None) };
+    let mut conn = db.read().await?;
+    let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE id = $1";
+    let found = fetch!(conn, optional Account, sql, id)?;
+    Ok(found.map(|mut account| {
+        (account.user.email, account.user.name) = (shown(&account.user.email), shown(&account.user.name));
+        account
+    }))
 }
 
 /// What can be done to an account.

@@ -17,7 +17,7 @@ pub enum For {
 
 /// Path, for whom, a form that is taken, and the status for an id of somebody else. `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-pub const FUNCTIONS: [(&str, For, &str, u16); 39] = [
+pub const FUNCTIONS: [(&str, For, &str, u16); 41] = [
     ("/fn/sign_up", For::Everybody, "email=@new_email&password=@password&next=/teams", 0),
     ("/fn/sign_in", For::Everybody, "email=@email&password=@password&next=/teams", 0),
     ("/fn/sign_out", For::Everybody, "", 0),
@@ -56,7 +56,7 @@ pub const FUNCTIONS: [(&str, For, &str, u16); 39] = [
     ("/admin/fn/revoke_keys", For::Superusers, "ids[0]=@key", 404),
     ("/admin/fn/find_users", For::Superusers, "search=&after=", 404),
     ("/admin/fn/change_user", For::Superusers, "id=@member&change=disable", 404),
-    ("/admin/fn/find_events", For::Superusers, "query[action]=&query[who]=&query[before]=", 404),
+    ("/admin/fn/find_events", For::Superusers, "query[action]=&query[who]=&query[from]=&query[to]=&query[before]=", 404),
 ];
 
 /// One of each thing that a user has; by the names that [`FUNCTIONS`] has for them.
