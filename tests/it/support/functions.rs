@@ -17,7 +17,7 @@ pub enum For {
 
 /// Path, for whom, a form that is taken, and the status for an id of somebody else. `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-pub const FUNCTIONS: [(&str, For, &str, u16); 41] = [
+pub const FUNCTIONS: [(&str, For, &str, u16); 39] = [
     ("/fn/sign_up", For::Everybody, "email=@new_email&password=@password&next=/teams", 0),
     ("/fn/sign_in", For::Everybody, "email=@email&password=@password&next=/teams", 0),
     ("/fn/sign_out", For::Everybody, "", 0),
