@@ -8,6 +8,7 @@ use super::forms;
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::link::link;
+use crate::model::redact::redact;
 
 /// The longest address that a sign-in goes back to, in bytes; of a longer one the path is kept.
 const NEXT_MAX: usize = 2_000;
@@ -75,7 +76,8 @@ pub fn next(path: &str, query: Option<&str>) -> String {
     let query = query.unwrap_or_default().split('&');
     let kept: Vec<_> = query.filter(|part| !part.is_empty() && !part.starts_with("__")).collect();
     let whole = format!("{path}?{}", kept.join("&"));
-    if kept.is_empty() || whole.len() > NEXT_MAX { path.to_owned() } else { whole }
+    let next = if kept.is_empty() || whole.len() > NEXT_MAX { path } else { &whole };
+    redact(next).into_owned()
 }
 
 /// The address of the page to sign in, which goes on to this one.
@@ -86,8 +88,12 @@ pub fn sign_in_for(uri: &Uri) -> String {
 /// The page with the form that a sign-in or sign-up came from, and where it goes on: what a browser is sent back to, for it may
 /// have said nothing of the page, or have the answer to an earlier try before it.
 pub fn entrance(state: &AppState, headers: &HeaderMap, (function, body): (&str, &[u8])) -> Option<HeaderValue> {
-    let form = link(forms::entrance(function)?, [("next", forms::value(body, "next").as_str())]);
+    let (path, next) = (forms::entrance(function)?, forms::value(body, "next"));
     let from = referrer(headers).filter(|_| is_this_site(state, headers));
+    if next.is_empty() && from.as_ref().is_some_and(|page| page.path() == path) {
+        return None;
+    }
+    let form = link(path, [("next", next.as_str())]);
     let page = from.unwrap_or_else(|| state.config.public_url.clone()).join(&form).ok()?;
     HeaderValue::try_from(page.as_str()).ok()
 }

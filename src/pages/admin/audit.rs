@@ -24,7 +24,8 @@ pub async fn find_events(query: AuditQuery) -> Result<AuditPage, AppError> {
 
 #[component]
 pub fn AdminAuditPage(page: Result<AuditPage, AppError>) -> impl IntoView {
-    let query = Asked::here().audit_query();
+    let asked = || Asked::here().audit_query();
+    let query = page.as_ref().map_or_else(|_| asked(), |page| page.query.clone());
     let wrong = page.as_ref().err().and_then(AppError::fields).cloned();
     let content = match page {
         Ok(page) => view! { <EventList page/> }.into_any(),
