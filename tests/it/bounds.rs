@@ -291,7 +291,7 @@ both! {
         let page = "http://localhost:8000/sign-in";
         let sent = app.browser().submit(page, "sign_in", &known).await.is(302);
         let path = sent.header("location").strip_prefix("http://localhost:8000").unwrap().to_owned();
-        assert!(app.browser().open(&path).await.is(200).body.contains(says), "{path}");
+        assert!(app.browser().after(&sent).open(&path).await.is(200).body.contains(says), "{path}");
         // What has that many characters is taken, however many bytes and code units that is.
         ada.call("save_name", &[("name", &"🔑".repeat(100))]).await.is(200);
         change(PASSWORD, &format!("{NEW}{}", "🔑".repeat(128 - NEW.len()))).await.is(200);

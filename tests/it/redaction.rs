@@ -228,6 +228,8 @@ both! {
             for agent in [pasted.clone(), format!("{} {pasted}", "x".repeat(170))] {
                 let browser = app.browser().with("user-agent", &agent).with("referer", &format!("http://localhost:8000/?k={}", made.key));
                 app.user("ada").await;
+                // Past the limit of sign-ins in a minute.
+                app.advance(std::time::Duration::from_mins(1));
                 browser.call("sign_in", &[("email", "ada@example.com"), ("password", PASSWORD), ("next", &format!("/?k={pasted}"))]).await.is(200);
                 app.anonymous().with_key(&made.key).with("user-agent", &agent).get(EMPLOYEES).await.is(200);
                 app.write_usage().await;

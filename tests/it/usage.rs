@@ -61,9 +61,13 @@ both! {
     async fn people_behind_a_proxy_have_limits_of_their_own_however_it_writes_addresses(app: &TestApp) {
         let app = app.configured(|config| config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]);
         app.user("ada").await;
+        let tries = std::cell::Cell::new(0);
         let sign_in = async |forwarded: &[u8]| {
             let browser = app.browser().coming_from("10.1.2.3").with_bytes("x-forwarded-for", forwarded);
-            browser.call("sign_in", &[("email", "nobody@example.com"), ("password", "wrong")]).await.status
+            // Another account each time, for accounts have limits too.
+            tries.set(tries.get() + 1);
+            let email = format!("nobody-{}@example.com", tries.get());
+            browser.call("sign_in", &[("email", &email), ("password", "wrong")]).await.status
         };
         for (one, other) in [
             ("203.0.113.9:51008", "203.0.113.10:51008"), ("[2001:db8:1::9]:51008", "[2001:db8:2::9]:51008"),
