@@ -1,9 +1,11 @@
 #!/bin/sh
 # Installs what `make` needs and the machine has not got, in pinned versions; what is there already is used:
-#     scripts/tools.sh build    to build and run
+#     scripts/tools.sh run      to build and run
+#     scripts/tools.sh site     to build the browser side
+#     scripts/tools.sh dev      to rebuild on each change
 #     scripts/tools.sh test     and to test
 #     scripts/tools.sh fuzz     to fuzz
-#     scripts/tools.sh audit    to build, and to audit
+#     scripts/tools.sh audit    to audit
 #     scripts/tools.sh dist     to build what is handed on
 # Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
 # the packages chromium, nginx, pgbouncer, postgresql and sqlite3.
@@ -160,18 +162,25 @@ clients() {
     cp scripts/clients/requirements.txt .tools/clients/.installed
 }
 
-build() {
+# wasm-bindgen is left to scripts/site.sh, so that the server is built meanwhile.
+run() {
     toolchain
     node_packages style
-    cargo_leptos
-    wasm_bindgen
 }
 
 mkdir -p .tools
 case "${1:-}" in
-build) build ;;
+run) run ;;
+site)
+    run
+    wasm_bindgen
+    ;;
+dev)
+    run
+    wasm_bindgen
+    cargo_leptos
+    ;;
 test)
-    # First what fails soonest: the two below build for minutes.
     scripts/with-postgres.sh
     proxy
     pooler
@@ -180,7 +189,7 @@ test)
     schemathesis
     clients
     browser
-    build
+    run
     ;;
 fuzz)
     # libFuzzer is built from source.
@@ -189,16 +198,16 @@ fuzz)
     cargo_fuzz
     ;;
 dist)
-    build
+    run
     cargo_cyclonedx
     ;;
 audit)
     has openssl || fail "openssl is missing: install it (Debian: apt-get install openssl), then run make audit again."
     node_packages scripts/audit
-    build
+    run
     ;;
 *)
-    echo "Usage: scripts/tools.sh build|test|fuzz|audit|dist" >&2
+    echo "Usage: scripts/tools.sh run|site|dev|test|fuzz|audit|dist" >&2
     exit 2
     ;;
 esac

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds the browser side into target/site: WASM and its JavaScript, CSS, and the files of public/, each also compressed with
+# Brotli. What cargo-leptos does for `make dev`, in a few commands that need no build of cargo-leptos.
+#     scripts/site.sh
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/.tools/bin:$PWD/style/node_modules/.bin:$PATH"
+target=${CARGO_TARGET_DIR:-target}
+site=target/site
+
+scripts/tools.sh site
+rm -rf "$site"
+mkdir -p "$site/pkg"
+cargo build --lib --no-default-features --features hydrate --target wasm32-unknown-unknown --profile wasm-release
+wasm-bindgen --target web --no-typescript --out-dir "$site/pkg" --out-name keyfob \
+    "$target/wasm32-unknown-unknown/wasm-release/keyfob.wasm"
+wasm-opt -Oz --enable-bulk-memory --enable-nontrapping-float-to-int "$site/pkg/keyfob_bg.wasm" -o "$site/pkg/keyfob.wasm"
+rm "$site/pkg/keyfob_bg.wasm"
+esbuild --minify --format=esm --log-level=warning --allow-overwrite "$site/pkg/keyfob.js" --outfile="$site/pkg/keyfob.js"
+tailwindcss --input style/main.css --output "$site/pkg/keyfob.css" --minify
+cp -R public/. "$site/"
+node scripts/compress.js "$site"
