@@ -140,6 +140,8 @@ pub async fn lock_superusers(tx: &mut Tx) -> Result<(), AppError> {
 /// If the database does not answer.
 pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &By) -> Result<SecretString, AppError> {
     let (secret, now) = (secrets::make_session(), by.at);
+    // Two sign-ins at once are counted one after the other.
+    execute!(tx, "UPDATE users SET updated_at = updated_at WHERE id = $1", user)?;
     execute!(
         tx,
         "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)",
