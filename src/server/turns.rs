@@ -11,8 +11,8 @@ use crate::error::AppError;
 /// How many reads of an owner run at once.
 pub const MAX_RUNNING: usize = 2;
 /// How many more may wait for their turn, until the deadline of their request. The next is refused at once: each that waits
-/// holds one of the places that all requests share.
-pub const MAX_WAITING: usize = 6;
+/// holds one of the 256 places that all requests share.
+pub const MAX_WAITING: usize = 30;
 
 /// Who reads just now. Has an entry for each owner as long as a request of theirs runs or waits, and so is bounded by the
 /// number of requests that run at once. Cheap to clone.
