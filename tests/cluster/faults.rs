@@ -188,6 +188,8 @@ async fn all_slots(addr: SocketAddr, proxy: &Proxy, read: &[u8], keys: &mut Vec<
         "{STATEMENTS} reads at once on the slow database {all:.1?}, one {one:.1?}; {TRANSACTIONS} changes {all_changes:.1?}, one \
          {one_change:.1?}"
     );
-    assert!(all < one + SLOW * 3 / 2 && all_changes < one_change + SLOW * 3 / 2, "a connection is lost: {outcome}");
+    // With a connection less, one change would wait for a whole other one. Less than that is a check of the connection.
+    let fit = all < one + SLOW * 3 / 2 && all_changes < one_change * 7 / 4;
+    assert!(fit, "a connection is lost: {outcome}");
     outcome
 }
