@@ -133,7 +133,8 @@ async fn run(addr: SocketAddr, request: Vec<u8>, (mut due, end): (Instant, Insta
         let asked = Instant::now();
         match connection.ask(&request).await.unwrap() {
             200 | 201 => done.answered.push(asked.elapsed()),
-            503 => {
+            // 429: too many lists of one owner at once.
+            503 | 429 => {
                 assert!(header(&connection.text(), "retry-after").is_some());
                 done.refused += 1;
             }
