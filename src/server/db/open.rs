@@ -4,8 +4,8 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::changes::Changes;
 use super::errors::is_damage;
@@ -148,9 +148,12 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     // Where a COMMIT fails, as on a full disk, SQLite has rolled back and sqlx believes that it has not: no transaction would
     // begin on that connection any more.
     let write = write.before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
+    // A new file is made here, for a busy disk takes longer than a request may wait for the pool.
+    let first = options.connect().await?;
     let write = write.connect_with(options.clone()).await?;
     let (near, lists) = (Near::new(options.get_filename()), ListReader::new(options.get_filename()));
     let read = pool::open(options.read_only(true), &Doubts::default(), SQLITE_READERS).await?;
+    first.close().await?;
     Ok(Db::Sqlite { read, write, near, lists, changes: Changes::default(), probe: Probe::default() })
 }
 
