@@ -14,7 +14,9 @@ mkdir -p "$site/pkg"
 cargo build --lib --no-default-features --features hydrate --target wasm32-unknown-unknown --profile wasm-release
 wasm-bindgen --target web --no-typescript --out-dir "$site/pkg" --out-name keyfob \
     "$target/wasm32-unknown-unknown/wasm-release/keyfob.wasm"
-wasm-opt -Oz --enable-bulk-memory --enable-nontrapping-float-to-int "$site/pkg/keyfob_bg.wasm" -o "$site/pkg/keyfob.wasm"
+# Without inlining, which makes what Brotli would have found twice into different code.
+wasm-opt -Oz --always-inline-max-function-size=0 --flexible-inline-max-function-size=0 \
+    --one-caller-inline-max-function-size=0 --enable-bulk-memory --enable-nontrapping-float-to-int "$site/pkg/keyfob_bg.wasm" -o "$site/pkg/keyfob.wasm"
 rm "$site/pkg/keyfob_bg.wasm"
 esbuild --minify --format=esm --log-level=warning --allow-overwrite "$site/pkg/keyfob.js" --outfile="$site/pkg/keyfob.js"
 tailwindcss --input style/main.css --output "$site/pkg/keyfob.css" --minify
