@@ -51,6 +51,8 @@ async fn no_change_that_was_acknowledged_is_missing_after_it() {
         let killed = Instant::now();
         machine = Machine::start_by(&BY, &scene.url).await;
         slowest = slowest.max(killed.elapsed());
+        // A user may have 200 keys made in a day, and each round makes about a hundred.
+        scene.execute("UPDATE keys SET created_at = created_at - 86400000").await;
     }
     for key in &all.made {
         assert_eq!(me(machine.addr, key).await.status, 200, "a key that was made is missing");
