@@ -1,7 +1,7 @@
 #!/bin/sh
 # Calls every operation of the API by its own description, with good and bad data, once with a key and once with a session:
 # no answer may be a 5xx, and none that the description does not allow. The requests are the same each time, but within
-# `make torture`: there they are more, and others each time.
+# `make test-faults`: there they are more, and others each time.
 set -eu
 cd "$(dirname "$0")/.."
 tools=.tools/schemathesis/bin
@@ -42,7 +42,7 @@ done
 session=$("$tools/python" scripts/schemathesis/prepare.py "$origin" "$email" "$password" "$KEYFOB_EMPLOYEES")
 
 config=scripts/schemathesis/schemathesis.toml
-if [ -n "${KEYFOB_TORTURE_TABLE-}" ]; then
+if [ -n "${KEYFOB_FAULTS_TABLE-}" ]; then
     sed 's/^max-examples = .*/max-examples = 180/; s/^deterministic = .*/deterministic = false/' "$config" >"$dir/config.toml"
     config=$dir/config.toml
 fi
@@ -72,9 +72,9 @@ if grep -q ' ERROR \|panicked' "$dir/log"; then
     cat "$dir/log" >&2
     status=1
 fi
-if [ -n "${KEYFOB_TORTURE_TABLE-}" ]; then
+if [ -n "${KEYFOB_FAULTS_TABLE-}" ]; then
     [ "$status" -ne 0 ] || found=", none answered with 5xx or in a way that the description does not allow"
     printf 'all operations by their description, with a key and a session\t%s calls%s\n' "$calls" "${found-: see above}" \
-        >>"$KEYFOB_TORTURE_TABLE"
+        >>"$KEYFOB_FAULTS_TABLE"
 fi
 exit "$status"

@@ -202,7 +202,7 @@ dist)
     cargo_cyclonedx
     ;;
 audit)
-    has openssl || fail "openssl is missing: install it (Debian: apt-get install openssl), then run make audit again."
+    has openssl || fail "openssl is missing: install it (Debian: apt-get install openssl), then run make security-scan again."
     node_packages scripts/audit
     run
     ;;

@@ -12,23 +12,23 @@ use crate::model::users::User;
 use crate::pages::admin::audit::AdminAuditPage;
 use crate::pages::admin::keys::AdminKeysPage;
 use crate::pages::admin::users::AdminUsersPage;
-use crate::pages::confirm::{ConfirmDialog, Waiting};
 use crate::pages::docs::ErrorsPage;
 use crate::pages::employees::EmployeesPage;
 use crate::pages::home::{HomePage, NotFoundPage};
 use crate::pages::profile::ProfilePage;
+use crate::pages::reauth::{ReauthDialog, Waiting};
 use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage};
 use crate::pages::teams::{OneTeamPage, TeamsPage};
-use crate::pages::{Page, Visit};
+use crate::pages::{Page, PageData};
 use crate::ui::field::RenderedFor;
 use crate::ui::layout::{Brand, DocumentTitle, Frame, NavLink};
 
-/// The id of the element that holds the [`Visit`] as JSON.
-pub const VISIT: &str = "visit";
+/// The id of the element that holds the [`PageData`] as JSON.
+pub const PAGE_DATA_ID: &str = "visit";
 
 /// The document around every page. `version` is the path under which the browser's files are.
 #[must_use]
-pub fn shell(options: &LeptosOptions, version: &str, visit: Visit) -> impl IntoView + use<> {
+pub fn shell(options: &LeptosOptions, version: &str, visit: PageData) -> impl IntoView + use<> {
     let title = format!("{} · Keyfob", isolated(visit.page.title()));
     // Within a script only what ends it has a meaning.
     let data = serde_json::to_string(&visit).unwrap_or_default().replace('<', "\\u003c");
@@ -42,7 +42,7 @@ pub fn shell(options: &LeptosOptions, version: &str, visit: Visit) -> impl IntoV
                 <DocumentTitle text=title/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
-                <script type="application/json" id=VISIT nonce=use_nonce() inner_html=data></script>
+                <script type="application/json" id=PAGE_DATA_ID nonce=use_nonce() inner_html=data></script>
                 <AutoReload options=options.clone()/>
                 <Program version=version.to_owned()/>
             </head>
@@ -83,8 +83,8 @@ fn Program(version: String) -> impl IntoView {
 
 /// Any page, in its frame.
 #[component]
-pub fn App(visit: Visit) -> impl IntoView {
-    let Visit { user, path, asked, page, told } = visit;
+pub fn App(visit: PageData) -> impl IntoView {
+    let PageData { user, path, asked, page, told } = visit;
     // How a form that was sent without JavaScript learns what is wrong with it.
     if let Some(told) = told {
         provide_context(ServerActionError::new(&told.function, &told.error));
@@ -109,7 +109,7 @@ pub fn App(visit: Visit) -> impl IntoView {
     };
     view! {
         <Frame nav=view! { <Brand/> {nav} }.into_any()>{content}</Frame>
-        <ConfirmDialog/>
+        <ReauthDialog/>
     }
 }
 

@@ -17,13 +17,13 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyfob::error::AppError;
 use keyfob::model::redact::{contains_key, redact};
-use keyfob::server::api::document;
 use keyfob::server::config::{Config, LogFormat};
 use keyfob::server::db::{Db, OpenError};
-use keyfob::server::log::{Stderr, one_line};
-use keyfob::server::serve::serve;
-use keyfob::server::state::{AppState, Clock};
+use keyfob::server::log_format::{Stderr, one_line};
 use keyfob::server::users as accounts;
+use keyfob::server::{clock::Clock, state::AppState};
+use keyfob::web::api::document;
+use keyfob::web::serve::serve;
 use tracing_subscriber::EnvFilter;
 
 /// Users, API keys and a key-protected JSON API
@@ -100,28 +100,28 @@ impl Database {
 }
 
 /// Why a command was refused, in one line.
-pub struct Refusal(String);
+pub struct CommandError(String);
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for CommandError {
     /// One line, whatever was given on the command line.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&one_line(&self.0))
     }
 }
 
-impl From<String> for Refusal {
+impl From<String> for CommandError {
     fn from(sentence: String) -> Self {
         Self(sentence)
     }
 }
 
-impl From<OpenError> for Refusal {
+impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
         Self(error.to_string())
     }
 }
 
-impl From<AppError> for Refusal {
+impl From<AppError> for CommandError {
     fn from(error: AppError) -> Self {
         Self(match error {
             AppError::Internal | AppError::Unavailable => {
@@ -137,7 +137,7 @@ impl From<AppError> for Refusal {
 ///
 /// # Errors
 /// One line that names the variable that is wrong.
-pub fn parse() -> Result<Cli, Refusal> {
+pub fn parse() -> Result<Cli, CommandError> {
     let matches = without_empty_variables(Cli::command()).try_get_matches();
     let parsed =
         matches.and_then(|found| Cli::from_arg_matches(&found).map_err(|error| error.format(&mut Cli::command())));
@@ -167,7 +167,7 @@ fn exit(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code());
 }
 
-fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
+fn wrong_variable(error: &clap::Error) -> Option<CommandError> {
     let text = |kind| error.get(kind).map(ToString::to_string);
     let argument = text(ContextKind::InvalidArg)?;
     let flag = argument.split_whitespace().next()?.trim_start_matches('-');
@@ -183,14 +183,14 @@ fn wrong_variable(error: &clap::Error) -> Option<Refusal> {
         (None, Some(valid)) => format!("use one of {valid}"),
         (None, None) => "see keyfob serve --help".to_owned(),
     };
-    Some(Refusal(format!("{variable} is {:?}: {why}.", text(ContextKind::InvalidValue).unwrap_or_default())))
+    Some(CommandError(format!("{variable} is {:?}: {why}.", text(ContextKind::InvalidValue).unwrap_or_default())))
 }
 
 /// Runs a command.
 ///
 /// # Errors
 /// If it was refused.
-pub async fn run(cli: Cli) -> Result<(), Refusal> {
+pub async fn run(cli: Cli) -> Result<(), CommandError> {
     let command = cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)));
     if !matches!(command, Command::Serve(_)) {
         // A statement that takes long is worth a line on a server; a command has the time that it needs.
@@ -216,20 +216,20 @@ pub async fn run(cli: Cli) -> Result<(), Refusal> {
 }
 
 /// The document of a server with the default settings.
-fn openapi() -> Result<(), Refusal> {
+fn openapi() -> Result<(), CommandError> {
     let document = document("http://localhost:8000", "session").to_pretty_json();
     println!("{}", document.map_err(|error| format!("cannot write the document: {error}."))?);
     Ok(())
 }
 
-async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
+async fn start(Serve { database, config }: Serve) -> Result<(), CommandError> {
     config.check()?;
     log(&config.log, config.log_format)?;
     // The port first: if it is taken, nothing else has happened yet.
     let listener = TcpListener::bind(config.addr)
         .map_err(|error| format!("cannot listen on {}: {error}. Set KEYFOB_ADDR to another address.", config.addr))?;
     let db = Db::open(&database.database_url).await?;
-    let _alone = db.serve_alone()?;
+    let _alone = db.lock_for_server()?;
     db.migrate().await?;
     eprintln!("Keyfob is at {}", config.origin());
     if !accounts::is_any(&db).await? {
@@ -239,12 +239,14 @@ async fn start(Serve { database, config }: Serve) -> Result<(), Refusal> {
         );
     }
     let state = AppState::new(db, config, Clock::system());
-    serve(listener, state, axum::Router::new()).await.map_err(|error| Refusal(format!("the server stopped: {error}.")))
+    serve(listener, state, axum::Router::new())
+        .await
+        .map_err(|error| CommandError(format!("the server stopped: {error}.")))
 }
 
 /// # Errors
 /// One line, if the filter cannot be read.
-fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
+fn log(filter: &str, format: LogFormat) -> Result<(), CommandError> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| format!("KEYFOB_LOG is {filter:?}: {error}. Use error, warn, info, debug or trace."))?;
     let ansi = std::io::stderr().is_terminal();
@@ -270,7 +272,7 @@ fn log(filter: &str, format: LogFormat) -> Result<(), Refusal> {
 }
 
 /// The first line of standard input: a password. From the keyboard it is asked for.
-fn password_from_stdin() -> Result<secrecy::SecretString, Refusal> {
+fn password_from_stdin() -> Result<secrecy::SecretString, CommandError> {
     if std::io::stdin().is_terminal() {
         eprintln!("Type the password and press Enter. It is shown as you type.");
     }

@@ -6,7 +6,7 @@ use leptos::server_fn::codec::JsonEncoding;
 use serde::{Deserialize, Serialize};
 
 use crate::model::fields::FieldErrors;
-use crate::model::keys::Refusal;
+use crate::model::keys::KeyRejection;
 use crate::model::time::wait;
 
 /// What went wrong, as pages and clients are told.
@@ -39,7 +39,7 @@ pub enum AppError {
     /// A key where only a session will do.
     SessionRequired,
     /// A change for which the password has to be entered again; the API has none.
-    PasswordNeeded,
+    ReauthenticationRequired,
     /// A page that was rendered for an account, and sent a form after another one signed in.
     AccountChanged,
     /// A sign-in over plain http where people reach the server by https: the browser would not keep it.
@@ -146,7 +146,7 @@ error_codes! {
 }
 
 /// None that a client of the API can meet, and so none of [`ERROR_CODES`].
-const PASSWORD_NEEDED: ErrorCode = ErrorCode {
+const REAUTHENTICATION_REQUIRED: ErrorCode = ErrorCode {
     code: "password_needed",
     status: 403,
     title: "This needs your password again.",
@@ -187,7 +187,7 @@ impl AppError {
             Self::TeamMismatch => &TEAM_MISMATCH,
             Self::SuperuserRequired => &SUPERUSER_REQUIRED,
             Self::SessionRequired => &SESSION_REQUIRED,
-            Self::PasswordNeeded => &PASSWORD_NEEDED,
+            Self::ReauthenticationRequired => &REAUTHENTICATION_REQUIRED,
             Self::AccountChanged => &ACCOUNT_CHANGED,
             Self::HttpsNeeded => &HTTPS_NEEDED,
             Self::CrossOrigin => &CROSS_ORIGIN,
@@ -264,13 +264,13 @@ impl From<FieldErrors> for AppError {
     }
 }
 
-impl From<Refusal> for AppError {
-    fn from(refusal: Refusal) -> Self {
+impl From<KeyRejection> for AppError {
+    fn from(refusal: KeyRejection) -> Self {
         match refusal {
-            Refusal::Revoked => Self::KeyRevoked,
-            Refusal::Expired => Self::KeyExpired,
-            Refusal::AccountDisabled => Self::AccountDisabled,
-            Refusal::NotInTeam => Self::TeamMismatch,
+            KeyRejection::Revoked => Self::KeyRevoked,
+            KeyRejection::Expired => Self::KeyExpired,
+            KeyRejection::AccountDisabled => Self::AccountDisabled,
+            KeyRejection::NotInTeam => Self::TeamMismatch,
         }
     }
 }
@@ -291,7 +291,28 @@ impl FromServerFnError for AppError {
 
     fn ser(&self) -> leptos::server_fn::Bytes {
         #[cfg(feature = "ssr")]
-        crate::server::set_status_of_failure(self);
+        LastError::record(self);
         <JsonEncoding as leptos::server_fn::Encodes<Self>>::encode(self).unwrap_or_default()
+    }
+}
+
+/// The error of the running server function. The HTTP handler that runs it provides one by context, and gives the
+/// response its status.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Default)]
+pub struct LastError(std::sync::Arc<std::sync::OnceLock<AppError>>);
+
+#[cfg(feature = "ssr")]
+impl LastError {
+    fn record(error: &AppError) {
+        if let Some(last) = leptos::prelude::use_context::<Self>() {
+            let _ = last.0.set(error.clone());
+        }
+    }
+
+    /// The error, if the function failed.
+    #[must_use]
+    pub fn get(&self) -> Option<&AppError> {
+        self.0.get()
     }
 }

@@ -3,20 +3,14 @@
 //! Arrows point one way: `main → server → app → pages → ui → model`. The one way up is the body of a server function
 //! in `pages`, which the macro strips from the browser's side.
 
-#[allow(missing_docs, clippy::must_use_candidate, reason = "as for pages")]
 pub mod app;
 pub mod error;
 pub mod model;
-#[allow(
-    missing_docs,
-    clippy::must_use_candidate,
-    clippy::needless_pass_by_value,
-    reason = "Leptos makes public fields out of the arguments of components and server functions"
-)]
+#[allow(clippy::needless_pass_by_value, reason = "Leptos components and server functions take owned arguments")]
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod server;
-#[allow(missing_docs, clippy::must_use_candidate, clippy::needless_pass_by_value, reason = "as for pages")]
+#[allow(clippy::needless_pass_by_value, reason = "as for pages")]
 pub mod ui;
 /// The tables of Unicode are large: only the server has them, and only the server asks.
 #[cfg(feature = "ssr")]
@@ -24,6 +18,8 @@ mod unicode;
 #[cfg(not(feature = "ssr"))]
 #[path = "unicode_absent.rs"]
 mod unicode;
+#[cfg(feature = "ssr")]
+pub mod web;
 
 /// Where the browser's side starts: takes over the page that the server rendered.
 #[cfg(feature = "hydrate")]
@@ -33,8 +29,8 @@ pub fn hydrate() {
     if cfg!(debug_assertions) {
         console_error_panic_hook::set_once();
     }
-    let visit: Option<pages::Visit> =
-        ui::browser::text_of(app::VISIT).and_then(|json| serde_json::from_str(&json).ok());
+    let visit: Option<pages::PageData> =
+        ui::browser::text_of(app::PAGE_DATA_ID).and_then(|json| serde_json::from_str(&json).ok());
     if let Some(visit) = visit {
         // Each call of a server function says for whom this page was rendered.
         if let Some(user) = &visit.user {

@@ -14,13 +14,13 @@ use axum_server::accept::NoDelayAcceptor;
 use clap::Parser;
 use hyper_util::rt::TokioTimer;
 use keyfob::model::time::Timestamp;
-use keyfob::pages::Visit;
-use keyfob::server;
+use keyfob::pages::PageData;
 use keyfob::server::auth::Caller;
 use keyfob::server::config::Config;
 use keyfob::server::db::Db;
-use keyfob::server::keys::cache::{self, KeyCache};
-use keyfob::server::state::{AppState, Clock};
+use keyfob::server::keys::cache;
+use keyfob::server::keys::cache::KeyCache;
+use keyfob::server::{clock::Clock, state::AppState};
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
@@ -49,7 +49,7 @@ pub fn serve(args: &[String]) -> io::Result<()> {
             ["check", addr] => serve_check(addr, state(cache::BYTES).await?).await,
             ["check-cold", addr] => serve_check(addr, state(0).await?).await,
             ["check-unwritten", addr] => {
-                let router = server::router(state(0).await?, who());
+                let router = keyfob::web::router::router(state(0).await?, who());
                 serve_bare(addr, Router::new().fallback_service(router)).await
             }
             _ => Err(io::Error::other("no such baseline")),
@@ -57,7 +57,7 @@ pub fn serve(args: &[String]) -> io::Result<()> {
     })
 }
 
-/// As in src/server/serve.rs.
+/// As in src/web/serve.rs.
 async fn serve_bare(addr: &str, router: Router) -> io::Result<()> {
     let listener = TcpListener::bind(addr)?;
     listener.set_nonblocking(true)?;
@@ -88,7 +88,7 @@ async fn state(remember: u64) -> io::Result<AppState> {
 
 /// Keyfob with an endpoint that does nothing but to check the key.
 async fn serve_check(addr: &str, state: AppState) -> io::Result<()> {
-    server::serve::serve(TcpListener::bind(addr)?, state, who()).await
+    keyfob::web::serve::serve(TcpListener::bind(addr)?, state, who()).await
 }
 
 /// The endpoint: it answers with the id of the caller.
@@ -97,15 +97,15 @@ fn who() -> Router<AppState> {
 }
 
 /// What the profile page shows to whoever has this cookie.
-async fn visit(state: &AppState, cookie: &str) -> io::Result<Visit> {
+async fn visit(state: &AppState, cookie: &str) -> io::Result<PageData> {
     let request = Request::get("/profile").header("cookie", cookie).header("accept", "text/html");
     let (parts, ()) = request.body(()).map_err(io::Error::other)?.into_parts();
-    server::visit(state, parts).await.map_err(|error| io::Error::other(error.detail()))
+    keyfob::web::ssr::load_page(state, parts).await.map_err(|error| io::Error::other(error.detail()))
 }
 
 /// The page from data that is already there.
-async fn page(State((state, visit)): State<(AppState, Visit)>) -> Response {
-    server::render(&state, visit)
+async fn page(State((state, visit)): State<(AppState, PageData)>) -> Response {
+    keyfob::web::ssr::render_page(&state, visit)
 }
 
 /// A database, and one user in it.

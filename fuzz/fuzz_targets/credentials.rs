@@ -7,8 +7,8 @@
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use keyfob::error::AppError;
-use keyfob::server::auth::credentials::{has_key, key};
-use keyfob::server::auth::secrets::Digest;
+use keyfob::server::auth::api_key_header::{has_key, key};
+use keyfob::server::auth::key_format::Digest;
 use keyfob_fuzz::{is_key, with_checksum};
 use libfuzzer_sys::fuzz_target;
 

@@ -5,7 +5,7 @@
 
 #![no_main]
 
-use keyfob::server::auth::secrets::{Digest, PresentedKey};
+use keyfob::server::auth::key_format::{Digest, PresentedKey};
 use keyfob_fuzz::{is_key, with_checksum};
 use libfuzzer_sys::fuzz_target;
 

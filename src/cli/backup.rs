@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use keyfob::server::backup::backup;
+use keyfob::server::maintenance::backup::backup;
 
-use super::{Database, Refusal};
+use super::{CommandError, Database};
 
 #[derive(Args)]
 pub struct Backup {
@@ -17,7 +17,7 @@ pub struct Backup {
 
 /// # Errors
 /// If the command was refused.
-pub async fn run(Backup { database, file }: Backup) -> Result<(), Refusal> {
+pub async fn run(Backup { database, file }: Backup) -> Result<(), CommandError> {
     let to = file.clone();
     let copied = tokio::task::spawn_blocking(move || backup(&database.database_url, &to)).await;
     copied.map_err(|error| error.to_string())?.map_err(|refused| refused.to_string())?;

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use keyfob::server::copy::{Refused, copy};
 use keyfob::server::db::{Db, OpenError};
+use keyfob::server::maintenance::copy::{Refused, copy};
 
-use super::Refusal;
+use super::CommandError;
 
 #[derive(Args)]
 pub struct Databases {
@@ -17,7 +17,7 @@ pub struct Databases {
     to: String,
 }
 
-impl From<Refused> for Refusal {
+impl From<Refused> for CommandError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Failed(error) => error.into(),
@@ -28,8 +28,8 @@ impl From<Refused> for Refusal {
 
 /// # Errors
 /// If the command was refused.
-pub async fn run(Databases { from, to }: Databases) -> Result<(), Refusal> {
-    let named = |flag| move |OpenError(error)| Refusal(error.replace("DATABASE_URL", flag));
+pub async fn run(Databases { from, to }: Databases) -> Result<(), CommandError> {
+    let named = |flag| move |OpenError(error)| CommandError(error.replace("DATABASE_URL", flag));
     let source = Db::open_to_read(&from).await.map_err(named("--from"))?;
     let target = Db::open(&to).await.map_err(named("--to"))?;
     // Draws on stderr, and nothing where that is no terminal.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Refusal;
+use super::CommandError;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -28,7 +28,7 @@ pub struct Healthcheck {
 
 /// # Errors
 /// If the server is not there or not well.
-pub async fn run(Healthcheck { addr, ready }: Healthcheck) -> Result<(), Refusal> {
+pub async fn run(Healthcheck { addr, ready }: Healthcheck) -> Result<(), CommandError> {
     let (path, well) = if ready { ("/readyz", "ready") } else { ("/healthz", "alive") };
     let addr = on_this_machine(addr);
     let asked = timeout(PATIENCE, ask(addr, path)).await;
@@ -38,8 +38,10 @@ pub async fn run(Healthcheck { addr, ready }: Healthcheck) -> Result<(), Refusal
             println!("{addr} is {well}");
             Ok(())
         }
-        Ok(status) => Err(Refusal(format!("{addr} is not {well}: it answers {status}. Its log has the cause."))),
-        Err(error) => Err(Refusal(format!("{addr} is not {well}: {error}. Is it running, and is KEYFOB_ADDR right?"))),
+        Ok(status) => Err(CommandError(format!("{addr} is not {well}: it answers {status}. Its log has the cause."))),
+        Err(error) => {
+            Err(CommandError(format!("{addr} is not {well}: {error}. Is it running, and is KEYFOB_ADDR right?")))
+        }
     }
 }
 

@@ -4,14 +4,15 @@ use clap::{Args, Subcommand};
 use keyfob::model::keys::{Access, KeyEntry, KeyName, KeySpec, Scopes};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, User};
-use keyfob::server::audit::By;
+use keyfob::server::audit::Actor;
+use keyfob::server::clock::Clock;
 use keyfob::server::config::KeyConfig;
 use keyfob::server::db::Db;
-use keyfob::server::keys::{self, Request};
-use keyfob::server::state::Clock;
+use keyfob::server::keys;
+use keyfob::server::keys::Request;
 use keyfob::server::{teams, users};
 
-use super::{Database, Refusal};
+use super::{CommandError, Database};
 
 #[derive(Subcommand)]
 pub enum KeyCommand {
@@ -65,7 +66,7 @@ pub struct Create {
 
 /// # Errors
 /// If the command was refused.
-pub async fn run(command: KeyCommand) -> Result<(), Refusal> {
+pub async fn run(command: KeyCommand) -> Result<(), CommandError> {
     let now = Clock::system().now();
     match command {
         KeyCommand::Create(options) => create(options, now).await,
@@ -74,7 +75,7 @@ pub async fn run(command: KeyCommand) -> Result<(), Refusal> {
     }
 }
 
-async fn create(options: Create, now: Timestamp) -> Result<(), Refusal> {
+async fn create(options: Create, now: Timestamp) -> Result<(), CommandError> {
     let millis = i64::try_from(options.expires_in.as_millis()).unwrap_or(i64::MAX);
     let expires_at = (!options.no_expiry).then(|| now.plus(millis));
     let access = match (options.read_only, options.scope.is_empty()) {
@@ -94,17 +95,17 @@ async fn create(options: Create, now: Timestamp) -> Result<(), Refusal> {
     };
     let spec = KeySpec { name, expires_at, access, team };
     let request = Request { user: &user.id, form: None, spec };
-    let made = keys::create(&db, &options.config, request, &By::operator(now)).await?;
+    let made = keys::create(&db, &options.config, request, &Actor::operator(now)).await?;
     println!("{}", made.key);
     eprintln!("Made the key {}. It is shown this once.", made.facts.prefix);
     Ok(())
 }
 
-fn no_team(slug: &str) -> Refusal {
-    Refusal(format!("the user is in no team {slug}."))
+fn no_team(slug: &str) -> CommandError {
+    CommandError(format!("the user is in no team {slug}."))
 }
 
-async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), Refusal> {
+async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), CommandError> {
     let user = find(db, email).await?;
     let show = |entry: KeyEntry| {
         let key = entry.key;
@@ -115,22 +116,22 @@ async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), Refusal> {
     Ok(keys::list(db, &user.id, now, show).await?)
 }
 
-async fn revoke(db: &Db, prefix_or_id: &str, now: Timestamp) -> Result<(), Refusal> {
+async fn revoke(db: &Db, prefix_or_id: &str, now: Timestamp) -> Result<(), CommandError> {
     // A pasted key would stand in the shell's history: what identifies it is its beginning.
     let found = keys::find(db, prefix_or_id).await?;
     let Some((id, user)) = found else {
-        return Err(Refusal(
+        return Err(CommandError(
             "there is no key with this prefix or id. `keyfob key list --user E` shows them.".to_owned(),
         ));
     };
-    if !keys::revoke(db, &user, &id, &By::operator(now)).await? {
-        return Err(Refusal("this key is revoked already.".to_owned()));
+    if !keys::revoke(db, &user, &id, &Actor::operator(now)).await? {
+        return Err(CommandError("this key is revoked already.".to_owned()));
     }
     eprintln!("The key is revoked.");
     Ok(())
 }
 
-async fn find(db: &Db, email: &str) -> Result<User, Refusal> {
+async fn find(db: &Db, email: &str) -> Result<User, CommandError> {
     let email = Email::to_find(email)?;
     users::find(db, &email).await?.ok_or_else(|| super::users::unknown(&email))
 }

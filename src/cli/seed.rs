@@ -4,12 +4,12 @@ use std::io::Write;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use keyfob::server::clock::Clock;
 use keyfob::server::config::KeyConfig;
-use keyfob::server::seed::{Amount, seed};
-use keyfob::server::state::Clock;
+use keyfob::server::maintenance::seed::{Amount, seed};
 use secrecy::ExposeSecret;
 
-use super::{Database, Refusal};
+use super::{CommandError, Database};
 
 #[derive(Args)]
 pub struct Seed {
@@ -30,7 +30,7 @@ pub struct Seed {
 
 /// # Errors
 /// If the command was refused.
-pub async fn run(options: Seed) -> Result<(), Refusal> {
+pub async fn run(options: Seed) -> Result<(), CommandError> {
     let Seed { database, config, users, keys_per_user, employees_per_user } = options;
     let db = database.open().await?;
     // Draws on stderr, and nothing where that is no terminal.

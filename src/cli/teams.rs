@@ -4,12 +4,12 @@ use clap::Subcommand;
 use keyfob::model::teams::Role;
 use keyfob::model::text::{isolated, shown};
 use keyfob::model::users::Email;
-use keyfob::server::audit::By;
-use keyfob::server::state::Clock;
+use keyfob::server::audit::Actor;
+use keyfob::server::clock::Clock;
 use keyfob::server::teams::operator;
 use keyfob::server::users;
 
-use super::{Database, Refusal};
+use super::{CommandError, Database};
 
 #[derive(Subcommand)]
 pub enum TeamCommand {
@@ -36,7 +36,7 @@ pub enum TeamCommand {
 
 /// # Errors
 /// If the command was refused.
-pub async fn run(command: TeamCommand) -> Result<(), Refusal> {
+pub async fn run(command: TeamCommand) -> Result<(), CommandError> {
     match command {
         TeamCommand::List(database) => list(&database).await,
         TeamCommand::SetRole { database, team, user, role } => {
@@ -45,14 +45,14 @@ pub async fn run(command: TeamCommand) -> Result<(), Refusal> {
             let found = operator::find(&db, &team).await?;
             let team = found.ok_or_else(|| format!("there is no team {team}. `keyfob team list` shows all."))?;
             let user = users::find(&db, &email).await?.ok_or_else(|| super::users::unknown(&email))?;
-            operator::set_role(&db, &team, &user, role, &By::operator(Clock::system().now())).await?;
+            operator::set_role(&db, &team, &user, role, &Actor::operator(Clock::system().now())).await?;
             eprintln!("{} is {} of {}.", isolated(&shown(&user.email)), role.as_str(), team.slug);
             Ok(())
         }
     }
 }
 
-async fn list(database: &Database) -> Result<(), Refusal> {
+async fn list(database: &Database) -> Result<(), CommandError> {
     let (db, mut after) = (database.open().await?, String::new());
     loop {
         let teams = operator::list(&db, &after).await?;

@@ -4,12 +4,13 @@ use clap::{Args, Subcommand};
 use keyfob::model::text::{isolated, shown};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, display_name};
-use keyfob::server::audit::By;
+use keyfob::server::audit::Actor;
 use keyfob::server::auth::password::Passwords;
-use keyfob::server::state::Clock;
-use keyfob::server::users::{self, Change, NewUser};
+use keyfob::server::clock::Clock;
+use keyfob::server::users;
+use keyfob::server::users::{Change, NewUser};
 
-use super::{Database, Refusal, password_from_stdin};
+use super::{CommandError, Database, password_from_stdin};
 
 #[derive(Subcommand)]
 pub enum UserCommand {
@@ -61,7 +62,7 @@ pub struct Account {
 
 /// # Errors
 /// If the command was refused.
-pub async fn run(command: UserCommand) -> Result<(), Refusal> {
+pub async fn run(command: UserCommand) -> Result<(), CommandError> {
     let now = Clock::system().now();
     match command {
         UserCommand::Create { database, email, name, superuser, .. } => {
@@ -71,7 +72,7 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
                 superuser,
                 password: password_from_stdin()?,
             };
-            let made = users::create(&database.open().await?, &Passwords::new(), new, &By::operator(now)).await?;
+            let made = users::create(&database.open().await?, &Passwords::new(), new, &Actor::operator(now)).await?;
             eprintln!("Made the account {}.", isolated(&made.user.email));
         }
         UserCommand::List(database) => {
@@ -86,7 +87,7 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
         UserCommand::SetPassword { account, .. } => {
             let (email, password) = (Email::to_find(&account.email)?, password_from_stdin()?);
             let db = account.database.open().await?;
-            let by = By::operator(now);
+            let by = Actor::operator(now);
             if !users::set_password(&db, &Passwords::new(), (&email, password), &by).await? {
                 return Err(unknown(&email));
             }
@@ -100,16 +101,16 @@ pub async fn run(command: UserCommand) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn change(account: Account, change: Change, what: &str, now: Timestamp) -> Result<(), Refusal> {
+async fn change(account: Account, change: Change, what: &str, now: Timestamp) -> Result<(), CommandError> {
     let email = Email::to_find(&account.email)?;
     let db = account.database.open().await?;
     let user = users::find(&db, &email).await?.ok_or_else(|| unknown(&email))?;
-    users::change(&db, &user, change, &By::operator(now)).await?;
+    users::change(&db, &user, change, &Actor::operator(now)).await?;
     eprintln!("{} {what}.", isolated(&shown(email.as_str())));
     Ok(())
 }
 
 /// The refusal for an email address that nobody has.
-pub fn unknown(email: &Email) -> Refusal {
-    Refusal(format!("there is no account {}. `keyfob user list` shows all.", email.as_str()))
+pub fn unknown(email: &Email) -> CommandError {
+    CommandError(format!("there is no account {}. `keyfob user list` shows all.", email.as_str()))
 }

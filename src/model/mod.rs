@@ -1,16 +1,16 @@
 //! Plain data and pure rules that the server and the browser share. No I/O, no clock, no Leptos.
 
 pub mod audit;
-pub mod confirm;
 pub mod employees;
 pub mod fields;
+pub mod form_error;
 pub mod keys;
 pub mod link;
+pub mod reauth;
 pub mod redact;
 pub mod teams;
 pub mod text;
 pub mod time;
-pub mod told;
 pub mod users;
 
 /// A newtype for an id: a UUID version 7 in lower case with hyphens, made by the server.

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{Asked, live};
+use super::{QueryParams, refetching_signal};
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeForm, EmployeeList};
 use crate::ui::dialog::{Cancel, Dialog, Opener};
@@ -24,7 +24,7 @@ pub async fn list_employees(team: Option<String>, page: u32, about: Option<Strin
 pub async fn add_employee(team: Option<String>, form: EmployeeForm) -> Result<(), AppError> {
     let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
     crate::server::employees::create(&state, &tenant, form.parse()?).await?;
-    crate::server::land_on(&employees_path(team.as_deref()));
+    crate::server::redirect_if_no_js(&employees_path(team.as_deref()));
     Ok(())
 }
 
@@ -33,7 +33,7 @@ pub async fn add_employee(team: Option<String>, form: EmployeeForm) -> Result<()
 pub async fn edit_employee(team: Option<String>, id: String, form: EmployeeForm) -> Result<(), AppError> {
     let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
     crate::server::employees::edit(&state, &tenant, &id, &form).await?;
-    crate::server::land_on(&employees_path(team.as_deref()));
+    crate::server::redirect_if_no_js(&employees_path(team.as_deref()));
     Ok(())
 }
 
@@ -42,7 +42,7 @@ pub async fn edit_employee(team: Option<String>, id: String, form: EmployeeForm)
 pub async fn delete_employee(team: Option<String>, id: String) -> Result<(), AppError> {
     let (state, tenant) = crate::server::auth::signed_in_for(team.as_deref()).await?;
     let id = crate::model::employees::EmployeeId::parse(&id).ok_or(AppError::NotFound)?;
-    crate::server::land_on(&employees_path(team.as_deref()));
+    crate::server::redirect_if_no_js(&employees_path(team.as_deref()));
     crate::server::employees::delete(&state, &tenant, &id).await
 }
 
@@ -114,7 +114,7 @@ fn TeamInput(actions: Actions) -> impl IntoView {
 
 #[component]
 fn EmployeeSection(list: Result<EmployeeList, AppError>, team: Option<String>) -> impl IntoView {
-    let asked = Asked::here();
+    let asked = QueryParams::here();
     let open = RwSignal::new(match (asked.get("add"), asked.get("edit"), asked.get("delete")) {
         (Some(_), ..) => Open::Add,
         (_, Some(id), _) => Open::Edit(id),
@@ -133,8 +133,9 @@ fn EmployeeSection(list: Result<EmployeeList, AppError>, team: Option<String>) -
         let changed = (actions.add.version().get(), actions.edit.version().get());
         (changed, actions.delete.version().get(), actions.load.version().get())
     };
-    let employees =
-        live(list, changes, move |_| list_employees(actions.team.get_value(), page, open.get_untracked().about()));
+    let employees = refetching_signal(list, changes, move |_| {
+        list_employees(actions.team.get_value(), page, open.get_untracked().about())
+    });
     let succeeded = move || {
         [actions.add.value().get(), actions.edit.value().get(), actions.delete.value().get()].contains(&Some(Ok(())))
     };

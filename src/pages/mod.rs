@@ -1,13 +1,13 @@
 //! One file a page: its server functions, which are public endpoints, and its components. Here stands what all of them
-//! have in common: a page is rendered from one [`Visit`], on the server and in the browser alike.
+//! have in common: a page is rendered from one [`PageData`], on the server and in the browser alike.
 
 pub mod admin;
-pub mod confirm;
 pub mod docs;
 pub mod employees;
 pub mod home;
 pub mod keys;
 pub mod profile;
+pub mod reauth;
 pub mod sign_in;
 pub mod teams;
 
@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::AppError;
 use crate::model::audit::{AuditEntry, AuditPage, AuditQuery};
 use crate::model::employees::EmployeeList;
+use crate::model::form_error::FormError;
 use crate::model::keys::{KeyList, KeyPage, KeyQuery, Sort};
 use crate::model::redact::redact;
 use crate::model::teams::{Invitation, Membership, TeamPage};
-use crate::model::told::Told;
 use crate::model::users::{AccountPage, SessionFacts, User};
 
 /// The paths of the pages that everybody may ask for, as axum reads them.
@@ -40,25 +40,25 @@ pub const PATHS: [&str; 9] = [
 /// All that a page is rendered from. It stands in the page's source as JSON, from which the browser's side takes the page
 /// over, and so holds no secret. Whole when the rendering begins: nothing waits, and nothing is rendered twice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Visit {
+pub struct PageData {
     /// Whose session it is.
     pub user: Option<User>,
     /// The path of the page, without its last slash.
     pub path: String,
     /// What the address asks for.
-    pub asked: Asked,
+    pub asked: QueryParams,
     /// The page.
     pub page: Page,
     /// What was wrong with the form that led here, without JavaScript.
-    pub told: Option<Told>,
+    pub told: Option<FormError>,
 }
 
 /// The query of the address, decoded: which dialog is open, which page of a list is shown. Components take it from the
 /// context.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Asked(pub Vec<(String, String)>);
+pub struct QueryParams(pub Vec<(String, String)>);
 
-impl Asked {
+impl QueryParams {
     /// The value of a parameter; empty for one that has none. `None` if it is not there.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
@@ -146,7 +146,7 @@ impl Page {
     /// # Errors
     /// [`AppError::CredentialsMissing`] if it is for users only and the visitor is none; [`AppError::NotFound`] if it is for
     /// administrators only, or for a team that the visitor is not in.
-    pub async fn open(path: &str, asked: &Asked, visitor: Visitor<'_>) -> Result<Self, AppError> {
+    pub async fn load(path: &str, asked: &QueryParams, visitor: Visitor<'_>) -> Result<Self, AppError> {
         let Visitor { user, origin, entrance } = visitor;
         let segments: Vec<_> = path.split('/').skip(1).collect();
         match (&*segments, user) {
@@ -217,7 +217,7 @@ impl Page {
     }
 }
 
-impl Asked {
+impl QueryParams {
     /// The employee that the open dialog is about, by its id.
     fn employee(&self) -> Option<String> {
         self.get("edit").or_else(|| self.get("delete"))
@@ -246,7 +246,11 @@ impl Asked {
 }
 
 /// Data of a part of a page: as it came with the page, and read again by the browser whenever `source` changes.
-pub fn live<S, T, F>(first: T, source: impl Fn() -> S + 'static, read: impl Fn(S) -> F + 'static) -> RwSignal<T>
+pub fn refetching_signal<S, T, F>(
+    first: T,
+    source: impl Fn() -> S + 'static,
+    read: impl Fn(S) -> F + 'static,
+) -> RwSignal<T>
 where
     S: PartialEq + Clone + 'static,
     T: Send + Sync + 'static,

@@ -5,9 +5,9 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use super::admin::audit::EventTable;
-use super::confirm::Waiting;
 use super::keys::KeySection;
-use super::live;
+use super::reauth::Waiting;
+use super::refetching_signal;
 use crate::error::AppError;
 use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
@@ -30,7 +30,7 @@ pub async fn save_name(name: String) -> Result<(), AppError> {
 #[server(prefix = "/fn", endpoint = "change_password")]
 pub async fn change_password(current: String, new: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::accounts::change_password(&state, &session, (current.into(), new.into())).await
+    crate::server::auth::login::change_password(&state, &session, (current.into(), new.into())).await
 }
 
 /// The live sessions of whoever asks, the newest first.
@@ -43,14 +43,14 @@ pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
 /// Ends one session of whoever asks. One that has ended already is not found.
 #[server(prefix = "/fn", endpoint = "end_session")]
 pub async fn end_session(id: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::confirmed().await?;
+    let (state, session) = crate::server::auth::require_recent_auth().await?;
     crate::server::auth::sessions::end_own(&state.db, &session, &id, state.now()).await
 }
 
 /// Ends all sessions of whoever asks but this one.
 #[server(prefix = "/fn", endpoint = "end_other_sessions")]
 pub async fn end_other_sessions() -> Result<u64, AppError> {
-    let (state, session) = crate::server::auth::confirmed().await?;
+    let (state, session) = crate::server::auth::require_recent_auth().await?;
     crate::server::auth::sessions::end_others(&state.db, &session, state.now()).await
 }
 
@@ -163,14 +163,14 @@ fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoVie
     let end = ServerAction::<EndSession>::new();
     let end_others = ServerAction::<EndOtherSessions>::new();
     let (problem, others_problem, waiting) = (Problems::of(end), Problems::of(end_others), Waiting::here());
-    waiting.ask_after(problem);
-    waiting.ask_after(others_problem);
+    waiting.retry_after_reauth(problem);
+    waiting.retry_after_reauth(others_problem);
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         waiting.send(move || drop(end_others.dispatch(EndOtherSessions {})));
     };
     let changes = move || (end.version().get(), end_others.version().get());
-    let sessions = live(sessions, changes, |_| list_sessions());
+    let sessions = refetching_signal(sessions, changes, |_| list_sessions());
     let ended = move || match end_others.value().get()? {
         Ok(0) => Some("There was no other session.".to_owned()),
         Ok(1) => Some("One other session is signed out.".to_owned()),

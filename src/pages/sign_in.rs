@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{Asked, Entrance};
+use super::{Entrance, QueryParams};
 use crate::error::AppError;
 use crate::model::link::link;
 use crate::model::users::PASSWORD_MIN;
@@ -13,21 +13,21 @@ use crate::ui::notice::{FormProblem, Problems};
 #[server(prefix = "/fn", endpoint = "sign_up")]
 pub async fn sign_up(email: String, password: String, next: Option<String>) -> Result<(), AppError> {
     // public: this is how one becomes somebody.
-    crate::server::accounts::sign_up(email, password.into(), next).await
+    crate::server::auth::login::sign_up(email, password.into(), next).await
 }
 
 /// Signs in.
 #[server(prefix = "/fn", endpoint = "sign_in")]
 pub async fn sign_in(email: String, password: String, next: Option<String>) -> Result<(), AppError> {
     // public: this is how one becomes somebody.
-    crate::server::accounts::sign_in(email, password.into(), next).await
+    crate::server::auth::login::sign_in(email, password.into(), next).await
 }
 
 /// Ends the session of the browser that asks.
 #[server(prefix = "/fn", endpoint = "sign_out")]
 pub async fn sign_out() -> Result<(), AppError> {
     // public: a session that has ended already may be signed out of, too.
-    crate::server::accounts::sign_out().await
+    crate::server::auth::login::sign_out().await
 }
 
 /// `/sign-in`
@@ -147,7 +147,7 @@ fn Next() -> impl IntoView {
 
 /// What the page is asked to put into a field, such as what was typed there before.
 fn typed(name: &str) -> String {
-    Asked::here().get(name).unwrap_or_default()
+    QueryParams::here().get(name).unwrap_or_default()
 }
 
 /// The button "Sign out".

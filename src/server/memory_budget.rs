@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::address_quota::{AddressQuota, Share};
+use super::ip_quota::{IpQuota, Share};
 
 /// An address may hold one of 16 parts of what there is: with fewer addresses than this nobody takes all.
 pub const ADDRESS_PART: usize = 16;
@@ -15,18 +15,18 @@ pub const ADDRESS_PART: usize = 16;
 pub struct MemoryBudget {
     taken: Arc<AtomicUsize>,
     limit: usize,
-    addresses: AddressQuota,
+    addresses: IpQuota,
 }
 
 impl MemoryBudget {
     /// A budget of this number of bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { taken: Arc::default(), limit, addresses: AddressQuota::new(limit / ADDRESS_PART) }
+        Self { taken: Arc::default(), limit, addresses: IpQuota::new(limit / ADDRESS_PART) }
     }
 
     /// Takes so much, for as long as the reservation lives; `None` if there is not as much left. For the address see
-    /// [`client::limited`](super::auth::client::limited).
+    /// [`client::limited`](crate::server::auth::client_ip::limited).
     #[must_use]
     pub fn try_reserve(&self, of: Option<IpAddr>, amount: usize) -> Option<Reservation> {
         let mut reserved = self.reserve(of, 0);

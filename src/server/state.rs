@@ -2,23 +2,23 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
 
 use axum::extract::FromRef;
 use leptos::prelude::LeptosOptions;
 
+use super::admission::AdmissionControl;
+use super::auth::login_throttle::LoginThrottle;
 use super::auth::password::Passwords;
-use super::auth::throttle::Throttle;
+use super::clock::Clock;
+use super::concurrency_limit::OwnerConcurrencyLimit;
 use super::config::Config;
 use super::db::Db;
-use super::keys::cache::{self, KeyCache};
-use super::keys::lookups::Lookups;
-use super::load::Load;
-use super::log::{Doubts, Refusals};
+use super::denial_log::{DenialLogLimiter, ProxyWarnings};
+use super::keys::cache;
+use super::keys::cache::KeyCache;
+use super::keys::lookup_limit::Lookups;
+use super::keys::usage::Usage;
 use super::site::Site;
-use super::turns::Turns;
-use super::usage::Usage;
 use crate::model::time::Timestamp;
 
 /// The state of the server. Cheap to clone: every layer of every request does.
@@ -51,15 +51,15 @@ pub struct Parts {
     /// The hasher of passwords, with its queue.
     pub passwords: Passwords,
     /// What addresses have tried.
-    pub throttle: Throttle,
+    pub login_throttle: LoginThrottle,
     /// What of refusals is in the log.
-    pub refusals: Refusals,
+    pub denials: DenialLogLimiter,
     /// What of strange addresses is in the log.
-    pub doubts: Doubts,
+    pub proxy_warnings: ProxyWarnings,
     /// What the server carries just now.
-    pub load: Load,
+    pub admission: AdmissionControl,
     /// Whose long reads run just now.
-    pub turns: Turns,
+    pub read_concurrency: OwnerConcurrencyLimit,
     /// Where the browser's files are.
     pub site: Site,
 }
@@ -83,11 +83,11 @@ impl AppState {
             key_lookups: Lookups::default(),
             usage: Usage::default(),
             passwords: Passwords::new(),
-            throttle: Throttle::default(),
-            refusals: Refusals::default(),
-            doubts: Doubts::default(),
-            load: Load::default(),
-            turns: Turns::default(),
+            login_throttle: LoginThrottle::default(),
+            denials: DenialLogLimiter::default(),
+            proxy_warnings: ProxyWarnings::default(),
+            admission: AdmissionControl::default(),
+            read_concurrency: OwnerConcurrencyLimit::default(),
             site,
         }))
     }
@@ -102,68 +102,5 @@ impl AppState {
 impl FromRef<AppState> for LeptosOptions {
     fn from_ref(state: &AppState) -> Self {
         state.site.options.clone()
-    }
-}
-
-/// Tells the time: the system's, or one that a test moves.
-#[derive(Clone, Debug)]
-pub struct Clock(Option<Arc<AtomicI64>>);
-
-impl Clock {
-    /// The system's clock.
-    #[must_use]
-    pub const fn system() -> Self {
-        Self(None)
-    }
-
-    /// A clock that stands still until [`Clock::advance`].
-    #[must_use]
-    pub fn standing(at: Timestamp) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(at.as_millis()))))
-    }
-
-    /// Moves a standing clock; does nothing to the system's.
-    pub fn advance(&self, by: Duration) {
-        if let Some(millis) = &self.0 {
-            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
-        }
-    }
-
-    /// Sets a standing clock, also back; does nothing to the system's.
-    pub fn set(&self, at: Timestamp) {
-        if let Some(millis) = &self.0 {
-            millis.store(at.as_millis(), Ordering::SeqCst);
-        }
-    }
-
-    /// The time.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
-    pub fn now(&self) -> Timestamp {
-        let millis = match &self.0 {
-            Some(millis) => millis.load(Ordering::SeqCst),
-            None => {
-                SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-            }
-        };
-        Timestamp::from_millis(millis)
-    }
-}
-
-/// Measures how much time has passed, whatever the clock of the tests says.
-#[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(Instant);
-
-impl Stopwatch {
-    /// Starts one.
-    #[must_use]
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The time since then.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.0.elapsed()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use keyfob::server::auth::secrets::make_request_id;
+use keyfob::server::auth::random::make_request_id;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 

@@ -9,21 +9,21 @@
     reason = "tests: a panic is how they fail"
 )]
 
-#[allow(dead_code, reason = "what `make torture` does with it")]
-#[path = "../torture/browser.rs"]
+#[allow(dead_code, reason = "what `make test-faults` does with it")]
+#[path = "../faults/browser.rs"]
 mod browser;
 mod client;
 #[allow(dead_code, reason = "what `make bench` asks by")]
 #[path = "../../benches/http/connection.rs"]
 mod connection;
 mod database;
-#[allow(dead_code, reason = "what `make torture` does to them")]
+#[allow(dead_code, reason = "what `make test-faults` does to them")]
 mod machines;
 mod nginx;
 mod pgbouncer;
 mod postgres;
 mod proxy;
-#[path = "../torture/table.rs"]
+#[path = "../faults/table.rs"]
 mod table;
 mod traffic;
 

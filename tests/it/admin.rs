@@ -3,7 +3,8 @@
 use axum::http::Method;
 use keyfob::model::keys::KeyName;
 use keyfob::model::users::Email;
-use keyfob::server::users::{self, Change};
+use keyfob::server::users;
+use keyfob::server::users::Change;
 
 use crate::support::{Answer, Client, EMPLOYEES, TestApp};
 

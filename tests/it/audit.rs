@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyfob::model::audit::Action;
 use keyfob::model::teams::Role;
-use keyfob::server::audit::By;
+use keyfob::server::audit::Actor;
 use keyfob::server::teams::operator;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ both! {
         ada.call("set_role", &[("team", "red"), ("user", &bob), ("role", "admin")]).await.is(200);
         ada.call("remove_member", &[("team", "red"), ("user", &bob)]).await.is(200);
         let (team, rescuer) = (operator::find(&app.state.db, "red").await.unwrap().unwrap(), app.user("rescuer").await);
-        operator::set_role(&app.state.db, &team, &rescuer, Role::Admin, &By::operator(app.state.now())).await.unwrap();
+        operator::set_role(&app.state.db, &team, &rescuer, Role::Admin, &Actor::operator(app.state.now())).await.unwrap();
         let root = app.admin().await.coming_from("203.0.113.1");
         let edit = [("form[id]", id.as_str()), ("form[name]", "renamed"), ("form[expires]", "keep"), ("form[rate]", "")];
         root.call_admin("edit_key", &edit).await.is(200);
@@ -65,7 +65,7 @@ both! {
             }
         }
         app.advance(Duration::from_mins(1));
-        app.settle().await;
+        app.maintain().await;
 
         let events = events(app).await;
         let prefix = made["facts"]["prefix"].as_str().unwrap();
@@ -155,7 +155,7 @@ both! {
         assert_eq!(report(&app.anonymous().coming_from("198.51.100.2"), json!([{"token": leaked.key}])).await, 202);
         app.browser().coming_from("198.51.100.3").call("sign_in", &[("email", "ada@example.com"), ("password", "wrong")]).await.is(400);
         app.advance(Duration::from_mins(1));
-        app.settle().await;
+        app.maintain().await;
         for seen in [ada.call("list_activity", &[]).await.is(200).body, ada.open("/profile").await.is(200).body] {
             assert!(!seen.contains("198.51.100.1") && !seen.contains("198.51.100.2"), "{seen}");
             // Their own, and those of strangers who try to sign in as them.

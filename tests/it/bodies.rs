@@ -12,10 +12,9 @@ use axum::routing::any;
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use keyfob::model::employees::Department::Hr;
-use keyfob::server::load::{Kind, MOST};
+use keyfob::server::admission::{self, MAX_IN_FLIGHT, RequestClass};
 use keyfob::server::memory_budget::ADDRESS_PART;
 use keyfob::server::state::AppState;
-use keyfob::server::{answer_body, request_body};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -98,7 +97,7 @@ async fn not_refused(app: &TestApp, belongings: &Belongings) -> Vec<String> {
 async fn unread(app: &TestApp, path: &str, from: &str) -> Response {
     let mut request = request(Method::GET, path, Body::empty());
     request.extensions_mut().insert(ConnectInfo(std::net::SocketAddr::new(from.parse().unwrap(), 1)));
-    keyfob::server::router(app.state.clone(), own()).oneshot(request).await.unwrap_or_else(|never| match never {})
+    keyfob::web::router::router(app.state.clone(), own()).oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
 fn from(app: &TestApp, ip: &str) -> Client {
@@ -131,7 +130,7 @@ both! {
         let belongings = Box::pin(Belongings::of(&app, "ada", "red")).await;
         // None for any body; and for the beginning of one, but not for all of it.
         for left in [0, 40 * 1024] {
-            let taken = app.state.load.bodies.reserve(None, request_body::BUDGET - left);
+            let taken = app.state.admission.bodies.reserve(None, admission::REQUEST_BODY_BUDGET - left);
             assert_eq!(not_refused(&app, &belongings).await, [""; 0], "{left} bytes left");
             app.with_key("ada").await.post(EMPLOYEES, serde_json::json!({"name": "x".repeat(50_000)})).await.refused(503, "unavailable");
             app.signed_in("ada").await.open("/profile").await.is(200);
@@ -144,7 +143,7 @@ both! {
 
     async fn what_a_body_took_is_free_when_its_request_is_over(app: &TestApp) {
         let app = app.with_own(own());
-        let (key, budget) = (app.with_key("ada").await, &app.state.load.bodies);
+        let (key, budget) = (app.with_key("ada").await, &app.state.admission.bodies);
         key.text(Method::POST, EMPLOYEES, EMPLOYEE).await.is(201);
         key.text(Method::POST, EMPLOYEES, &" ".repeat(500_000)).await.refused(413, "content_too_large");
         key.send(request(Method::POST, "/api/lengths", parts(50_000, "ab"))).await.is(200);
@@ -152,13 +151,13 @@ both! {
         let (_go_on, body) = late(EMPLOYEE);
         let waits = key.send(of_kind(Method::POST, EMPLOYEES, JSON, body));
         assert!(timeout(Duration::from_millis(50), waits).await.is_err());
-        assert!(budget.try_reserve(None, request_body::BUDGET).is_some());
+        assert!(budget.try_reserve(None, admission::REQUEST_BODY_BUDGET).is_some());
     }
 
     async fn the_bodies_of_one_address_leave_room_for_those_of_others(app: &TestApp) {
-        let (key, most) = (app.with_key("ada").await, request_body::BUDGET / ADDRESS_PART);
+        let (key, most) = (app.with_key("ada").await, admission::REQUEST_BODY_BUDGET / ADDRESS_PART);
         let of = |ip: &str| Some(ip.parse().unwrap());
-        let _taken = app.state.load.bodies.reserve(of(ADDRESS), most);
+        let _taken = app.state.admission.bodies.reserve(of(ADDRESS), most);
         let create = async |ip: &str| key.coming_from(ip).text(Method::POST, EMPLOYEES, EMPLOYEE).await;
         create(ADDRESS).await.refused(503, "unavailable");
         key.coming_from(ADDRESS).get(EMPLOYEES).await.is(200);
@@ -166,11 +165,11 @@ both! {
         // A proxy on this machine, and one that is trusted, stand in front of many.
         create("127.0.0.1").await.is(201);
         let trusting = app.configured(|config| config.trusted_proxies = vec!["203.0.113.0/24".parse().unwrap()]);
-        let _taken = trusting.state.load.bodies.reserve(of(ADDRESS), most);
+        let _taken = trusting.state.admission.bodies.reserve(of(ADDRESS), most);
         let key = trusting.anonymous().with_key(&trusting.make_key("ada").await.key);
         key.coming_from(ADDRESS).text(Method::POST, EMPLOYEES, EMPLOYEE).await.is(201);
         let key = key.with("x-forwarded-for", "198.51.100.1").coming_from(ADDRESS);
-        let _taken = trusting.state.load.bodies.reserve(of("198.51.100.1"), most);
+        let _taken = trusting.state.admission.bodies.reserve(of("198.51.100.1"), most);
         key.text(Method::POST, EMPLOYEES, EMPLOYEE).await.refused(503, "unavailable");
     }
 
@@ -182,14 +181,14 @@ both! {
             let waits = tokio::spawn(async move { client.send(of_kind(Method::POST, EMPLOYEES, JSON, body)).await });
             // It waits, and its place is free for others.
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let places: Vec<_> = (free..MOST).map(|_| app.state.load.admit(Kind::Other).unwrap()).collect();
+            let places: Vec<_> = (free..MAX_IN_FLIGHT).map(|_| app.state.admission.admit(RequestClass::Other).unwrap()).collect();
             go_on.send(()).unwrap();
             waits.await.unwrap().is(status);
             drop(places);
         }
         assert_eq!(app.number("SELECT COUNT(*) FROM employees").await, 1);
-        let all: Vec<_> = (0..MOST).map(|_| app.state.load.admit(Kind::Other).unwrap()).collect();
-        assert!(app.state.load.admit(Kind::Other).is_none());
+        let all: Vec<_> = (0..MAX_IN_FLIGHT).map(|_| app.state.admission.admit(RequestClass::Other).unwrap()).collect();
+        assert!(app.state.admission.admit(RequestClass::Other).is_none());
         drop(all);
     }
 
@@ -210,7 +209,7 @@ both! {
     async fn answers_that_are_not_read_take_a_bounded_memory_and_an_address_no_other_s(app: &TestApp) {
         let app = app.with_own(own());
         let mut held = Vec::new();
-        for _ in 0..answer_body::BUDGET / ADDRESS_PART / (1024 * 1024) {
+        for _ in 0..admission::RESPONSE_BODY_BUDGET / ADDRESS_PART / (1024 * 1024) {
             held.push(unread(&app, "/api/large", ADDRESS).await);
         }
         for path in ["/api/large", "/sign-in", "/api/v1/me"] {
@@ -228,7 +227,7 @@ both! {
         drop(part);
         from(&app, ADDRESS).get("/sign-in").await.is(200);
         drop(held);
-        assert!(app.state.load.answers.try_reserve(None, answer_body::BUDGET).is_some());
+        assert!(app.state.admission.answers.try_reserve(None, admission::RESPONSE_BODY_BUDGET).is_some());
     }
 
     async fn what_is_wrong_is_told_twenty_times_at_most(app: &TestApp) {

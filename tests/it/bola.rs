@@ -261,7 +261,7 @@ fn every_route_has_a_row() {
     let route = Regex::new(r"\.(?:route|nest)(?:_service)?\(\s*([^,]+),").unwrap();
     let begun = Regex::new(r"\.(?:route|nest)(?:_service)?\(").unwrap();
     let mut routes: BTreeSet<_> = PATHS.iter().map(|path| format!("\"{path}\"")).collect();
-    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("server")) {
+    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("web")) {
         let found: Vec<_> = route.captures_iter(text).map(|found| found[1].to_owned()).collect();
         assert_eq!(found.len(), begun.find_iter(text).count(), "{path}: a route that is not seen");
         routes.extend(found);

@@ -10,12 +10,13 @@ use futures_util::future::join_all;
 use keyfob::model::employees::Department::Hr;
 use keyfob::model::employees::{EmployeeId, EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::scope::EmployeesWrite;
-use keyfob::server::auth::With;
+use keyfob::server::auth::Scoped;
 use keyfob::server::auth::password::{MAX_PER_MINUTE, Whose};
-use keyfob::server::employees::{self, Change};
+use keyfob::server::concurrency_limit::{MAX_RUNNING, MAX_WAITING};
+use keyfob::server::employees;
+use keyfob::server::employees::Change;
 use keyfob::server::keys::MADE_PER_DAY;
 use keyfob::server::state::AppState;
-use keyfob::server::turns::{MAX_RUNNING, MAX_WAITING};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -63,7 +64,7 @@ fn slow(begun: &Arc<Semaphore>, go_on: &Arc<Semaphore>) -> Router<AppState> {
     acts.into_iter().fold(Router::new(), |router, (name, act)| {
         let (begun, go_on) = (Arc::clone(begun), Arc::clone(go_on));
         let handler = async move |State(state): State<AppState>,
-                                  with: With<EmployeesWrite>,
+                                  with: Scoped<EmployeesWrite>,
                                   Path((_, id)): Path<(String, String)>| {
             begun.add_permits(1);
             go_on.acquire().await.unwrap().forget();
@@ -120,7 +121,7 @@ both! {
         let deep = format!("{EMPLOYEES}?page=2&page_size=25");
         let mut held = Vec::new();
         for _ in 0..MAX_RUNNING {
-            held.push(app.state.turns.take(&owner).await.unwrap());
+            held.push(app.state.read_concurrency.acquire(&owner).await.unwrap());
         }
         for path in [format!("{EMPLOYEES}?search=n"), deep.clone(), format!("{EMPLOYEES}?department=hr"), FIGURES.to_owned()] {
             let waits = tokio::time::timeout(Duration::from_millis(50), ada.get(&path)).await;
@@ -129,8 +130,8 @@ both! {
         }
         ada.get(EMPLOYEES).await.is(200);
         let waiting: Vec<_> = (0..MAX_WAITING).map(|_| {
-            let (turns, owner) = (app.state.turns.clone(), owner.clone());
-            tokio::spawn(async move { turns.take(&owner).await.map(drop) })
+            let (turns, owner) = (app.state.read_concurrency.clone(), owner.clone());
+            tokio::spawn(async move { turns.acquire(&owner).await.map(drop) })
         }).collect();
         tokio::task::yield_now().await;
         let refused = ada.get(&deep).await;
@@ -148,7 +149,7 @@ both! {
         let (ada, bob) = (app.with_key("ada").await, app.with_key("bob").await);
         let path = "/a/red/employees/api/employees/?search=x";
         let user = app.user("ada").await.id.to_string();
-        let held = (app.state.turns.take(&user).await.unwrap(), app.state.turns.take(&user).await.unwrap());
+        let held = (app.state.read_concurrency.acquire(&user).await.unwrap(), app.state.read_concurrency.acquire(&user).await.unwrap());
         assert!(tokio::time::timeout(Duration::from_millis(50), ada.get(path)).await.is_err());
         bob.get(path).await.is(200);
         drop(held);
@@ -302,13 +303,14 @@ both! {
 #[test]
 fn nothing_that_may_read_much_is_read_on_a_thread_of_the_requests() {
     let known = [
-        "server/audit.rs",
+        "server/audit/mod.rs",
         "server/auth/sessions.rs",
-        "server/db.rs",
+        "server/db/mod.rs",
         "server/employees/lists.rs",
-        "server/keys.rs",
+        "server/keys/authenticate.rs",
+        "server/keys/mod.rs",
         "server/keys/lists.rs",
-        "server/teams.rs",
+        "server/teams/mod.rs",
     ];
     for (path, text) in crate::architecture::sources() {
         let reads = text

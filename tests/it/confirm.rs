@@ -89,7 +89,7 @@ both! {
         let deeds = deeds(app, &root).await;
         let before = state(app).await;
         for deed in &deeds {
-            assert_eq!(call(&root, deed).await.failed(403), json!("PasswordNeeded"), "{deed:?}");
+            assert_eq!(call(&root, deed).await.failed(403), json!("ReauthenticationRequired"), "{deed:?}");
             assert_eq!(state(app).await, before, "{deed:?}");
         }
         assert_eq!(before.len(), 5, "two keys, two sessions, a superuser: {before:?}");
@@ -118,15 +118,15 @@ both! {
             call(&root, &create(&root, access).await).await.is(200);
             let mut for_ada = create(&root, access).await;
             for_ada.1.push(field("form[owner]", "ada@example.com"));
-            assert_eq!(call(&root, &for_ada).await.failed(403), json!("PasswordNeeded"), "{access}, for another user");
+            assert_eq!(call(&root, &for_ada).await.failed(403), json!("ReauthenticationRequired"), "{access}, for another user");
         }
         for scopes in [vec!["employees:write"], vec!["key:rotate"], vec!["employees:read", "employees:write"], vec!["employees:read", "employees:write", "profile:read", "key:rotate"]] {
             let (path, mut fields) = create(&root, "only").await;
             fields.retain(|(name, _)| *name != "form[scopes][]");
             fields.extend(scopes.iter().map(|scope| field("form[scopes][]", scope)));
-            assert_eq!(call(&root, &(path, fields)).await.failed(403), json!("PasswordNeeded"), "{scopes:?}");
+            assert_eq!(call(&root, &(path, fields)).await.failed(403), json!("ReauthenticationRequired"), "{scopes:?}");
             let access = Access::choose("only", &scopes.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
-            assert_eq!(call(&root, &rotate(app, access).await).await.failed(403), json!("PasswordNeeded"), "{scopes:?}");
+            assert_eq!(call(&root, &rotate(app, access).await).await.failed(403), json!("ReauthenticationRequired"), "{scopes:?}");
         }
         call(&root, &rotate(app, Access::ReadOnly).await).await.is(200);
         // What is wrong with a form is said before the password is asked for.
@@ -157,7 +157,7 @@ both! {
         let add = |role| ("/fn/add_member", vec![field("team", "red"), field("email", "bob@example.com"), field("role", role)]);
         app.advance(MINUTE * 15);
         for deed in [&promote, &add("admin")] {
-            assert_eq!(call(&ada, deed).await.failed(403), json!("PasswordNeeded"), "{deed:?}");
+            assert_eq!(call(&ada, deed).await.failed(403), json!("ReauthenticationRequired"), "{deed:?}");
         }
         assert_eq!(admins().await, ["ada@example.com"]);
         let invited = async || app.texts("SELECT email || ' ' || role FROM invitations").await;
@@ -165,7 +165,7 @@ both! {
         // To let somebody in or out makes nobody an admin; neither does an answer to an invitation need the password.
         call(&ada, &add("member")).await.is(200);
         assert_eq!(invited().await, ["bob@example.com member"]);
-        assert_eq!(call(&ada, &add("admin")).await.failed(403), json!("PasswordNeeded"), "as a renewal");
+        assert_eq!(call(&ada, &add("admin")).await.failed(403), json!("ReauthenticationRequired"), "as a renewal");
         let (bob, bob_id) = (app.signed_in("bob").await, app.user("bob").await.id.to_string());
         bob.call("accept_invitation", &[("team", "red")]).await.is(200);
         ada.call("remove_member", &[("team", "red"), ("user", &bob_id)]).await.is(200);

@@ -3,9 +3,9 @@
 mod tables;
 
 use keyfob::model::keys::KeyName;
-use keyfob::server::copy::{TABLES, copy};
 use keyfob::server::db::Db;
-use keyfob::server::db::rows::Kind as Holds;
+use keyfob::server::db::bulk::Kind as Holds;
+use keyfob::server::maintenance::copy::{TABLES, copy};
 use serde_json::json;
 use url::Url;
 
@@ -63,7 +63,7 @@ fn is_postgres(app: &TestApp) -> bool {
 async fn dump(app: &TestApp) -> Vec<(&'static str, Vec<String>)> {
     let mut tables = Vec::new();
     for table in TABLES {
-        let text = |column: &keyfob::server::copy::Column| match column.kind {
+        let text = |column: &keyfob::server::maintenance::copy::Column| match column.kind {
             Holds::Flag => format!("CASE WHEN {0} IS NULL THEN 'NULL' WHEN {0} THEN 'yes' ELSE 'no' END", column.name),
             _ => format!("COALESCE(CAST({} AS TEXT), 'NULL')", column.name),
         };

@@ -1,6 +1,6 @@
 //! The credentials of a request: what is a key, where it may stand, and what is refused.
 
-use keyfob::server::auth::secrets;
+use keyfob::server::auth::key_format;
 use keyfob::server::keys;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -92,7 +92,7 @@ both! {
 
     async fn a_key_that_was_never_made_is_unknown(app: &TestApp) {
         app.make_key("ada").await;
-        let never = secrets::make_key("kf");
+        let never = key_format::make_key("kf");
         let answer = app.anonymous().with_key(never.key.expose_secret()).get(EMPLOYEES).await;
         answer.refused(401, "key_unknown");
         assert!(challenges(&answer)[1].ends_with("error=\"invalid_token\""));
@@ -225,7 +225,7 @@ both! {
         let (revoked, expired) = (app.make_key("ada").await, app.make_key("ada").await);
         app.sql(&format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", revoked.facts.id)).await;
         app.sql(&format!("UPDATE keys SET expires_at = 1 WHERE id = '{}'", expired.facts.id)).await;
-        let never = secrets::make_key("kf");
+        let never = key_format::make_key("kf");
         for (key, code) in [
             ("junk", "key_malformed"),
             (never.key.expose_secret(), "key_unknown"),

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyfob::error::AppError;
-use keyfob::server::db::attempts::repeat;
 use keyfob::server::db::pool::acquire;
+use keyfob::server::db::retry::repeat;
 use keyfob::server::db::{Backend, Db, Tx};
 use regex::Regex;
 use tokio::sync::Barrier;
@@ -23,17 +23,18 @@ fn statements() -> Vec<(String, String)> {
     let (continued, escaped) = (Regex::new(r"\\\n\s*").unwrap(), Regex::new(r"\\(.)").unwrap());
     let mut found = Vec::new();
     for name in [
-        "keys",
+        "keys/mod",
+        "keys/authenticate",
         "keys/admin",
         "keys/lists",
-        "keys/leak",
+        "keys/leaks",
         "keys/rotation",
-        "users",
-        "employees",
+        "keys/usage",
+        "users/mod",
+        "employees/mod",
         "employees/lists",
-        "teams",
-        "audit",
-        "usage",
+        "teams/mod",
+        "audit/mod",
         "auth/sessions",
         "auth/tenant",
     ] {

@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use keyfob::server::audit::{self, By};
-use keyfob::server::state::Clock;
+use keyfob::server::audit;
+use keyfob::server::audit::Actor;
+use keyfob::server::clock::Clock;
 use keyfob::server::users::Change;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -114,8 +115,8 @@ both! {
         make_well(app).await;
         let mut tx = app.state.db.begin().await.unwrap();
         let future = Clock::system().now().plus(i64::try_from(ONE_DAY.as_millis()).unwrap());
-        let about = audit::About { subject: "x", ..audit::About::default() };
-        audit::record(&mut tx, &By::operator(future), keyfob::model::audit::Action::KeyCreate, about).await.unwrap();
+        let about = audit::AuditTarget { subject: "x", ..audit::AuditTarget::default() };
+        audit::record(&mut tx, &Actor::operator(future), keyfob::model::audit::Action::KeyCreate, about).await.unwrap();
         tx.commit().await.unwrap();
         doctor(&app.url, &[]).await.finds(&["clock", &future.rfc3339()]);
     }

@@ -1,7 +1,7 @@
 //! Searches find what people take for the same, on both databases alike.
 
 use keyfob::model::keys::KeyName;
-use keyfob::server::fold::fold_some;
+use keyfob::server::maintenance::fold_names::fold_some;
 use regex::Regex;
 
 use crate::support::{Answer, EMPLOYEES, TestApp};

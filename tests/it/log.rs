@@ -1,7 +1,7 @@
 //! What the log says at its default level, of the program itself: who was refused what, and the cause of a fault, by the id
 //! that the client was told.
 
-use keyfob::server::auth::secrets;
+use keyfob::server::auth::key_format;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ async fn make_key(url: &str, email: &str, rights: &[&str]) -> String {
 
 /// A key that was never stored.
 fn stray_key() -> String {
-    secrets::make_key("kf").key.expose_secret().to_owned()
+    key_format::make_key("kf").key.expose_secret().to_owned()
 }
 
 both! {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::any;
-use keyfob::server::load::{Kind, MOST};
+use keyfob::server::admission::{MAX_IN_FLIGHT, RequestClass};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -30,11 +30,11 @@ both! {
         let ada = app.with_key("ada").await;
         let app = app.with_own(held(&begun, &go_on));
         let mut running = JoinSet::new();
-        for _ in 0..MOST {
+        for _ in 0..MAX_IN_FLIGHT {
             let client = app.anonymous();
             running.spawn(async move { client.get("/api/held").await });
         }
-        begun.acquire_many(u32::try_from(MOST).unwrap()).await.unwrap().forget();
+        begun.acquire_many(u32::try_from(MAX_IN_FLIGHT).unwrap()).await.unwrap().forget();
 
         for client in [app.anonymous(), app.anonymous().with_key("junk")] {
             let answer = client.get(EMPLOYEES).await;
@@ -48,10 +48,10 @@ both! {
         // Forms have places of their own, and those to sign in have others.
         let sign_in = &[("email", "ada@example.com"), ("password", "x")][..];
         for (function, fields, kind, otherwise) in
-            [("sign_in", sign_in, Kind::SignIn, 400), ("sign_out", &[], Kind::Form, 200)]
+            [("sign_in", sign_in, RequestClass::SignIn, 400), ("sign_out", &[], RequestClass::Form, 200)]
         {
             assert_eq!(app.browser().call(function, fields).await.status, otherwise, "{function}");
-            let places: Vec<_> = std::iter::from_fn(|| app.state.load.admit(kind)).collect();
+            let places: Vec<_> = std::iter::from_fn(|| app.state.admission.admit(kind)).collect();
             let called = app.browser().call(function, fields).await;
             assert_eq!(called.failed(503), serde_json::json!("Unavailable"), "{function}");
             assert_eq!(called.header("retry-after"), "2");
@@ -65,7 +65,7 @@ both! {
         go_on.add_permits(1);
         running.join_next().await.unwrap().unwrap().is(200);
         app.anonymous().get(EMPLOYEES).await.refused(401, "credentials_missing");
-        go_on.add_permits(MOST);
+        go_on.add_permits(MAX_IN_FLIGHT);
         for answer in running.join_all().await {
             answer.is(200);
         }
@@ -75,7 +75,7 @@ both! {
     async fn a_server_that_is_about_to_stop_is_alive_and_not_ready_and_ends_its_connections(app: &TestApp) {
         let ada = app.with_key("ada").await;
         assert!(ada.get(EMPLOYEES).await.is(200).all("connection").is_empty());
-        app.state.load.stop();
+        app.state.admission.stop();
         let answer = app.anonymous().get("/readyz").await.is(503);
         assert_eq!((answer.header("connection"), answer.header("retry-after")), ("close", "2"));
         app.anonymous().get("/healthz").await.is(200);

@@ -2,7 +2,8 @@
 
 // README: begin
 use axum::{Json, Router, routing::any};
-use keyfob::server::{auth::Caller, state::AppState};
+use keyfob::server::auth::Caller;
+use keyfob::server::state::AppState;
 
 /// Says hello to whoever calls: a key will do, a session too, nobody else gets here.
 async fn hello(caller: Caller) -> Json<String> {

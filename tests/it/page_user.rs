@@ -111,7 +111,7 @@ fn every_form_in_the_source_says_for_whom_it_was_rendered() {
         ("pages/admin/keys.rs", 1),
         ("pages/admin/users.rs", 1),
         ("pages/admin/audit.rs", 1),
-        ("pages/confirm.rs", 1),
+        ("pages/reauth.rs", 1),
     ];
     for (path, text) in crate::architecture::sources().into_iter().filter(|(path, _)| path.starts_with("pages/")) {
         let forms = text.matches("<ActionForm").count() + text.matches("<form method=\"post\"").count();

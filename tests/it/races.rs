@@ -64,7 +64,7 @@ async fn overtaken(app: &TestApp, statements: &[&str], client: &Client, act: &Ac
     }
     tx.commit().await.unwrap();
     let answer = request.await.unwrap();
-    app.state.db.changes().note_all();
+    app.state.db.invalidations().invalidate_all();
     answer
 }
 

@@ -3,7 +3,7 @@
 
 use keyfob::model::redact::{CONTAINS_KEY, candidates, contains_key};
 use keyfob::model::teams::TeamForm;
-use keyfob::server::auth::secrets::{PresentedKey, make_key};
+use keyfob::server::auth::key_format::{PresentedKey, make_key};
 use secrecy::ExposeSecret;
 use serde_json::json;
 

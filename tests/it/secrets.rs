@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::routing::any;
-use keyfob::server::auth::secrets::make_request_id;
+use keyfob::server::auth::random::make_request_id;
 
 use crate::cli::run;
 use crate::support::server::{Server, between};

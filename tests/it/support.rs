@@ -17,15 +17,15 @@ use keyfob::model::keys::{Access, KeyName, KeySpec, NewKey};
 use keyfob::model::teams::{INVITATION_TTL, Team, TeamForm};
 use keyfob::model::time::{DAY, Timestamp};
 use keyfob::model::users::{Email, User};
-use keyfob::server::audit::By;
-use keyfob::server::auth::{secrets, sessions};
+use keyfob::server::audit::Actor;
+use keyfob::server::auth::{random, sessions};
 use keyfob::server::config::Config;
 use keyfob::server::db::Db;
 use keyfob::server::keys::Request;
-use keyfob::server::receive::Receive;
-use keyfob::server::state::{AppState, Clock};
 use keyfob::server::users::Change;
+use keyfob::server::{clock::Clock, state::AppState};
 use keyfob::server::{employees, keys, teams, users};
+use keyfob::web::middleware::Middleware;
 use secrecy::ExposeSecret;
 
 pub use client::{Answer, Client, request};
@@ -95,7 +95,7 @@ pub struct TestApp {
     /// The database, as `DATABASE_URL` takes it.
     pub url: String,
     own: Router<AppState>,
-    router: Receive,
+    router: Middleware,
 }
 
 impl TestApp {
@@ -105,7 +105,7 @@ impl TestApp {
             trail::secret(PASSWORD);
         }
         let state = AppState::new(db, config, Clock::standing(NOW));
-        let router = keyfob::server::router(state.clone(), own.clone());
+        let router = keyfob::web::router::router(state.clone(), own.clone());
         Self { state, url: String::new(), own, router }
     }
 
@@ -183,7 +183,7 @@ impl TestApp {
         if let Some(user) = users::find(&self.state.db, &email).await.unwrap() {
             return user;
         }
-        let (id, at) = (secrets::make_id(self.state.now()), self.state.now().as_millis());
+        let (id, at) = (random::make_id(self.state.now()), self.state.now().as_millis());
         let hash = databases::password_hash();
         // Not users::create: hashing the one password of all tests each time would cost more than the rest of them.
         self.sql(&format!(
@@ -241,13 +241,13 @@ impl TestApp {
     /// Changes the user's account, as the operator does.
     pub async fn change(&self, name: &str, change: Change) {
         let user = self.user(name).await;
-        users::change(&self.state.db, &user, change, &By::operator(self.state.now())).await.unwrap();
+        users::change(&self.state.db, &user, change, &Actor::operator(self.state.now())).await.unwrap();
     }
 
     /// Sets the user's password, as the operator does.
     pub async fn set_password(&self, name: &str, password: &str) {
         let email = Email::parse(&format!("{name}@example.com")).unwrap();
-        let (state, by) = (&self.state, By::operator(self.state.now()));
+        let (state, by) = (&self.state, Actor::operator(self.state.now()));
         assert!(users::set_password(&state.db, &state.passwords, (&email, password.into()), &by).await.unwrap());
     }
 
@@ -258,8 +258,8 @@ impl TestApp {
     }
 
     /// Somebody who changes something, now.
-    pub fn by(&self, user: &User) -> By {
-        By::user(user, None, self.state.now())
+    pub fn by(&self, user: &User) -> Actor {
+        Actor::user(user, None, self.state.now())
     }
 
     /// A team of this slug, with its admin and its members, by their names.
@@ -294,19 +294,19 @@ impl TestApp {
 
     /// Writes how keys were used, as the server does again and again.
     pub async fn write_usage(&self) {
-        self.state.usage.write(&self.state.db, self.state.now()).await.unwrap();
+        self.state.usage.flush(&self.state.db, self.state.now()).await.unwrap();
     }
 
     /// Puts what failed into the audit and forgets what is old, as the server does again and again.
-    pub async fn settle(&self) {
-        self.state.throttle.settle(&self.state.db, self.state.now()).await.unwrap();
+    pub async fn maintain(&self) {
+        self.state.login_throttle.maintain(&self.state.db, self.state.now()).await.unwrap();
     }
 
     /// Runs a statement behind the server's back.
     pub async fn sql(&self, statement: &str) {
         databases::execute(&self.state.db, statement).await;
         // Nobody told the server.
-        self.state.db.changes().note_all();
+        self.state.db.invalidations().invalidate_all();
     }
 
     /// All values of the first column of a query, as text.

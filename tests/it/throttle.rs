@@ -49,7 +49,7 @@ async fn known(app: &TestApp, email: &str) -> Client {
 }
 
 async fn events(app: &TestApp) -> Vec<String> {
-    app.settle().await;
+    app.maintain().await;
     let about = "action || ' ' || actor || ' ' || ip || ' ' || subject || ' ' || detail";
     app.texts(&format!("SELECT {about} FROM audit WHERE action LIKE 'session.%' ORDER BY id")).await
 }
@@ -82,10 +82,10 @@ both! {
         fail(&app.browser(), ADA, 1).await;
         assert_eq!(wait(&sign_in(&app.browser(), ADA, PASSWORD).await), 900);
         app.advance(ONE_DAY - SECOND);
-        app.settle().await;
+        app.maintain().await;
         assert_eq!(app.number("SELECT COUNT(*) FROM failed_sign_ins").await, 1);
         app.advance(SECOND);
-        app.settle().await;
+        app.maintain().await;
         assert_eq!(app.number("SELECT COUNT(*) FROM failed_sign_ins").await, 0);
     }
 
@@ -300,7 +300,7 @@ both! {
         fail(&app.browser(), ADA, 1).await;
         app.advance(SECOND * 15);
         let other = app.configured(|_| ());
-        let settle = async |app: &TestApp| app.state.throttle.settle(&app.state.db, app.state.now()).await;
+        let settle = async |app: &TestApp| app.state.login_throttle.maintain(&app.state.db, app.state.now()).await;
         let (one, two) = tokio::join!(settle(app), settle(&other));
         // Which of the two was first is told by neither.
         assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
@@ -316,7 +316,7 @@ both! {
              WITH RECURSIVE flood (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM flood WHERE n < 100100) \
              SELECT CAST(n AS TEXT), NULL, '', 1, 0, {at} FROM flood"
         )).await;
-        app.settle().await;
+        app.maintain().await;
         assert_eq!(app.number("SELECT COUNT(*) FROM failed_sign_ins").await, 100_000);
         wait(&sign_in(&app.browser(), ADA, PASSWORD).await);
     }
@@ -346,7 +346,7 @@ both! {
         crowd.shutdown().await;
         assert!(refused > 5, "{refused}");
         assert_eq!(app.number("SELECT COUNT(*) FROM failed_sign_ins WHERE failures > 0").await, 0);
-        assert!(app.state.throttle.admit_sign_in("203.0.113.9".parse().ok(), 1, app.state.now()).is_ok());
+        assert!(app.state.login_throttle.admit_sign_in("203.0.113.9".parse().ok(), 1, app.state.now()).is_ok());
         sign_in(&browser, ADA, PASSWORD).await.is(200);
     }
 

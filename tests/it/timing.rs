@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use keyfob::server::auth::secrets::{make_key, make_secret_for};
+use keyfob::server::auth::key_format::{make_key, make_secret_for};
 use secrecy::ExposeSecret;
 
 use crate::queries::queries_of;
@@ -27,7 +27,7 @@ both! {
         let mut times = [const { Vec::new() }; 3];
         for _ in 0..TIMES {
             // A good key as it is the first time, before it is remembered.
-            app.state.db.changes().note_all();
+            app.state.db.invalidations().invalidate_all();
             for ((key, status), times) in [(wrong_prefix(), 401), (wrong_secret(), 401), (made.key.clone(), 200)].into_iter().zip(&mut times) {
                 let client = app.anonymous().with_key(&key);
                 let begin = Instant::now();

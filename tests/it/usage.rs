@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use keyfob::server::auth::secrets::{Digest, make_secret_for};
+use keyfob::server::auth::key_format::{Digest, make_secret_for};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What an endpoint asks of a key in its signature; see [`scope`].
-pub trait Needs: Send + Sync + 'static {
+pub trait RequiredScope: Send + Sync + 'static {
     /// The scope that a key must have.
     const SCOPE: Scope;
 }
@@ -34,7 +34,7 @@ macro_rules! scopes {
         /// Each scope as a type, for an endpoint to name in its signature.
         pub mod scope {
             $(#[doc = concat!("`", $text, "`")] #[derive(Clone, Copy, Debug)] pub struct $name;
-            impl super::Needs for $name { const SCOPE: super::Scope = super::Scope::$name; })*
+            impl super::RequiredScope for $name { const SCOPE: super::Scope = super::Scope::$name; })*
         }
     };
 }
@@ -119,7 +119,7 @@ impl Access {
 
     /// Whether a key of this access may call what states no scope.
     #[must_use]
-    pub const fn allows_unstated(self, safe: bool) -> bool {
+    pub const fn allows_unscoped(self, safe: bool) -> bool {
         match self {
             Self::Full => true,
             Self::ReadOnly => safe,

@@ -10,7 +10,7 @@ use crate::model::time::{DAY, Timestamp};
 
 crate::model::id! {
     /// Which showing of the "Create API key" form, so that a form sent twice makes one key.
-    FormId
+    IdempotencyKey
 }
 
 /// The expiries that the form offers, in days.
@@ -60,9 +60,9 @@ impl KeyForm {
     ///
     /// # Errors
     /// What is wrong, field by field.
-    pub fn parse(&self, now: Timestamp) -> Result<(FormId, KeySpec), FieldErrors> {
+    pub fn parse(&self, now: Timestamp) -> Result<(IdempotencyKey, KeySpec), FieldErrors> {
         let mut errors = FieldErrors::default();
-        let form = FormId::parse(&self.form_id).ok_or("Reload the page and fill in the form again.");
+        let form = IdempotencyKey::parse(&self.form_id).ok_or("Reload the page and fill in the form again.");
         let form = errors.take(WHOLE_FORM, form);
         let name = errors.take("name", KeyName::parse(&self.name));
         let access = at_field(&mut errors, Access::choose(&self.access, &self.scopes));

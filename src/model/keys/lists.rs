@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyFacts, Refusal};
+use super::{KeyFacts, KeyRejection};
 use crate::model::teams::Membership;
 use crate::model::time::{DAY, Timestamp};
 
@@ -58,10 +58,10 @@ pub struct DayUsage {
 impl KeyEntry {
     /// Why it is refused just now, whatever its status.
     #[must_use]
-    pub const fn refusal(&self) -> Option<Refusal> {
+    pub const fn refusal(&self) -> Option<KeyRejection> {
         match (&self.owner_disabled_at, &self.key.team_id, &self.role) {
-            (Some(_), ..) => Some(Refusal::AccountDisabled),
-            (None, Some(_), None) => Some(Refusal::NotInTeam),
+            (Some(_), ..) => Some(KeyRejection::AccountDisabled),
+            (None, Some(_), None) => Some(KeyRejection::NotInTeam),
             _ => None,
         }
     }

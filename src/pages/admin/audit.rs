@@ -6,7 +6,7 @@ use super::{AdminNav, NextPage};
 use crate::error::AppError;
 use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery, label};
 use crate::model::fields::FieldErrors;
-use crate::pages::Asked;
+use crate::pages::QueryParams;
 use crate::pages::profile::Time;
 use crate::ui::field::{Choice, Field, Hidden};
 use crate::ui::layout::{PageHead, Section};
@@ -18,13 +18,13 @@ const PATH: &str = "/admin/audit";
 /// The events that an administrator looks for, the latest first.
 #[server(prefix = "/admin/fn", endpoint = "find_events")]
 pub async fn find_events(query: AuditQuery) -> Result<AuditPage, AppError> {
-    let (state, _) = crate::server::auth::admin().await?;
+    let (state, _) = crate::server::auth::superuser().await?;
     crate::server::audit::page(&state.db, &query).await
 }
 
 #[component]
 pub fn AdminAuditPage(page: Result<AuditPage, AppError>) -> impl IntoView {
-    let asked = || Asked::here().audit_query();
+    let asked = || QueryParams::here().audit_query();
     let query = page.as_ref().map_or_else(|_| asked(), |page| page.query.clone());
     let wrong = page.as_ref().err().and_then(AppError::fields).cloned();
     let content = match page {

@@ -11,12 +11,12 @@ use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, NewKey, Sort, St
 use crate::model::link::link;
 use crate::model::text::isolated;
 use crate::model::time::Timestamp;
-use crate::pages::Asked;
-use crate::pages::confirm::Waiting;
+use crate::pages::QueryParams;
 use crate::pages::keys::CreateKey;
 use crate::pages::keys::create::{CreateDialog, ExpiryFields};
 use crate::pages::keys::reveal::NewKeyDialog;
 use crate::pages::keys::table::Cells;
+use crate::pages::reauth::Waiting;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
 use crate::ui::field::{Choice, Field, Hidden, PageUser};
@@ -29,33 +29,33 @@ const PATH: &str = "/admin/keys";
 /// The keys that an administrator looks for.
 #[server(prefix = "/admin/fn", endpoint = "find_keys")]
 pub async fn find_keys(query: KeyQuery) -> Result<KeyPage, AppError> {
-    let (state, _) = crate::server::auth::admin().await?;
+    let (state, _) = crate::server::auth::superuser().await?;
     crate::server::keys::admin::page(&state, query).await
 }
 
 /// Changes a key's name, expiry and limit.
 #[server(prefix = "/admin/fn", endpoint = "edit_key")]
 pub async fn edit_key(form: EditForm) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::confirmed_admin().await?;
+    let (state, session) = crate::server::auth::require_recent_superuser_auth().await?;
     crate::server::keys::admin::edit(&state, &session, &form).await?;
-    crate::server::go_to("/admin/keys?done=saved");
+    crate::server::redirect("/admin/keys?done=saved");
     Ok(())
 }
 
 /// Revokes keys. Those that were revoked already stay as they are.
 #[server(prefix = "/admin/fn", endpoint = "revoke_keys")]
 pub async fn revoke_keys(ids: Vec<String>) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::admin().await?;
+    let (state, session) = crate::server::auth::superuser().await?;
     let revoked = crate::server::keys::admin::revoke_all(&state, &session, &ids).await?;
-    crate::server::go_to(&format!("/admin/keys?done=revoked&n={revoked}"));
+    crate::server::redirect(&format!("/admin/keys?done=revoked&n={revoked}"));
     Ok(())
 }
 
 #[component]
 pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
-    let asked = Asked::here();
+    let asked = QueryParams::here();
     let create = ServerAction::<CreateKey>::new();
-    Waiting::here().ask_after(Problems::of(create));
+    Waiting::here().retry_after_reauth(Problems::of(create));
     let (creating, new_key) = (RwSignal::new(asked.get("create").is_some()), RwSignal::new(None::<NewKey>));
     Effect::new(move |_| {
         if let Some(Ok(new)) = create.value().get() {
@@ -103,7 +103,7 @@ fn list(kept: &Kept, more: (&str, &str)) -> String {
 }
 
 #[component]
-fn KeyList(page: KeyPage, asked: Asked) -> impl IntoView {
+fn KeyList(page: KeyPage, asked: QueryParams) -> impl IntoView {
     let KeyPage { keys, next, query, about, pasted, now, .. } = page;
     let sort = Sort::ALL.iter().find(|(sort, ..)| *sort == query.sort).map_or("", |(_, name, _)| name).to_owned();
     let again = vec![("search", query.search.clone()), ("state", query.state.clone()), ("sort", sort)];
@@ -204,7 +204,7 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
 fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
     let edit = ServerAction::<EditKey>::new();
     let (problems, waiting) = (Problems::of(edit), Waiting::here());
-    waiting.ask_after(problems);
+    waiting.retry_after_reauth(problems);
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         if let (false, Ok(call)) = (edit.pending().get_untracked(), EditKey::from_event(&event)) {

@@ -7,7 +7,7 @@ use super::{AdminNav, NextPage, done};
 use crate::error::AppError;
 use crate::model::link::link;
 use crate::model::users::{Account, AccountPage};
-use crate::pages::Asked;
+use crate::pages::QueryParams;
 use crate::pages::profile::Time;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
@@ -21,7 +21,7 @@ const PATH: &str = "/admin/users";
 /// The accounts that an administrator looks for, by email address; and the one that a dialog is about, by its id.
 #[server(prefix = "/admin/fn", endpoint = "find_users")]
 pub async fn find_users(search: String, after: String, about: Option<String>) -> Result<AccountPage, AppError> {
-    let (state, session) = crate::server::auth::admin().await?;
+    let (state, session) = crate::server::auth::superuser().await?;
     let mut page = crate::server::users::page(&state.db, &session, (search, &after)).await?;
     page.about = crate::server::users::account(&state.db, about.as_deref()).await?;
     Ok(page)
@@ -30,9 +30,9 @@ pub async fn find_users(search: String, after: String, about: Option<String>) ->
 /// Disables, enables, promotes or demotes an account.
 #[server(prefix = "/admin/fn", endpoint = "change_user")]
 pub async fn change_user(id: String, change: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::confirmed_admin().await?;
+    let (state, session) = crate::server::auth::require_recent_superuser_auth().await?;
     crate::server::users::change_by_name(&state, &session, (&id, &change)).await?;
-    crate::server::go_to(&format!("/admin/users?done={change}"));
+    crate::server::redirect(&format!("/admin/users?done={change}"));
     Ok(())
 }
 
@@ -56,7 +56,7 @@ fn UserList(page: AccountPage) -> impl IntoView {
     let AccountPage { accounts, next, search, me, about } = page;
     let dialog = about.filter(|account| account.disabled_at.is_none());
     let again = vec![("search", search.clone())];
-    let kept = vec![("search", search.clone()), ("after", Asked::here().get("after").unwrap_or_default())];
+    let kept = vec![("search", search.clone()), ("after", QueryParams::here().get("after").unwrap_or_default())];
     let row = {
         let kept = kept.clone();
         move |account: Account| {

@@ -8,7 +8,7 @@ use super::CreateKey;
 use crate::model::keys::{Access, DEFAULT_DAYS, KeyForm, PRESET_DAYS, Scope, expiry};
 use crate::model::teams::Membership;
 use crate::model::time::Timestamp;
-use crate::pages::confirm::Waiting;
+use crate::pages::reauth::Waiting;
 use crate::ui::dialog::{Cancel, Dialog};
 use crate::ui::field::{Choice, Field, PageUser};
 use crate::ui::notice::{FormProblem, Problems};

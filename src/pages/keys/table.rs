@@ -5,10 +5,10 @@ use leptos::form::FromFormData;
 use leptos::prelude::*;
 
 use super::{Open, RevokeKey, RotateKey};
-use crate::model::keys::{DayUsage, GRACES, KeyEntry, Refusal, RotateForm, Status, USAGE_DAYS};
+use crate::model::keys::{DayUsage, GRACES, KeyEntry, KeyRejection, RotateForm, Status, USAGE_DAYS};
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::browser_name;
-use crate::pages::confirm::Waiting;
+use crate::pages::reauth::Waiting;
 use crate::ui::chart::Bars;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
 use crate::ui::field::{Choice, PageUser};
@@ -135,7 +135,7 @@ fn state_cell(entry: &KeyEntry, now: Timestamp) -> AnyView {
         _ => "state state-on",
     };
     let refused = refusal.map(|why| match why {
-        Refusal::AccountDisabled => "Refused: the account is disabled",
+        KeyRejection::AccountDisabled => "Refused: the account is disabled",
         _ => "Refused: its user has left the team",
     });
     view! {

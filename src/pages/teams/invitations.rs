@@ -23,7 +23,7 @@ pub async fn list_invitations() -> Result<Vec<Invitation>, AppError> {
 pub async fn accept_invitation(team: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     let team = crate::server::teams::invitations::accept(&state, &session, &team).await?;
-    crate::server::go_to(&format!("{}?done=joined", team.path()));
+    crate::server::redirect(&format!("{}?done=joined", team.path()));
     Ok(())
 }
 
@@ -32,7 +32,7 @@ pub async fn accept_invitation(team: String) -> Result<(), AppError> {
 pub async fn decline_invitation(team: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::teams::invitations::decline(&state, &session, &team).await?;
-    crate::server::go_to("/teams?done=declined");
+    crate::server::redirect("/teams?done=declined");
     Ok(())
 }
 
@@ -41,7 +41,7 @@ pub async fn decline_invitation(team: String) -> Result<(), AppError> {
 pub async fn cancel_invitation(team: String, email: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::teams::invitations::cancel(&state, &session, &team, &email).await?;
-    crate::server::go_to(&format!("/a/{team}?done=cancelled"));
+    crate::server::redirect(&format!("/a/{team}?done=cancelled"));
     Ok(())
 }
 

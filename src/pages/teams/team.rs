@@ -11,11 +11,11 @@ use crate::error::AppError;
 use crate::model::keys::{KeyEntry, KeySlice, Status};
 use crate::model::teams::{Member, Role, Team, TeamPage};
 use crate::model::time::Timestamp;
-use crate::pages::Asked;
+use crate::pages::QueryParams;
 use crate::pages::admin::NextPage;
-use crate::pages::confirm::Waiting;
 use crate::pages::keys::table::Cells;
 use crate::pages::profile::Time;
+use crate::pages::reauth::Waiting;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog, Opener};
 use crate::ui::field::{Choice, Field, PageUser};
@@ -37,16 +37,16 @@ pub async fn add_member(team: String, email: String, role: String) -> Result<(),
     let (state, session) = crate::server::auth::signed_in().await?;
     let form = crate::model::teams::InvitationForm { email, role };
     crate::server::teams::invitations::send(&state, &session, &team, &form).await?;
-    crate::server::go_to(&format!("/a/{team}?done=invited"));
+    crate::server::redirect(&format!("/a/{team}?done=invited"));
     Ok(())
 }
 
 /// Gives a member another role.
 #[server(prefix = "/fn", endpoint = "set_role")]
 pub async fn set_role(team: String, user: String, role: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::confirmed().await?;
+    let (state, session) = crate::server::auth::require_recent_auth().await?;
     crate::server::teams::set_role(&state, &session, &team, (&user, &role)).await?;
-    crate::server::go_to(&format!("/a/{team}?done=role"));
+    crate::server::redirect(&format!("/a/{team}?done=role"));
     Ok(())
 }
 
@@ -56,7 +56,7 @@ pub async fn remove_member(team: String, user: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::teams::remove(&state, &session, &team, &user).await?;
     let left = user == session.user.id.as_str();
-    crate::server::go_to(&if left { "/teams?done=left".to_owned() } else { format!("/a/{team}?done=removed") });
+    crate::server::redirect(&if left { "/teams?done=left".to_owned() } else { format!("/a/{team}?done=removed") });
     Ok(())
 }
 
@@ -65,7 +65,7 @@ pub async fn remove_member(team: String, user: String) -> Result<(), AppError> {
 pub async fn revoke_team_key(team: String, id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::teams::revoke_key(&state, &session, &team, &id).await?;
-    crate::server::go_to(&format!("/a/{team}?done=revoked"));
+    crate::server::redirect(&format!("/a/{team}?done=revoked"));
     Ok(())
 }
 
@@ -157,7 +157,7 @@ fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
 fn AddSection(team: Team) -> impl IntoView {
     let add = ServerAction::<AddMember>::new();
     let (problems, waiting) = (Problems::of(add), Waiting::here());
-    waiting.ask_after(problems);
+    waiting.retry_after_reauth(problems);
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         if let (false, Ok(call)) = (add.pending().get_untracked(), AddMember::from_event(&event)) {
@@ -196,7 +196,7 @@ fn AddSection(team: Team) -> impl IntoView {
 
 #[component]
 fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoView {
-    let asked = Asked::here().get("revoke");
+    let asked = QueryParams::here().get("revoke");
     let dialog = asked.and_then(|id| keys.find(&id).cloned());
     let KeySlice { keys, next, .. } = keys;
     let dialog = dialog.filter(|entry| entry.key.revoked_at.is_none());
@@ -269,7 +269,7 @@ fn RevokeTeamKeyDialog(team: Team, entry: KeyEntry) -> impl IntoView {
 
 #[component]
 fn LeaveSection(team: Team, me: String) -> impl IntoView {
-    let asking = RwSignal::new(Asked::here().get("leave").is_some());
+    let asking = RwSignal::new(QueryParams::here().get("leave").is_some());
     let path = StoredValue::new(team.path());
     let close = Callback::new(move |()| asking.set(false));
     let on_open = Callback::new(move |()| asking.set(true));

@@ -8,9 +8,9 @@ use crate::error::AppError;
 use crate::model::audit::{AuditEntry, AuditPage, AuditQuery, Span};
 use crate::model::time::Timestamp;
 use crate::model::users::Email;
-use crate::server::auth::secrets::searched;
+use crate::server::auth::key_format::searched;
 use crate::server::db::{Db, fetch};
-use crate::server::fold::fold;
+use crate::server::maintenance::fold_names::fold;
 
 /// How many events the administrators' page shows at a time.
 const ON_A_PAGE: usize = 50;
@@ -127,7 +127,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::auth::secrets::make_id;
+    use crate::server::auth::random::make_id;
 
     #[test]
     fn the_first_id_of_a_time_is_before_all_of_it_and_after_all_before() {

@@ -11,13 +11,13 @@ use argon2::{Argon2, Params};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::secrets::Digest;
+use super::key_format::Digest;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, UserId, password_length};
-use crate::server::windows::Windows;
-use crate::server::{background, log};
+use crate::server::rate_limits::FixedWindowLimiter;
+use crate::server::{background_thread, request_context};
 
 /// How many may wait for their turn; the next is told to come back.
 pub const QUEUE: usize = 32;
@@ -42,7 +42,7 @@ pub struct Passwords {
     cores: Arc<Semaphore>,
     /// Who has a place in the queue.
     queued: Queued,
-    spent: Windows<String>,
+    spent: FixedWindowLimiter<String>,
 }
 
 /// Whose password is looked at. What strangers try on an account counts apart from what its user does: they must not make the
@@ -96,7 +96,7 @@ impl Turn {
     /// [`AppError::TooManyTries`] if too many of the user were checked in the last minute; [`AppError::Unavailable`] if too many
     /// wait.
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<Verdict, AppError> {
-        let spent = self.passwords.spent.spend(&self.place.whose, MAX_PER_MINUTE, self.began);
+        let spent = self.passwords.spent.try_acquire(&self.place.whose, MAX_PER_MINUTE, self.began);
         spent.map_err(|seconds| AppError::TooManyTries { seconds })?;
         let place = Some(Arc::clone(&self.place));
         self.passwords.run(place, move || verify(password.expose_secret(), stored.as_deref())).await?
@@ -123,7 +123,7 @@ impl Passwords {
             queue: Arc::new(Semaphore::new(cores + QUEUE)),
             cores: Arc::new(Semaphore::new(cores)),
             queued: Queued::default(),
-            spent: Windows::default(),
+            spent: FixedWindowLimiter::default(),
         }
     }
 
@@ -145,8 +145,8 @@ impl Passwords {
     }
 
     /// Forgets what is over of what was counted; for a server to do again and again.
-    pub fn forget(&self, now: Timestamp) {
-        self.spent.forget(now);
+    pub fn evict_expired(&self, now: Timestamp) {
+        self.spent.evict_expired(now);
     }
 
     /// Checks a new password and hashes it. `field` is the name under which errors stand, `about` what an attacker would
@@ -183,18 +183,19 @@ impl Passwords {
         let waiting = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| AppError::Unavailable)?;
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| AppError::Unavailable)?;
         let (done, outcome) = oneshot::channel();
-        let thread = background::spawn("password", move || {
+        let thread = background_thread::spawn("password", move || {
             // Held to the end of the work, also when the one who asked has gone; and free when they hear of it.
             let outcome = work();
             drop((waiting, core, place));
             let _ = done.send(outcome);
         });
         if let Err(error) = thread {
-            log::request().in_scope(|| tracing::error!(%error, "no thread could be made to hash a password"));
+            request_context::current_span()
+                .in_scope(|| tracing::error!(%error, "no thread could be made to hash a password"));
             return Err(AppError::Unavailable);
         }
         outcome.await.map_err(|_| {
-            log::request().in_scope(|| tracing::error!("hashing a password broke off"));
+            request_context::current_span().in_scope(|| tracing::error!("hashing a password broke off"));
             AppError::Internal
         })
     }

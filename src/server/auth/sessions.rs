@@ -6,12 +6,13 @@ use axum::http::request::Parts;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{client, secrets};
+use super::{client_ip, key_format, random};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::{SessionFacts, SessionId, User, UserId, browser_name};
-use crate::server::audit::{self, About, By};
+use crate::server::audit;
+use crate::server::audit::{Actor, AuditTarget};
 use crate::server::config::Config;
 use crate::server::db::row::Row;
 use crate::server::db::{Db, Tx, execute, fetch};
@@ -45,8 +46,8 @@ pub struct Session {
 impl Session {
     /// Whoever is signed in, for the audit.
     #[must_use]
-    pub fn by(&self, now: Timestamp) -> By {
-        By::user(&self.user, self.ip, now)
+    pub fn by(&self, now: Timestamp) -> Actor {
+        Actor::user(&self.user, self.ip, now)
     }
 
     /// Begins a transaction that changes something in the name of this session. Locks the account and the session, so that what
@@ -87,9 +88,9 @@ impl Session {
     /// must not be done at a desk that somebody left.
     ///
     /// # Errors
-    /// [`AppError::PasswordNeeded`].
-    pub fn check_confirmed(&self, now: Timestamp) -> Result<(), AppError> {
-        if now < self.confirmed_at.plus(CONFIRMED) { Ok(()) } else { Err(AppError::PasswordNeeded) }
+    /// [`AppError::ReauthenticationRequired`].
+    pub fn check_recent_auth(&self, now: Timestamp) -> Result<(), AppError> {
+        if now < self.confirmed_at.plus(CONFIRMED) { Ok(()) } else { Err(AppError::ReauthenticationRequired) }
     }
 }
 
@@ -114,7 +115,7 @@ pub fn no_cookie(config: &Config) -> String {
 }
 
 /// A cookie with this name and value that no script reads, kept for so long.
-pub(in crate::server) fn bare_cookie(config: &Config, cookie: (&str, String), kept: time::Duration) -> String {
+pub fn bare_cookie(config: &Config, cookie: (&str, String), kept: time::Duration) -> String {
     Cookie::build(cookie)
         .path("/")
         .http_only(true)
@@ -138,8 +139,8 @@ pub async fn lock_superusers(tx: &mut Tx) -> Result<(), AppError> {
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &By) -> Result<SecretString, AppError> {
-    let (secret, now) = (secrets::make_session(), by.at);
+pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &Actor) -> Result<SecretString, AppError> {
+    let (secret, now) = (random::make_session(), by.at);
     // Two sign-ins at once are counted one after the other.
     execute!(tx, "UPDATE users SET updated_at = updated_at WHERE id = $1", user)?;
     execute!(
@@ -159,8 +160,8 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &By) -> Re
         tx,
         "INSERT INTO sessions (id, digest, user_id, user_agent, created_at, seen_at, confirmed_at) \
          VALUES ($1, $2, $3, $4, $5, $5, $5)",
-        secrets::make_id(now),
-        secrets::digest_of(&secret),
+        random::make_id(now),
+        key_format::digest_of(&secret),
         user,
         user_agent,
         now
@@ -174,9 +175,9 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &By) -> Re
 /// # Errors
 /// [`AppError::CredentialsMissing`] if the session has ended.
 pub async fn confirm(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<SecretString, AppError> {
-    let (secret, user) = (secrets::make_session(), &session.user.id);
+    let (secret, user) = (random::make_session(), &session.user.id);
     let sql = "UPDATE sessions SET digest = $3, confirmed_at = $4 WHERE id = $1 AND user_id = $2";
-    let found = execute!(tx, sql, &session.id, user, secrets::digest_of(&secret), now)?;
+    let found = execute!(tx, sql, &session.id, user, key_format::digest_of(&secret), now)?;
     if found == 1 { Ok(secret) } else { Err(AppError::CredentialsMissing) }
 }
 
@@ -189,7 +190,7 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
     let Some(cookie) = jar.get(cookie_name(config)).filter(|cookie| cookie.value().len() == 64) else {
         return Ok(None);
     };
-    let digest = secrets::digest_of(&SecretString::from(cookie.value()));
+    let digest = key_format::digest_of(&SecretString::from(cookie.value()));
     let sql = "SELECT s.id AS session_id, s.seen_at, s.confirmed_at, u.id, u.email, u.name, u.superuser, \
                EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
                WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL";
@@ -202,7 +203,7 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
             superuser: row.get("superuser")?,
         };
         let (id, in_team) = (row.parse("session_id", SessionId::parse)?, row.get("in_team")?);
-        let (confirmed_at, ip) = (row.time("confirmed_at")?, client::address(&parts.extensions));
+        let (confirmed_at, ip) = (row.time("confirmed_at")?, client_ip::client_ip(&parts.extensions));
         Ok((Session { id, user, in_team, confirmed_at, ip }, row.time("seen_at")?))
     };
     let Some((session, seen_at)) = db.row(sql, &args, read).await? else { return Ok(None) };
@@ -252,7 +253,7 @@ pub async fn end_own(db: &Db, session: &Session, id: &str, now: Timestamp) -> Re
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn end(tx: &mut Tx, id: &SessionId, by: &By) -> Result<bool, AppError> {
+pub async fn end(tx: &mut Tx, id: &SessionId, by: &Actor) -> Result<bool, AppError> {
     if execute!(tx, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, &by.user)? == 0 {
         return Ok(false);
     }
@@ -260,8 +261,9 @@ pub async fn end(tx: &mut Tx, id: &SessionId, by: &By) -> Result<bool, AppError>
     Ok(true)
 }
 
-async fn record_end(tx: &mut Tx, by: &By, detail: &str) -> Result<(), AppError> {
-    let about = About { user: by.user.as_ref(), subject: &by.name, detail: detail.to_owned(), ..About::default() };
+async fn record_end(tx: &mut Tx, by: &Actor, detail: &str) -> Result<(), AppError> {
+    let about =
+        AuditTarget { user: by.user.as_ref(), subject: &by.name, detail: detail.to_owned(), ..AuditTarget::default() };
     audit::record(tx, by, Action::SessionEnd, about).await
 }
 

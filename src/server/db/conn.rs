@@ -10,11 +10,12 @@ use sqlx::{Sqlite, Transaction};
 use tokio::time::sleep;
 
 use super::call::Call;
-use super::changes::Changes;
-use super::errors::{Class, class};
-use super::pool::{self, Lent, Pool};
+use super::error::{Class, class};
+use super::invalidations::Invalidations;
+use super::pool;
+use super::pool::{Pool, PooledConn};
 use super::postgres::PgTransaction;
-use super::{CHANNEL, LIMIT, attempts, within};
+use super::{CHANNEL, LIMIT, retry, with_timeout};
 
 /// How often a single statement is run at most.
 const TRIES: u32 = 3;
@@ -24,23 +25,23 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A connection for single statements.
 pub enum Conn {
     /// To read from SQLite.
-    Sqlite(Lent<SqliteConnection>),
+    Sqlite(PooledConn<SqliteConnection>),
     /// The one that writes to SQLite.
     SqliteWriter(PoolConnection<Sqlite>),
     /// Of PostgreSQL.
-    Postgres(Lent<PgConnection>),
+    Postgres(PooledConn<PgConnection>),
     /// Of PostgreSQL behind a pooler, which gives each transaction another session: each statement is one.
-    Pooled(Pooled),
+    Pooler(PoolerConn),
 }
 
 /// Connections behind a pooler.
-pub struct Pooled {
+pub struct PoolerConn {
     pool: Pool<PgConnection>,
     /// What the statement that runs just now runs in.
     tx: Option<PgTransaction>,
 }
 
-impl Pooled {
+impl PoolerConn {
     /// Opens nothing yet.
     pub(super) const fn new(pool: Pool<PgConnection>) -> Self {
         Self { pool, tx: None }
@@ -52,7 +53,7 @@ pub struct Tx {
     on: Running,
     /// How long a statement may take.
     limit: Duration,
-    changes: Changes,
+    changes: Invalidations,
     /// The keys and users of which something changed that keys depend on.
     changed: Vec<String>,
 }
@@ -97,7 +98,7 @@ impl Conn {
         match self {
             Self::Sqlite(_) | Self::SqliteWriter(_) => Call::new(LIMIT, false, true),
             Self::Postgres(_) => Call::new(LIMIT, true, true),
-            Self::Pooled(_) => Call::new(LIMIT, true, false),
+            Self::Pooler(_) => Call::new(LIMIT, true, false),
         }
     }
 
@@ -111,18 +112,18 @@ impl Conn {
         Ok(match self {
             Self::Sqlite(line) => {
                 // Until it is known how this use ends: a request can be cut short while it waits.
-                line.sound = false;
+                line.healthy = false;
                 Backend::Sqlite(&mut line.conn)
             }
             Self::SqliteWriter(conn) => Backend::Sqlite(conn),
             Self::Postgres(line) => {
-                line.sound = false;
+                line.healthy = false;
                 Backend::Postgres(&mut line.conn)
             }
-            Self::Pooled(Pooled { pool, tx }) => {
+            Self::Pooler(PoolerConn { pool, tx }) => {
                 // Rarely used and large: in a box, it does not make every request's future larger.
                 let begin = Box::pin(PgTransaction::begin(pool, super::postgres::BEGIN_POOLED));
-                Backend::Postgres(tx.insert(within(call.limit, begin).await?).conn()?)
+                Backend::Postgres(tx.insert(with_timeout(call.limit, begin).await?).conn()?)
             }
         })
     }
@@ -136,11 +137,11 @@ impl Conn {
             Self::Sqlite(line) => line.note(&done),
             Self::SqliteWriter(_) => {}
             Self::Postgres(line) => line.note(&done),
-            Self::Pooled(Pooled { tx, .. }) => {
+            Self::Pooler(PoolerConn { tx, .. }) => {
                 if let Some(mut tx) = tx.take() {
                     tx.note(&done);
                     return match done {
-                        Ok(found) => within(LIMIT, Box::pin(tx.commit())).await.map(|()| found),
+                        Ok(found) => with_timeout(LIMIT, Box::pin(tx.commit())).await.map(|()| found),
                         Err(error) => Err(error),
                     };
                 }
@@ -165,7 +166,7 @@ impl Conn {
         }
         match self {
             Self::Sqlite(_) | Self::SqliteWriter(_) => false,
-            Self::Postgres(_) | Self::Pooled(_) if class == Class::Conflict => {
+            Self::Postgres(_) | Self::Pooler(_) if class == Class::Conflict => {
                 sleep(PAUSE * call.tries).await;
                 true
             }
@@ -175,14 +176,14 @@ impl Conn {
                 *line = other;
                 true
             }
-            Self::Pooled(_) => true,
+            Self::Pooler(_) => true,
         }
     }
 }
 
 impl Tx {
     /// A transaction that was just begun.
-    pub(super) const fn new(on: Running, changes: Changes) -> Self {
+    pub(super) const fn new(on: Running, changes: Invalidations) -> Self {
         Self { on, limit: LIMIT, changes, changed: Vec::new() }
     }
 
@@ -228,7 +229,7 @@ impl Tx {
         done
     }
 
-    /// A statement of a transaction is never repeated alone; see [`attempts::repeat`].
+    /// A statement of a transaction is never repeated alone; see [`retry::repeat`].
     #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
     pub async fn repeats<T>(&mut self, _: &Call, _: &Result<T, sqlx::Error>) -> bool {
         false
@@ -238,7 +239,7 @@ impl Tx {
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn take_time(&mut self) -> Result<(), sqlx::Error> {
+    pub async fn disable_timeouts(&mut self) -> Result<(), sqlx::Error> {
         self.limit = Duration::from_hours(24);
         if let Running::Postgres(tx, _) = &mut self.on {
             let limits = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
@@ -257,7 +258,7 @@ impl Tx {
             && session.notifies
         {
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(id);
-            let notified = within(self.limit, notify.persistent(!session.pooled).execute(tx.conn()?)).await;
+            let notified = with_timeout(self.limit, notify.persistent(!session.pooled).execute(tx.conn()?)).await;
             tx.note(&notified);
             notified?;
         }
@@ -271,7 +272,7 @@ impl Tx {
     /// Whatever the database says; then nothing was changed.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         let Self { on, limit, changes, changed } = self;
-        let done = within(limit, async {
+        let done = with_timeout(limit, async {
             match on {
                 Running::Sqlite(tx) => tx.commit().await,
                 Running::Postgres(tx, _) => tx.commit().await,
@@ -280,10 +281,10 @@ impl Tx {
         let done = done.await;
         // A failure may have come after the commit; but for this one, which says that there was none.
         if !done.as_ref().is_err_and(|error| class(error) == Class::Conflict) {
-            attempts::note_commit();
+            retry::note_commit();
         }
         for id in &changed {
-            changes.note(id);
+            changes.invalidate(id);
         }
         done
     }

@@ -10,10 +10,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::row::{Arg, Row};
-use super::{near, pool, within};
+use super::row::{Param, Row};
+use super::{inline_reader, pool, with_timeout};
 use crate::error::AppError;
-use crate::server::background;
+use crate::server::background_thread;
 
 /// How many run at once, each on a thread and a connection.
 const MAX_RUNNING: usize = 4;
@@ -55,31 +55,31 @@ impl ListReader {
     pub async fn rows<T: Send + 'static>(
         &self,
         limit: Duration,
-        (sql, args): (&'static str, &[Arg<'_>]),
+        (sql, args): (&'static str, &[Param<'_>]),
         read: fn(Row<'_>) -> Result<T, AppError>,
     ) -> Result<Vec<T>, AppError> {
         tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
         let running = Arc::clone(&self.running).acquire_owned();
-        let running = within(pool::ACQUIRE, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
+        let running = with_timeout(pool::ACQUIRE, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
         let wanted = Wanted(Arc::new(AtomicBool::new(true)));
         let job = Job { sql, args: args.iter().map(Value::from).collect(), read, wanted: Arc::clone(&wanted.0) };
         let (done, outcome) = oneshot::channel();
         let reader = self.clone();
-        let thread = background::spawn("list", move || {
+        let thread = background_thread::spawn("list", move || {
             let found = reader.run(job);
             drop(running);
             let _ = done.send(found);
         });
         thread.map_err(sqlx::Error::Io)?;
-        within(limit, async { outcome.await.map_err(|_| sqlx::Error::WorkerCrashed) }).await??
+        with_timeout(limit, async { outcome.await.map_err(|_| sqlx::Error::WorkerCrashed) }).await??
     }
 
     /// The outer error is SQLite's, the inner one that of `read`. Nobody is there to read that it was interrupted.
     fn run<T>(&self, Job { sql, args, read, wanted }: Job<T>) -> Result<Result<Vec<T>, AppError>, Error> {
         let idle = self.idle().pop();
-        let connection = idle.map_or_else(|| near::open(&self.file), Ok)?;
+        let connection = idle.map_or_else(|| inline_reader::open(&self.file), Ok)?;
         connection.progress_handler(STEPS, Some(move || !wanted.load(Ordering::Relaxed)))?;
-        let found = near::run(&connection, (sql, &args), read);
+        let found = inline_reader::run(&connection, (sql, &args), read);
         self.idle().push(connection);
         found
     }

@@ -7,7 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor, SqlitePool};
 
-use super::errors::is_damage;
+use super::error::is_damage;
 use super::open::{OpenError, lock};
 use super::servers::Servers;
 use super::{Backend, Db, Tx, fetch};
@@ -29,20 +29,20 @@ pub fn migrations() -> impl Iterator<Item = (i64, Vec<u8>)> {
 
 /// How the migrations of a database stand to those of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Migrated {
+pub enum SchemaState {
     /// It has all of them.
-    Fully,
+    UpToDate,
     /// It lacks some, or holds other ones.
-    Behind,
+    Pending,
     /// It holds some that this program does not know.
-    Ahead,
+    Newer,
 }
 
 /// Compares them.
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn migrated(tx: &mut Tx) -> Result<Migrated, sqlx::Error> {
+pub async fn migrated(tx: &mut Tx) -> Result<SchemaState, sqlx::Error> {
     let table = match tx.backend()? {
         Backend::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
         Backend::Postgres(_) => {
@@ -50,13 +50,13 @@ pub async fn migrated(tx: &mut Tx) -> Result<Migrated, sqlx::Error> {
         }
     };
     if fetch!(tx, one(i64,), table)? == (0,) {
-        return Ok(Migrated::Behind);
+        return Ok(SchemaState::Pending);
     }
     let applied = fetch!(tx, all(i64, Vec<u8>), "SELECT version, checksum FROM _sqlx_migrations WHERE success")?;
     if migrations().any(|migration| !applied.contains(&migration)) {
-        return Ok(Migrated::Behind);
+        return Ok(SchemaState::Pending);
     }
-    Ok(if applied.len() > migrations().count() { Migrated::Ahead } else { Migrated::Fully })
+    Ok(if applied.len() > migrations().count() { SchemaState::Newer } else { SchemaState::UpToDate })
 }
 
 impl Db {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::changes::Changes;
-use super::errors::is_damage;
+use super::error::is_damage;
+use super::inline_reader::InlineReader;
+use super::invalidations::Invalidations;
 use super::list_reader::ListReader;
-use super::near::Near;
-use super::pool::Doubts;
+use super::pool::RecheckCounter;
 use super::ready::Probe;
 use super::servers::Servers;
 use super::sqlite::{SqliteFile, must_be_there};
@@ -82,7 +82,7 @@ impl Db {
     ///
     /// # Errors
     /// One line, if another server does.
-    pub fn serve_alone(&self) -> Result<Option<File>, OpenError> {
+    pub fn lock_for_server(&self) -> Result<Option<File>, OpenError> {
         let Self::Sqlite { write, .. } = self else { return Ok(None) };
         // By its own name, whatever links lead to it.
         let database = write.connect_options().get_filename().canonicalize();
@@ -151,10 +151,10 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     // A new file is made here, for a busy disk takes longer than a request may wait for the pool.
     let first = options.connect().await?;
     let write = write.connect_with(options.clone()).await?;
-    let (near, lists) = (Near::new(options.get_filename()), ListReader::new(options.get_filename()));
-    let read = pool::open(options.read_only(true), &Doubts::default(), SQLITE_READERS).await?;
+    let (inline_reader, lists) = (InlineReader::new(options.get_filename()), ListReader::new(options.get_filename()));
+    let read = pool::open(options.read_only(true), &RecheckCounter::default(), SQLITE_READERS).await?;
     first.close().await?;
-    Ok(Db::Sqlite { read, write, near, lists, changes: Changes::default(), probe: Probe::default() })
+    Ok(Db::Sqlite { read, write, inline_reader, lists, changes: Invalidations::default(), probe: Probe::default() })
 }
 
 /// Locks the file beside the database, until it is dropped, against other processes that open or migrate.

@@ -13,9 +13,9 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::errors::class;
+use super::error::class;
 use super::servers::Servers;
-use super::within;
+use super::with_timeout;
 
 /// How long a request waits for a connection, and how long opening one may take.
 pub const ACQUIRE: Duration = Duration::from_secs(3);
@@ -27,9 +27,9 @@ pub(super) const ANSWER: Duration = Duration::from_millis(300);
 const AGE: Duration = Duration::from_mins(30);
 
 /// A pool of connections. Cheap to clone.
-pub type Pool<C> = managed::Pool<Opener<C>>;
+pub type Pool<C> = managed::Pool<ConnManager<C>>;
 /// A connection taken from it.
-pub type Lent<C> = Object<Opener<C>>;
+pub type PooledConn<C> = Object<ConnManager<C>>;
 
 /// What the pool needs to know of a kind of connection.
 pub trait Lendable: Connection + Sized {
@@ -74,7 +74,7 @@ impl Lendable for PgConnection {
 }
 
 /// Counts how often a server was found to be gone or read-only, for the pools of one database.
-pub(super) type Doubts = Arc<AtomicU64>;
+pub(super) type RecheckCounter = Arc<AtomicU64>;
 
 /// A connection in the pool.
 #[derive(Debug)]
@@ -82,67 +82,67 @@ pub struct Line<C> {
     /// The connection.
     pub conn: C,
     /// Whether its last use came to its end.
-    pub(super) sound: bool,
+    pub(super) healthy: bool,
     /// Whether it must not be used again.
     pub(super) spoilt: bool,
     /// The doubts there were when it was checked.
     seen: u64,
     /// How old it was then.
     checked: Duration,
-    doubts: Doubts,
+    rechecks: RecheckCounter,
 }
 
 impl<C> Line<C> {
     /// Notes how a use ended. An answer, be it a refusal, shows that the connection is sound.
     pub(super) fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
-        self.sound = matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound));
+        self.healthy = matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound));
         if let Err(error) = done {
             let class = class(error);
             self.spoilt |= class.spoils_connection();
             if class.casts_doubt() {
-                self.sound = false;
-                self.doubts.fetch_add(1, Relaxed);
+                self.healthy = false;
+                self.rechecks.fetch_add(1, Relaxed);
             }
         }
     }
 }
 
 /// Opens connections, and sees to it that they are there.
-pub struct Opener<C: Lendable> {
+pub struct ConnManager<C: Lendable> {
     from: C::Source,
-    doubts: Doubts,
+    rechecks: RecheckCounter,
 }
 
-impl<C: Lendable> std::fmt::Debug for Opener<C> {
+impl<C: Lendable> std::fmt::Debug for ConnManager<C> {
     // The options have the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Opener")
+        f.write_str("ConnManager")
     }
 }
 
-impl<C: Lendable> managed::Manager for Opener<C> {
+impl<C: Lendable> managed::Manager for ConnManager<C> {
     type Type = Line<C>;
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Line<C>, sqlx::Error> {
-        let seen = self.doubts.load(Relaxed);
+        let seen = self.rechecks.load(Relaxed);
         // Rarely used and large: in a box, it does not make every request's future larger.
         let conn = Box::pin(C::open(&self.from)).await?;
-        let (doubts, checked) = (self.doubts.clone(), Duration::ZERO);
-        Ok(Line { conn, sound: true, spoilt: false, seen, checked, doubts })
+        let (rechecks, checked) = (self.rechecks.clone(), Duration::ZERO);
+        Ok(Line { conn, healthy: true, spoilt: false, seen, checked, rechecks })
     }
 
     async fn recycle(&self, line: &mut Line<C>, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        let (age, doubts) = (metrics.age(), self.doubts.load(Relaxed));
+        let (age, rechecks) = (metrics.age(), self.rechecks.load(Relaxed));
         if line.spoilt || age > AGE {
             return Err(RecycleError::message("it is old, or must not be used again"));
         }
-        let in_use = line.sound && metrics.last_used() < IDLE;
-        if in_use && line.seen == doubts && age.saturating_sub(line.checked) < C::CHECK_EVERY {
+        let in_use = line.healthy && metrics.last_used() < IDLE;
+        if in_use && line.seen == rechecks && age.saturating_sub(line.checked) < C::CHECK_EVERY {
             return Ok(());
         }
-        within(ANSWER, Box::pin(line.conn.check(&self.from))).await?;
-        (line.seen, line.checked, line.sound) = (doubts, age, true);
+        with_timeout(ANSWER, Box::pin(line.conn.check(&self.from))).await?;
+        (line.seen, line.checked, line.healthy) = (rechecks, age, true);
         Ok(())
     }
 }
@@ -151,8 +151,12 @@ impl<C: Lendable> managed::Manager for Opener<C> {
 ///
 /// # Errors
 /// If none can be opened.
-pub(super) async fn open<C: Lendable>(from: C::Source, doubts: &Doubts, most: usize) -> Result<Pool<C>, sqlx::Error> {
-    let builder = Pool::builder(Opener { from, doubts: doubts.clone() });
+pub(super) async fn open<C: Lendable>(
+    from: C::Source,
+    rechecks: &RecheckCounter,
+    most: usize,
+) -> Result<Pool<C>, sqlx::Error> {
+    let builder = Pool::builder(ConnManager { from, rechecks: rechecks.clone() });
     let builder = builder.max_size(most).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
     let builder = builder.wait_timeout(Some(ACQUIRE)).create_timeout(Some(ACQUIRE));
     let pool = builder.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
@@ -164,7 +168,7 @@ pub(super) async fn open<C: Lendable>(from: C::Source, doubts: &Doubts, most: us
 ///
 /// # Errors
 /// If none could be had in time.
-pub async fn acquire<C: Lendable>(pool: &Pool<C>) -> Result<Lent<C>, sqlx::Error> {
+pub async fn acquire<C: Lendable>(pool: &Pool<C>) -> Result<PooledConn<C>, sqlx::Error> {
     pool.get().await.map_err(|error| match error {
         PoolError::Backend(error) => error,
         PoolError::Closed => sqlx::Error::PoolClosed,

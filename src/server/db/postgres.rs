@@ -6,13 +6,14 @@ use tokio::runtime::Handle;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use super::changes::Changes;
 use super::conn::Session;
-use super::errors::{Class, class};
+use super::error::{Class, class};
+use super::invalidations::Invalidations;
 use super::open::OpenError;
-use super::pool::{self, ANSWER, Doubts, Lent, Pool};
+use super::pool;
+use super::pool::{ANSWER, Pool, PooledConn, RecheckCounter};
 use super::servers::Servers;
-use super::{Db, within};
+use super::{Db, with_timeout};
 
 /// How many connections run single statements.
 const STATEMENTS: usize = 16;
@@ -56,7 +57,7 @@ pub(super) async fn open(servers: Servers) -> Result<Db, OpenError> {
         Err(error) if refuses_settings(&error) => None,
         Err(error) => return Err(explained(error)),
     };
-    let doubts = Doubts::default();
+    let rechecks = RecheckCounter::default();
     let (servers, found) = match found {
         Some(found) if found.mark.as_deref() == Some(MARK) => {
             // Or else PostgreSQL plans a query again each time, which costs more than most of ours themselves.
@@ -77,11 +78,12 @@ pub(super) async fn open(servers: Servers) -> Result<Db, OpenError> {
             (pooled, Found { mark: None, ..found })
         }
     };
-    let statements = pool::open(servers.clone(), &doubts, STATEMENTS).await.map_err(|error| servers.explain(&error))?;
+    let statements =
+        pool::open(servers.clone(), &rechecks, STATEMENTS).await.map_err(|error| servers.explain(&error))?;
     let transactions =
-        pool::open(servers.clone(), &doubts, TRANSACTIONS).await.map_err(|error| servers.explain(&error))?;
+        pool::open(servers.clone(), &rechecks, TRANSACTIONS).await.map_err(|error| servers.explain(&error))?;
     let session = Session { notifies: found.notifies, pooled: found.mark.is_none() };
-    Ok(Db::Postgres { statements, transactions, servers, changes: Changes::default(), session })
+    Ok(Db::Postgres { statements, transactions, servers, changes: Invalidations::default(), session })
 }
 
 /// Whether a pooler refuses the settings of a session: `unsupported startup parameter: options`.
@@ -117,7 +119,7 @@ async fn run(conn: &mut PgConnection, statement: &'static str) -> Result<(), sql
 /// A transaction. Dropped without [`PgTransaction::commit`], it is rolled back.
 pub(super) struct PgTransaction {
     /// Nothing once it has ended.
-    line: Option<Lent<PgConnection>>,
+    line: Option<PooledConn<PgConnection>>,
 }
 
 impl PgTransaction {
@@ -129,13 +131,13 @@ impl PgTransaction {
         let mut tries = 0;
         loop {
             let mut line = pool::acquire(pool).await?;
-            line.sound = false;
+            line.healthy = false;
             tries += 1;
             let begun = run(&mut line.conn, statement).await;
             line.note(&begun);
             match begun {
                 Ok(()) => {
-                    line.sound = false;
+                    line.healthy = false;
                     return Ok(Self { line: Some(line) });
                 }
                 // Nothing was asked of it yet. After this failure each connection is checked before it is lent.
@@ -158,7 +160,7 @@ impl PgTransaction {
         if let Some(line) = &mut self.line {
             line.note(done);
             // Until the transaction has ended.
-            line.sound = false;
+            line.healthy = false;
         }
     }
 
@@ -187,7 +189,7 @@ impl Drop for PgTransaction {
             return drop(Object::take(line));
         }
         runtime.spawn(async move {
-            let undone = within(ANSWER, run(&mut line.conn, "ROLLBACK")).await;
+            let undone = with_timeout(ANSWER, run(&mut line.conn, "ROLLBACK")).await;
             line.note(&undone);
             if undone.is_err() {
                 drop(Object::take(line));

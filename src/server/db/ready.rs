@@ -7,10 +7,10 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
-use super::errors::{Class, class, read_only};
-use super::{Db, fetch, within};
+use super::error::{Class, class, read_only};
+use super::{Db, fetch, with_timeout};
 use crate::error::AppError;
-use crate::server::state::Stopwatch;
+use crate::server::clock::Stopwatch;
 
 /// For how long an answer holds. Each one about SQLite is a commit, which waits for the disk.
 const FRESH: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ impl Probe {
         {
             return writes;
         }
-        let writes = match within(COMMIT, commit(write)).await {
+        let writes = match with_timeout(COMMIT, commit(write)).await {
             Ok(()) => true,
             // Others write.
             Err(error) if class(&error) == Class::Busy || is_late(&error) => true,

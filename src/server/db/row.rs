@@ -11,7 +11,7 @@ use crate::model::time::Timestamp;
 
 /// A value for a query.
 #[derive(Clone, Copy, Debug)]
-pub enum Arg<'a> {
+pub enum Param<'a> {
     /// A text.
     Text(&'a str),
     /// A whole number.
@@ -20,46 +20,46 @@ pub enum Arg<'a> {
     Flag(bool),
 }
 
-impl<'a> From<&'a str> for Arg<'a> {
+impl<'a> From<&'a str> for Param<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<i64> for Arg<'_> {
+impl From<i64> for Param<'_> {
     fn from(number: i64) -> Self {
         Self::Number(number)
     }
 }
 
-impl From<Timestamp> for Arg<'_> {
+impl From<Timestamp> for Param<'_> {
     fn from(at: Timestamp) -> Self {
         Self::Number(at.as_millis())
     }
 }
 
-impl From<bool> for Arg<'_> {
+impl From<bool> for Param<'_> {
     fn from(flag: bool) -> Self {
         Self::Flag(flag)
     }
 }
 
-impl rusqlite::ToSql for Arg<'_> {
+impl rusqlite::ToSql for Param<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self {
-            Arg::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Arg::Number(number) => (*number).into(),
-            Arg::Flag(flag) => (*flag).into(),
+            Param::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Param::Number(number) => (*number).into(),
+            Param::Flag(flag) => (*flag).into(),
         })
     }
 }
 
-impl From<&Arg<'_>> for rusqlite::types::Value {
-    fn from(arg: &Arg<'_>) -> Self {
+impl From<&Param<'_>> for rusqlite::types::Value {
+    fn from(arg: &Param<'_>) -> Self {
         match *arg {
-            Arg::Text(text) => text.to_owned().into(),
-            Arg::Number(number) => number.into(),
-            Arg::Flag(flag) => flag.into(),
+            Param::Text(text) => text.to_owned().into(),
+            Param::Number(number) => number.into(),
+            Param::Flag(flag) => flag.into(),
         }
     }
 }
@@ -72,7 +72,7 @@ impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Column for T {}
 #[derive(Clone, Copy)]
 pub enum Row<'r> {
     /// Of SQLite.
-    Sqlite(&'r rusqlite::Row<'r>, &'r Columns),
+    Sqlite(&'r rusqlite::Row<'r>, &'r ColumnIndex),
     /// Of PostgreSQL.
     Postgres(&'r PgRow),
 }
@@ -84,7 +84,7 @@ impl<'r> Row<'r> {
     /// [`AppError::Internal`] if there is no such column, or it holds something else.
     pub fn get<T: Column>(self, name: &'static str) -> Result<T, AppError> {
         match self {
-            Self::Sqlite(row, columns) => Ok(row.get(columns.place(row, name)?)?),
+            Self::Sqlite(row, columns) => Ok(row.get(columns.position(row, name)?)?),
             Self::Postgres(row) => Ok(row.try_get(name)?),
         }
     }
@@ -96,7 +96,7 @@ impl<'r> Row<'r> {
     pub fn text(self, name: &'static str) -> Result<Option<&'r str>, AppError> {
         match self {
             Self::Sqlite(row, columns) => {
-                let value = row.get_ref(columns.place(row, name)?)?;
+                let value = row.get_ref(columns.position(row, name)?)?;
                 value.as_str_or_null().map_err(|_| AppError::Internal)
             }
             Self::Postgres(row) => Ok(row.try_get(name)?),
@@ -143,20 +143,20 @@ impl<'r> Row<'r> {
 /// Where the columns of a result of SQLite are. To look for each name in each row would take as long as the rows themselves;
 /// but every row is read in the same order as the first.
 #[derive(Debug, Default)]
-pub struct Columns {
+pub struct ColumnIndex {
     /// What was read of the first row, in that order.
     known: RefCell<Vec<(&'static str, usize)>>,
     /// How much of the row was read.
     read: Cell<usize>,
 }
 
-impl Columns {
+impl ColumnIndex {
     /// The next row comes.
     pub fn rewind(&self) {
         self.read.set(0);
     }
 
-    fn place(&self, row: &rusqlite::Row<'_>, name: &'static str) -> Result<usize, rusqlite::Error> {
+    fn position(&self, row: &rusqlite::Row<'_>, name: &'static str) -> Result<usize, rusqlite::Error> {
         let read = self.read.replace(self.read.get() + 1);
         let mut known = self.known.borrow_mut();
         match known.get(read) {

@@ -12,10 +12,10 @@ use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 use url::Url;
 
-use super::errors::read_only;
+use super::error::read_only;
 use super::open::OpenError;
 use super::pool::ACQUIRE;
-use super::within;
+use super::with_timeout;
 
 /// One server, or several of which one at a time takes changes. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Servers {
         let limit = ACQUIRE.saturating_sub(Duration::from_millis(100)) / u32::try_from(number).unwrap_or(1).max(1);
         let mut first = None;
         for at in (0..number).map(|n| (last + n) % number) {
-            let connected = within(limit, async {
+            let connected = with_timeout(limit, async {
                 let mut conn = self.hosts[at].connect().await?;
                 self.check(&mut conn).await.map(|()| conn)
             });

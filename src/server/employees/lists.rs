@@ -3,10 +3,10 @@
 use crate::error::AppError;
 use crate::model::employees::{Department, Employee, EmployeeId, EmployeeList, EmployeeName, Salary};
 use crate::server::auth::tenant::Tenant;
+use crate::server::concurrency_limit::ReadPermit;
 use crate::server::db::like;
-use crate::server::db::row::{Arg, Row};
+use crate::server::db::row::{Param, Row};
 use crate::server::state::AppState;
-use crate::server::turns::Turn;
 
 /// Which employees to list, and which page of them.
 #[derive(Clone, Debug)]
@@ -114,11 +114,11 @@ pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Op
     Ok((offset == 0 || found > 0).then_some(Page { count, employees }))
 }
 
-async fn take_turns(state: &AppState, tenant: &Tenant) -> Result<(Turn, Option<Turn>), AppError> {
-    state.turns.take_both(tenant.owner.as_str(), tenant.user().as_str()).await
+async fn take_turns(state: &AppState, tenant: &Tenant) -> Result<(ReadPermit, Option<ReadPermit>), AppError> {
+    state.read_concurrency.acquire_both(tenant.owner.as_str(), tenant.user().as_str()).await
 }
 
-async fn count(state: &AppState, sql: &'static str, args: &[Arg<'_>]) -> Result<i64, AppError> {
+async fn count(state: &AppState, sql: &'static str, args: &[Param<'_>]) -> Result<i64, AppError> {
     Ok(state.db.list(sql, args, |row| row.get("number")).await?.pop().unwrap_or_default())
 }
 

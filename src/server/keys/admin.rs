@@ -10,11 +10,12 @@ use crate::model::redact::{contains_key, redact};
 use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
 use crate::model::users::{Email, UserId};
-use crate::server::audit::{self, About};
-use crate::server::auth::secrets;
+use crate::server::audit;
+use crate::server::audit::AuditTarget;
 use crate::server::auth::sessions::Session;
+use crate::server::auth::{key_format, random};
 use crate::server::db::{Conn, execute, fetch};
-use crate::server::fold::fold;
+use crate::server::maintenance::fold_names::fold;
 use crate::server::state::AppState;
 use crate::server::users;
 
@@ -43,7 +44,7 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
     for entry in keys.iter_mut().chain(&mut about) {
         entry.owner = shown(&entry.owner);
     }
-    let (form_id, origin) = (secrets::make_id(now), state.config.origin());
+    let (form_id, origin) = (random::make_id(now), state.config.origin());
     Ok(KeyPage { keys, next, query, about, pasted, now, form_id, origin })
 }
 
@@ -51,7 +52,7 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
 async fn by_secret(conn: &mut Conn, text: &str, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let sql = entries!("WHERE k.digest = $2 OR k.old_digest = $2");
     let mut found: Vec<KeyEntry> = Vec::new();
-    for (_, digest) in secrets::keys_in(text) {
+    for (_, digest) in key_format::keys_in(text) {
         for entry in fetch!(conn, all KeyEntry, sql, usage_after(now), digest.hex())? {
             if found.iter().all(|known| known.key.id != entry.key.id) {
                 found.push(entry);
@@ -152,7 +153,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
     execute!(tx, sql, &id, &user, &name, fold(name.as_str()), expires_at, rate)?;
     let expires = expires_at.map_or("never".to_owned(), Timestamp::minute);
     let detail = format!("{}, expires: {expires}", isolated(name.as_str()));
-    let about = About { user: Some(&user), key: Some(&id), subject: &prefix, detail, ..About::default() };
+    let about = AuditTarget { user: Some(&user), key: Some(&id), subject: &prefix, detail, ..AuditTarget::default() };
     audit::record(&mut tx, &by, Action::KeyEdit, about).await?;
     tx.commit().await?;
     Ok(())
@@ -161,7 +162,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
 /// Makes a key for a user by the email address. Only the administrator sees it, this once.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if a field is wrong or nobody has the address, and as [`create`]; [`AppError::PasswordNeeded`]
+/// [`AppError::Invalid`] if a field is wrong or nobody has the address, and as [`create`]; [`AppError::ReauthenticationRequired`]
 /// unless the password was entered a short time ago.
 pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
     let by = session.by(state.now());
@@ -176,7 +177,7 @@ pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyFo
         return Err(errors.into());
     };
     let (form, spec): (_, KeySpec) = parsed?;
-    session.check_confirmed(by.at)?;
+    session.check_recent_auth(by.at)?;
     let request = Request { user: &user.id, form: Some(form), spec };
     create_as(Creator::Superuser(session), &state.db, &state.config.keys, request, &by).await
 }

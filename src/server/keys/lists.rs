@@ -8,7 +8,7 @@ use crate::model::keys::{KeyEntry, KeyId, KeyList, KeySlice, USAGE_DAYS};
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::UserId;
-use crate::server::auth::secrets;
+use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
 use crate::server::db::Db;
 use crate::server::db::row::Row;
@@ -123,7 +123,7 @@ struct Wanted<'a> {
 }
 
 /// A page of keys, and what else the profile page says of them.
-struct Found {
+struct KeyRecord {
     keys: Vec<KeyEntry>,
     next: Option<String>,
     leaked: Vec<KeyEntry>,
@@ -171,7 +171,7 @@ impl<'a> Cursor<'a> {
 
 impl Wanted<'_> {
     /// The page, read by [`Db::rows`] or [`Db::list`].
-    async fn read(&self, db: &Db, sql: &'static str, is_short: bool) -> Result<Found, AppError> {
+    async fn read(&self, db: &Db, sql: &'static str, is_short: bool) -> Result<KeyRecord, AppError> {
         let cursor = Cursor::parse(self.after);
         let (working, expired) = (cursor.bound(WORKING), cursor.bound(EXPIRED));
         // What has not expired is none of that part.
@@ -195,8 +195,8 @@ impl Wanted<'_> {
         Ok(self.sort(rows))
     }
 
-    fn sort(&self, rows: Vec<(i64, KeyEntry)>) -> Found {
-        let mut found = Found { keys: Vec::new(), next: None, leaked: Vec::new(), has_revoked: false };
+    fn sort(&self, rows: Vec<(i64, KeyEntry)>) -> KeyRecord {
+        let mut found = KeyRecord { keys: Vec::new(), next: None, leaked: Vec::new(), has_revoked: false };
         for (part, entry) in rows {
             match part {
                 ..=REVOKED => found.keys.push(entry),
@@ -256,7 +256,7 @@ pub async fn page(state: &AppState, session: &Session, query: OwnQuery<'_>) -> R
         leaked,
         more_leaked: found.leaked.len() > LEAKS_SHOWN,
         now,
-        form_id: secrets::make_id(now),
+        form_id: random::make_id(now),
         origin: state.config.origin(),
     })
 }
@@ -301,7 +301,7 @@ pub async fn list_of_team(
     let wanted =
         Wanted { owner: team.as_str(), revoked: true, after, leaked_after: NEVER, number: ON_A_PAGE, now: state.now() };
     // A team has as many as its members make.
-    let turns = state.turns.take_both(team.as_str(), user.as_str()).await?;
+    let turns = state.read_concurrency.acquire_both(team.as_str(), user.as_str()).await?;
     let found = wanted.read(&state.db, page_of!("team_id", "revoked_at"), false).await?;
     drop(turns);
     let about = by_id(&state.db, entries!("WHERE k.id = $2 AND k.team_id = $3"), &wanted, about).await?;

@@ -2,15 +2,17 @@
 
 use secrecy::ExposeSecret;
 
-use super::check_confirmed;
+use super::check_recent_auth;
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{GRACES, KeyFacts, KeyId, NewKey, RotateForm, Status, grace};
 use crate::model::time::Timestamp;
 use crate::model::users::UserId;
-use crate::server::audit::{self, About, By};
-use crate::server::auth::secrets::{self, PresentedKey};
+use crate::server::audit;
+use crate::server::audit::{Actor, AuditTarget};
+use crate::server::auth::key_format;
+use crate::server::auth::key_format::PresentedKey;
 use crate::server::auth::sessions::Session;
 use crate::server::db::{execute, fetch};
 use crate::server::state::AppState;
@@ -19,7 +21,7 @@ use crate::server::state::AppState;
 ///
 /// # Errors
 /// [`AppError::NotFound`] if the user has no such key; [`AppError::Invalid`] if it is revoked or expired, or was rotated
-/// since the page was shown; [`AppError::PasswordNeeded`] for a key that may change something.
+/// since the page was shown; [`AppError::ReauthenticationRequired`] for a key that may change something.
 pub async fn rotate_own(state: &AppState, session: &Session, form: &RotateForm) -> Result<NewKey, AppError> {
     let id = KeyId::parse(&form.id).ok_or(AppError::NotFound)?;
     let grace = grace(&form.grace).map_err(|sentence| FieldErrors::one("grace", sentence))?;
@@ -35,7 +37,7 @@ pub async fn rotate_itself(
     state: &AppState,
     (user, key): (&UserId, &KeyFacts),
     (presented, grace): (&PresentedKey<'_>, i64),
-    by: &By,
+    by: &Actor,
 ) -> Result<NewKey, AppError> {
     rotate(state, (user, &key.id), (Since::Secret(presented.digest().hex()), grace), by).await
 }
@@ -52,7 +54,7 @@ async fn rotate(
     state: &AppState,
     (user, id): (&UserId, &KeyId),
     (since, grace): (Since<'_>, i64),
-    by: &By,
+    by: &Actor,
 ) -> Result<NewKey, AppError> {
     #[derive(sqlx::FromRow)]
     struct Row {
@@ -79,7 +81,7 @@ async fn rotate(
     }
     let unchanged = match since {
         Since::Shown(seen, session) => {
-            check_confirmed(session, key.access, by.at)?;
+            check_recent_auth(session, key.access, by.at)?;
             seen == rotated_at.map(Timestamp::as_millis)
         }
         Since::Secret(presented) => presented == digest,
@@ -89,7 +91,7 @@ async fn rotate(
                         profile page, it can be given another.";
         return Err(FieldErrors::whole(sentence).into());
     }
-    let made = secrets::make_secret_for(&key.prefix);
+    let made = key_format::make_secret_for(&key.prefix);
     // Never past the key's own expiry.
     let until = key.expires_at.map_or(by.at.plus(grace), |at| at.min(by.at.plus(grace)));
     let sql = "UPDATE keys SET digest = $3, old_digest = $4, old_expires_at = $5, old_used_at = NULL, rotated_at = $6 \
@@ -97,7 +99,8 @@ async fn rotate(
     execute!(tx, sql, id, user, &made.digest, digest, until, by.at)?;
     let words = GRACES.iter().find(|(_, millis, _)| *millis == grace).map_or("", |(.., words)| words);
     let detail = format!("the old secret works on for: {}", words.to_lowercase());
-    let about = About { user: Some(user), key: Some(id), team: key.team_id.as_ref(), subject: &key.prefix, detail };
+    let about =
+        AuditTarget { user: Some(user), key: Some(id), team: key.team_id.as_ref(), subject: &key.prefix, detail };
     audit::record(&mut tx, by, Action::KeyRotate, about).await?;
     tx.commit().await?;
     Ok(NewKey { key: made.key.expose_secret().to_owned(), facts: key })

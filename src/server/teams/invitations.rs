@@ -13,12 +13,12 @@ use crate::model::teams::{
 use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
 use crate::model::users::{Email, UserId};
-use crate::server::audit::{About, By, record};
-use crate::server::auth::secrets;
+use crate::server::audit::{Actor, AuditTarget, record};
+use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
 use crate::server::db::{Conn, Db, Tx, execute, fetch};
+use crate::server::rate_limits::MINUTE;
 use crate::server::state::AppState;
-use crate::server::windows::MINUTE;
 
 /// How many invitations of a team can be open at once.
 pub const MAX_OPEN: i64 = 50;
@@ -32,13 +32,13 @@ const HOUR: i64 = 60 * MINUTE;
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if the user is not an admin of it, a field is wrong, or a
-/// limit is reached; [`AppError::TooManyTries`] after too many within an hour; for an admin as [`Session::check_confirmed`].
+/// limit is reached; [`AppError::TooManyTries`] after too many within an hour; for an admin as [`Session::check_recent_auth`].
 pub async fn send(state: &AppState, session: &Session, slug: &str, form: &InvitationForm) -> Result<(), AppError> {
     let by = session.by(state.now());
     let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let new = form.parse()?;
     if new.role == Role::Admin {
-        session.check_confirmed(by.at)?;
+        session.check_recent_auth(by.at)?;
     }
     check_new(&mut tx, &team, &new).await?;
     check_rate(&mut tx, &team, session, by.at).await?;
@@ -68,7 +68,7 @@ async fn check_rate(tx: &mut Tx, team: &Team, session: &Session, now: Timestamp)
     type Sent = (i64, Option<Timestamp>);
     let since = now.plus(-HOUR);
     // The ids of events begin with their time: the index goes by them, and the rest is exact to the millisecond.
-    let after = secrets::make_id(since.plus(-1));
+    let after = random::make_id(since.plus(-1));
     let sql =
         "SELECT COUNT(*), MIN(at) FROM audit WHERE action = 'team.invite' AND actor_id = $1 AND id > $2 AND at > $3";
     let by_account = fetch!(tx, one Sent, sql, &session.user.id, &after, since)?;
@@ -132,7 +132,7 @@ pub async fn accept(state: &AppState, session: &Session, slug: &str) -> Result<T
         return in_already(&state.db, session, slug).await;
     };
     if members::join(&mut tx, &team, &user.id, role, &by).await? {
-        let about = About { user: Some(&user.id), ..about(&team, format!("as {}", role.as_str())) };
+        let about = AuditTarget { user: Some(&user.id), ..about(&team, format!("as {}", role.as_str())) };
         record(&mut tx, &by, Action::TeamJoin, about).await?;
     }
     tx.commit().await?;
@@ -154,7 +154,7 @@ pub async fn decline(state: &AppState, session: &Session, slug: &str) -> Result<
     let team = lock_invited(&mut tx, session, slug).await?.ok_or(AppError::NotFound)?;
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 RETURNING email, role";
     let invited = fetch!(tx, optional Invited, sql, &team.id, &user.email)?.ok_or(AppError::NotFound)?;
-    let about = About { user: Some(&user.id), ..about(&team, format!("as {}", invited.role.as_str())) };
+    let about = AuditTarget { user: Some(&user.id), ..about(&team, format!("as {}", invited.role.as_str())) };
     record(&mut tx, &by, Action::TeamDecline, about).await?;
     tx.commit().await?;
     Ok(())
@@ -208,7 +208,7 @@ pub(super) async fn list_of_team(
 }
 
 /// Ends the invitations of somebody who is no longer an admin of a team: otherwise one of them could let a removed admin in again.
-pub(super) async fn end_of_inviter(tx: &mut Tx, team: &Team, inviter: &UserId, by: &By) -> Result<(), AppError> {
+pub(super) async fn end_of_inviter(tx: &mut Tx, team: &Team, inviter: &UserId, by: &Actor) -> Result<(), AppError> {
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND inviter_id = $2 RETURNING email, role";
     for invited in fetch!(tx, all Invited, sql, &team.id, inviter)? {
         let detail = format!("{}: the inviter is no longer an admin", invited.describe());
@@ -240,6 +240,6 @@ impl Invited {
     }
 }
 
-fn about(team: &Team, detail: String) -> About<'_> {
-    About { team: Some(&team.id), subject: &team.slug, detail, ..About::default() }
+fn about(team: &Team, detail: String) -> AuditTarget<'_> {
+    AuditTarget { team: Some(&team.id), subject: &team.slug, detail, ..AuditTarget::default() }
 }

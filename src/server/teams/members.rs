@@ -8,7 +8,8 @@ use crate::model::keys::KeyId;
 use crate::model::teams::{MAX_MEMBERS, MAX_TEAMS, Role, Team};
 use crate::model::time::Timestamp;
 use crate::model::users::UserId;
-use crate::server::audit::{self, About, By};
+use crate::server::audit;
+use crate::server::audit::{Actor, AuditTarget};
 use crate::server::db::{Tx, execute, fetch};
 
 /// Refuses one team too many. The account is locked, so that two at once are counted one after the other.
@@ -32,7 +33,7 @@ async fn check_members(tx: &mut Tx, team: &Team) -> Result<(), AppError> {
 }
 
 /// Makes a user a member. Returns false for one who is a member already, whose role stays.
-pub(super) async fn join(tx: &mut Tx, team: &Team, user: &UserId, role: Role, by: &By) -> Result<bool, AppError> {
+pub(super) async fn join(tx: &mut Tx, team: &Team, user: &UserId, role: Role, by: &Actor) -> Result<bool, AppError> {
     let sql = "SELECT role FROM members WHERE team_id = $1 AND user_id = $2";
     if fetch!(tx, optional(String,), sql, &team.id, user)?.is_some() {
         return Ok(false);
@@ -52,7 +53,7 @@ pub(super) async fn change_role(
     team: &Team,
     user: &UserId,
     role: Role,
-    by: &By,
+    by: &Actor,
 ) -> Result<bool, AppError> {
     let sql = "UPDATE members SET role = $3 WHERE team_id = $1 AND user_id = $2";
     if execute!(tx, sql, &team.id, user, role.as_str())? == 0 {
@@ -67,7 +68,7 @@ pub(super) async fn change_role(
 
 /// Takes a member out of a team, and ends what the user had there: keys that are limited to the team, and invitations. Returns
 /// false for one who is not in it.
-pub(super) async fn leave(tx: &mut Tx, team: &Team, user: &UserId, by: &By) -> Result<bool, AppError> {
+pub(super) async fn leave(tx: &mut Tx, team: &Team, user: &UserId, by: &Actor) -> Result<bool, AppError> {
     let sql = "DELETE FROM members WHERE team_id = $1 AND user_id = $2 RETURNING role";
     let Some((role,)) = fetch!(tx, optional(String,), sql, &team.id, user)? else { return Ok(false) };
     if role == Role::Admin.as_str() {
@@ -80,7 +81,7 @@ pub(super) async fn leave(tx: &mut Tx, team: &Team, user: &UserId, by: &By) -> R
 
 /// Revokes the user's keys that are limited to the team. Those that have expired get no event of their own: there is no bound on
 /// how many they are.
-async fn revoke_keys(tx: &mut Tx, team: &Team, user: &UserId, by: &By) -> Result<(), AppError> {
+async fn revoke_keys(tx: &mut Tx, team: &Team, user: &UserId, by: &Actor) -> Result<(), AppError> {
     #[derive(sqlx::FromRow)]
     struct Revoked {
         id: KeyId,
@@ -92,7 +93,8 @@ async fn revoke_keys(tx: &mut Tx, team: &Team, user: &UserId, by: &By) -> Result
     let revoked = fetch!(tx, all Revoked, sql, user, &team.id, by.at)?;
     for key in revoked.iter().filter(|key| key.expires_at.is_none_or(|at| at > by.at)) {
         let detail = format!("its user has left the team {}", team.slug);
-        let about = About { user: Some(user), key: Some(&key.id), team: Some(&team.id), subject: &key.prefix, detail };
+        let about =
+            AuditTarget { user: Some(user), key: Some(&key.id), team: Some(&team.id), subject: &key.prefix, detail };
         audit::record(tx, by, Action::KeyRevoke, about).await?;
     }
     Ok(())

@@ -7,7 +7,8 @@ use crate::model::fields::FieldErrors;
 use crate::model::teams::{Role, Team};
 use crate::model::time::Timestamp;
 use crate::model::users::User;
-use crate::server::audit::{self, About, By};
+use crate::server::audit;
+use crate::server::audit::{Actor, AuditTarget};
 use crate::server::db::{Db, execute, fetch};
 
 /// How many teams are read at a time.
@@ -57,7 +58,7 @@ pub async fn find(db: &Db, slug: &str) -> Result<Option<Team>, AppError> {
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the account is disabled, a limit is reached, or no active admin would stay.
-pub async fn set_role(db: &Db, team: &Team, user: &User, role: Role, by: &By) -> Result<(), AppError> {
+pub async fn set_role(db: &Db, team: &Team, user: &User, role: Role, by: &Actor) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
     // The account first and then the team, as everywhere.
     let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND disabled_at IS NULL";
@@ -80,7 +81,13 @@ pub async fn set_role(db: &Db, team: &Team, user: &User, role: Role, by: &By) ->
         members::change_role(&mut tx, team, &user.id, role, by).await?;
         (Action::TeamRole, format!("now {}", role.as_str()))
     };
-    let about = About { user: Some(&user.id), team: Some(&team.id), subject: &team.slug, detail, ..About::default() };
+    let about = AuditTarget {
+        user: Some(&user.id),
+        team: Some(&team.id),
+        subject: &team.slug,
+        detail,
+        ..AuditTarget::default()
+    };
     audit::record(&mut tx, by, action, about).await?;
     tx.commit().await?;
     Ok(())

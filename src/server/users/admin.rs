@@ -6,9 +6,10 @@ use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::text::shown;
 use crate::model::users::{Account, AccountPage, User, UserId};
-use crate::server::audit::By;
-use crate::server::auth::sessions::{self, Session};
-use crate::server::auth::{secrets, throttle};
+use crate::server::audit::Actor;
+use crate::server::auth::sessions;
+use crate::server::auth::sessions::Session;
+use crate::server::auth::{key_format, login_throttle};
 use crate::server::db::{Db, Tx, execute, fetch, like};
 use crate::server::state::AppState;
 use crate::server::teams::invitations;
@@ -21,7 +22,7 @@ const ON_A_PAGE: usize = 25;
 /// # Errors
 /// If the database does not answer.
 pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -> Result<AccountPage, AppError> {
-    let search = secrets::searched(&search);
+    let search = key_format::searched(&search);
     let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
                AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR name_folded LIKE $2 ESCAPE '\\') \
@@ -103,7 +104,7 @@ pub async fn change_by_name(state: &AppState, session: &Session, (id, what): (&s
 ///
 /// # Errors
 /// [`AppError::Invalid`] if no superuser would be left.
-pub async fn change(db: &Db, user: &User, change: Change, by: &By) -> Result<(), AppError> {
+pub async fn change(db: &Db, user: &User, change: Change, by: &Actor) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
     sessions::lock_superusers(&mut tx).await?;
     change_in(tx, user, change, by).await
@@ -111,7 +112,7 @@ pub async fn change(db: &Db, user: &User, change: Change, by: &By) -> Result<(),
 
 /// Changes an account within a transaction that holds the lock of the superusers, and commits it. Two administrators at once,
 /// each of whom takes the other away, go one after the other.
-async fn change_in(mut tx: Tx, user: &User, change: Change, by: &By) -> Result<(), AppError> {
+async fn change_in(mut tx: Tx, user: &User, change: Change, by: &Actor) -> Result<(), AppError> {
     // Not as the page showed it: the user may have been promoted since.
     let sql = "SELECT superuser FROM users WHERE id = $1";
     let (superuser,) = fetch!(tx, optional(bool,), sql, &user.id)?.ok_or(AppError::NotFound)?;
@@ -125,7 +126,7 @@ async fn change_in(mut tx: Tx, user: &User, change: Change, by: &By) -> Result<(
         }
         Change::Enable => {
             let sql = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
-            throttle::lift(&mut tx, &user.id).await? + execute!(tx, sql, &user.id)?
+            login_throttle::lift(&mut tx, &user.id).await? + execute!(tx, sql, &user.id)?
         }
         Change::Promote => execute!(tx, "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser", &user.id)?,
         Change::Demote => execute!(tx, "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser", &user.id)?,

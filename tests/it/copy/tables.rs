@@ -1,7 +1,7 @@
 //! That a copy knows all tables of the migrations.
 
-use keyfob::server::copy::TABLES;
-use keyfob::server::db::rows::Kind as Holds;
+use keyfob::server::db::bulk::Kind as Holds;
+use keyfob::server::maintenance::copy::TABLES;
 
 use super::is_postgres;
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
-use keyfob::server::auth::secrets::make_request_id;
+use keyfob::server::auth::random::make_request_id;
 use keyfob::server::db::Db;
 use keyfob::server::db::pool::acquire;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};

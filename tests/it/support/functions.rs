@@ -3,7 +3,7 @@
 use keyfob::model::employees::Department::Hr;
 use keyfob::model::employees::{EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::KeyName;
-use keyfob::server::auth::secrets::{make_id, make_request_id};
+use keyfob::server::auth::random::{make_id, make_request_id};
 
 use super::{PASSWORD, TestApp};
 

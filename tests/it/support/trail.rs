@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use keyfob::server::auth::secrets::PresentedKey;
+use keyfob::server::auth::key_format::PresentedKey;
 use regex::Regex;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -87,7 +87,7 @@ pub fn keys(text: &str) {
 pub async fn database(app: &TestApp) {
     // Some tests take the database away, or keys that were used.
     if is_left() && app.state.db.ready().await.is_ok() {
-        let _ = app.state.usage.write(&app.state.db, app.state.now()).await;
+        let _ = app.state.usage.flush(&app.state.db, app.state.now()).await;
         write("rows", &app.rows().await.join("\n"));
     }
 }

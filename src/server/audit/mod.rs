@@ -1,0 +1,134 @@
+//! What happened, to what, by whom, from where. A row is written in the transaction of the change that it tells of, and never
+//! changed afterwards.
+
+mod search;
+
+use std::net::IpAddr;
+
+pub use self::search::{csv, page};
+use super::auth::random;
+use super::db::row::Row;
+use super::db::{Db, Tx, execute};
+use crate::error::AppError;
+use crate::model::audit::{Action, AuditEntry};
+use crate::model::keys::KeyId;
+use crate::model::redact::redact;
+use crate::model::teams::TeamId;
+use crate::model::text::shown;
+use crate::model::time::Timestamp;
+use crate::model::users::{User, UserId};
+
+/// Who asks for a change, from where, and when.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The user; `None` for the command line and for whoever reports a leaked key.
+    pub user: Option<UserId>,
+    /// What they are called: an email address, `the command line`.
+    pub name: String,
+    /// The address of their machine; empty where it is not known.
+    pub ip: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Actor {
+    /// A user.
+    #[must_use]
+    pub fn user(user: &User, ip: Option<IpAddr>, at: Timestamp) -> Self {
+        Self { user: Some(user.id.clone()), name: user.email.clone(), ip: text(ip), at }
+    }
+
+    /// The operator, by the command line.
+    #[must_use]
+    pub fn operator(at: Timestamp) -> Self {
+        Self { user: None, name: "the command line".to_owned(), ip: String::new(), at }
+    }
+
+    /// Somebody who reports a leaked key.
+    #[must_use]
+    pub fn reporter(ip: Option<IpAddr>, at: Timestamp) -> Self {
+        Self { user: None, name: "a report".to_owned(), ip: text(ip), at }
+    }
+}
+
+/// An address as the audit has it; empty where it is not known.
+#[must_use]
+pub fn text(ip: Option<IpAddr>) -> String {
+    ip.map(|ip| ip.to_string()).unwrap_or_default()
+}
+
+/// What an event is about. Nothing secret may stand in it.
+#[derive(Clone, Debug, Default)]
+pub struct AuditTarget<'a> {
+    /// The user whom it concerns, and who sees it under "Recent activity".
+    pub user: Option<&'a UserId>,
+    /// The key.
+    pub key: Option<&'a KeyId>,
+    /// The team.
+    pub team: Option<&'a TeamId>,
+    /// What people know it by: a prefix, an email address, a slug.
+    pub subject: &'a str,
+    /// What changed, in a few words.
+    pub detail: String,
+}
+
+/// Adds an event.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn record(tx: &mut Tx, by: &Actor, action: Action, about: AuditTarget<'_>) -> Result<(), AppError> {
+    let sql = "INSERT INTO audit (id, at, action, actor_id, actor, ip, user_id, key_id, team_id, subject, detail) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let (id, AuditTarget { user, key, team, subject, detail }) = (random::make_id(by.at), about);
+    let [actor, subject, detail] = [by.name.as_str(), subject, &detail].map(redact);
+    execute!(tx, sql, id, by.at, action.as_str(), &by.user, &*actor, &by.ip, user, key, team, &*subject, &*detail)?;
+    match key.map(KeyId::as_str).or(user.map(UserId::as_str)) {
+        Some(id) if affects_keys(action.as_str()) => Ok(tx.changed(id).await?),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an event changes what keys may do, or what is told of their users: of the key that it names, or else of all
+/// keys of the user.
+#[must_use]
+pub fn affects_keys(action: &str) -> bool {
+    match action.split_once('.') {
+        Some(("key", what)) => what != "create",
+        Some(("team", what)) => !matches!(what, "create" | "invite" | "decline" | "cancel"),
+        Some(("account", what)) => !matches!(what, "create" | "password"),
+        _ => false,
+    }
+}
+
+/// What a user did, and what was done to them or their keys: the latest first. The address is given for what they did themselves,
+/// and for tries to sign in as them: where an administrator or a reporter sits is not for everybody.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn of_user(db: &Db, user: &User, most: i64) -> Result<Vec<AuditEntry>, AppError> {
+    // Two ways into the table, each by its index; together they would be a scan.
+    let sql = "SELECT id, at, action, actor, CASE WHEN actor_id = $1 OR $3 OR (actor_id IS NULL AND action IN \
+               ('account.create', 'session.fail', 'session.delay')) THEN ip ELSE '' END AS ip, subject, detail \
+               FROM audit WHERE id IN (SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT $2) AS concerned \
+               UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT $2) AS done) \
+               ORDER BY id DESC LIMIT $2";
+    let read = |row: Row<'_>| {
+        Ok(as_shown(AuditEntry {
+            id: row.get("id")?,
+            at: row.time("at")?,
+            action: row.get("action")?,
+            actor: row.get("actor")?,
+            ip: row.get("ip")?,
+            subject: row.get("subject")?,
+            detail: row.get("detail")?,
+        }))
+    };
+    db.rows(sql, &[user.id.as_str().into(), most.into(), user.superuser.into()], read).await
+}
+
+/// An event as it may be shown. Older versions recorded names that hold a key, or characters that are not shown.
+fn as_shown(entry: AuditEntry) -> AuditEntry {
+    let AuditEntry { actor, subject, detail, .. } = &entry;
+    let (actor, subject, detail) = (shown(actor), shown(subject), redact(detail).into_owned());
+    AuditEntry { actor, subject, detail, ..entry }
+}

@@ -1,0 +1,269 @@
+//! The format of API keys: how they are generated, parsed and hashed.
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
+
+use super::random::{hex, random_bytes};
+use crate::model::redact::{candidates, redact};
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const PREFIX_LEN: usize = 8;
+const SECRET_LEN: usize = 32;
+const CHECKSUM_LEN: usize = 6;
+
+/// The longest brand, in characters.
+pub const BRAND_MAX: usize = 8;
+
+/// A key as it was presented: it has the form of a key and its checksum is right. Whether it exists is not yet known.
+pub struct PresentedKey<'a>(&'a str);
+
+impl<'a> PresentedKey<'a> {
+    /// Takes a key exactly as it must be: `kf_` + 8 + `_` + 32 + 6, base62, the last 6 the checksum. Any brand of 2 to 8
+    /// lower-case letters will do, so that keys outlive a change of brand.
+    #[must_use]
+    pub fn parse(raw: &'a [u8]) -> Option<Self> {
+        let key = Self::form(raw)?;
+        let (body, sum) = key.split_at(key.len() - CHECKSUM_LEN);
+        (checksum(body) == sum.as_bytes()).then_some(Self(key))
+    }
+
+    /// A text with the form of a key, whatever its checksum.
+    pub(super) fn form(raw: &'a [u8]) -> Option<&'a str> {
+        let key = std::str::from_utf8(raw).ok()?;
+        let (brand, rest) = key.split_once('_')?;
+        let (public, secret) = rest.split_once('_')?;
+        let fits = (2..=BRAND_MAX).contains(&brand.len())
+            && brand.bytes().all(|b| b.is_ascii_lowercase())
+            && public.len() == PREFIX_LEN
+            && secret.len() == SECRET_LEN + CHECKSUM_LEN
+            && public.bytes().chain(secret.bytes()).all(|b| b.is_ascii_alphanumeric());
+        fits.then_some(key)
+    }
+
+    /// Its public beginning: `kf_8Qw3ZkPa`.
+    #[must_use]
+    pub fn prefix(&self) -> &'a str {
+        self.0.rsplit_once('_').map_or("", |(prefix, _)| prefix)
+    }
+
+    /// The digest that the key is known by.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.0)
+    }
+}
+
+/// The keys in a text that may have anything around them, each with its public beginning and its digest.
+#[must_use]
+pub fn keys_in(text: &str) -> Vec<(String, Digest)> {
+    let candidates = candidates(text);
+    let keys = candidates.iter().filter_map(|text| PresentedKey::parse(text.as_bytes()));
+    keys.map(|key| (key.prefix().to_owned(), key.digest())).collect()
+}
+
+/// What to search for where somebody typed this. The public beginning of a key, where one was pasted.
+#[must_use]
+pub fn searched(text: &str) -> String {
+    match keys_in(text).first() {
+        Some((prefix, _)) => prefix.clone(),
+        None => redact(text).into_owned(),
+    }
+}
+
+/// SHA-256 of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of a text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
+    /// As the database has it.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex(&self.0)
+    }
+}
+
+/// A key that was just made.
+pub struct MadeKey {
+    /// The key.
+    pub key: SecretString,
+    /// Its public beginning: `kf_8Qw3ZkPa`.
+    pub prefix: String,
+    /// The digest to store.
+    pub digest: String,
+}
+
+/// Makes a key with 190 bits of randomness beside the public prefix.
+#[must_use]
+pub fn make_key(brand: &str) -> MadeKey {
+    make_secret_for(&format!("{brand}_{}", base62(PREFIX_LEN)))
+}
+
+/// Makes a new secret for a key that keeps its public prefix.
+#[must_use]
+pub fn make_secret_for(prefix: &str) -> MadeKey {
+    let body = format!("{prefix}_{}", base62(SECRET_LEN));
+    let sum = checksum(&body);
+    let key = body + &String::from_utf8_lossy(&sum);
+    MadeKey { digest: digest(&key), key: key.into(), prefix: prefix.to_owned() }
+}
+
+/// SHA-256 in hex, of a key or a session's secret. A fast hash is right for secrets of more than 112 bits (ASVS 5.0,
+/// 6.5.2).
+#[must_use]
+pub fn digest_of(secret: &SecretString) -> String {
+    digest(secret.expose_secret())
+}
+
+fn digest(text: &str) -> String {
+    Digest::of(text).hex()
+}
+
+/// CRC-32 of the text in base62, left-padded with 0.
+fn checksum(text: &str) -> [u8; CHECKSUM_LEN] {
+    let mut rest = crc32fast::hash(text.as_bytes()) as usize;
+    let mut sum = [b'0'; CHECKSUM_LEN];
+    for place in sum.iter_mut().rev() {
+        *place = BASE62[rest % 62];
+        rest /= 62;
+    }
+    sum
+}
+
+/// Random characters, each as likely as any other: bytes above the last multiple of 62 are thrown away.
+fn base62(len: usize) -> String {
+    let mut text = String::with_capacity(len);
+    while text.len() < len {
+        let fair =
+            random_bytes::<64>().into_iter().filter(|b| *b < 248).map(|b| char::from(BASE62[usize::from(b % 62)]));
+        text.extend(fair.take(len - text.len()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use regex::bytes::Regex;
+
+    use super::*;
+
+    fn key() -> String {
+        make_key("kf").key.expose_secret().to_owned()
+    }
+
+    #[test]
+    fn a_made_key_has_the_published_form_and_parses() {
+        let form = regex::Regex::new("^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$").unwrap();
+        for _ in 0..200 {
+            let made = make_key("kf");
+            let key = made.key.expose_secret();
+            assert!(form.is_match(key));
+            assert!(key.starts_with(&made.prefix));
+            assert_eq!(PresentedKey::parse(key.as_bytes()).unwrap().digest().hex(), made.digest);
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_crc32_in_base62_padded_with_0() {
+        // CRC-32 of "123456789" is the standard's check value 0xCBF43926 = 3421780262.
+        assert_eq!(&checksum("123456789"), b"3jZRME");
+        assert_eq!(&checksum(""), b"000000");
+    }
+
+    #[test]
+    fn any_other_byte_at_any_place_and_any_two_neighbours_exchanged_are_malformed() {
+        for _ in 0..20 {
+            let key = key().into_bytes();
+            for at in 0..key.len() {
+                let mut wrong = key.clone();
+                for byte in (0..=255).filter(|byte| *byte != key[at]) {
+                    wrong[at] = byte;
+                    assert!(PresentedKey::parse(&wrong).is_none(), "{byte} at {at} of {key:?}");
+                }
+                wrong[at] = key[at];
+                wrong.swap(at, (at + 1) % key.len());
+                assert!(wrong == key || PresentedKey::parse(&wrong).is_none(), "{at} of {key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_cut_short_lengthened_or_in_another_case_is_malformed() {
+        let key = key();
+        for wrong in [&key[1..], &key[..key.len() - 1], &format!("{key}0"), &key.to_uppercase(), &format!(" {key}")] {
+            assert!(PresentedKey::parse(wrong.as_bytes()).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_of_an_older_brand_still_parse() {
+        let made = make_key("acme");
+        assert!(PresentedKey::parse(made.key.expose_secret().as_bytes()).is_some());
+    }
+
+    /// The grammar as it is published, and the checksum bit by bit: what the parser is compared with.
+    fn is_key(raw: &[u8]) -> bool {
+        static FORM: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r"\A[a-z]{2,8}_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}\z").unwrap());
+        let (body, sum) = raw.split_at(raw.len().saturating_sub(6));
+        let crc = !body.iter().fold(!0_u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
+        });
+        let digit = |c: &u8| BASE62.iter().position(|digit| digit == c).unwrap() as u64;
+        FORM.is_match(raw) && sum.iter().fold(0, |sum, c| sum * 62 + digit(c)) == u64::from(crc)
+    }
+
+    /// Keys, and what is left of them after some bytes were changed, removed, added or moved.
+    fn nearly_keys() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![any::<u8>(), proptest::sample::select(b"kf_-0Zz \t\n".to_vec())];
+        let change = (0..4_u8, any::<proptest::sample::Index>(), byte, any::<proptest::sample::Index>());
+        let changes = proptest::collection::vec(change, 0..4);
+        ("[a-z]{1,9}", any::<[u8; 40]>(), any::<bool>(), changes).prop_map(|(brand, random, sound, changes)| {
+            let text: String = random.iter().map(|b| char::from(BASE62[usize::from(b % 62)])).collect();
+            let body = format!("{brand}_{}_{}", &text[..8], &text[8..]);
+            let sum = if sound { checksum(&body) } else { *b"000000" };
+            let mut key = [body.as_bytes(), &sum].concat();
+            for (what, at, byte, to) in changes {
+                let at = at.index(key.len());
+                match what {
+                    0 => key[at] = byte,
+                    1 => drop(key.remove(at)),
+                    2 => key.insert(at, byte),
+                    _ => key.swap(at, to.index(at + 1)),
+                }
+            }
+            key
+        })
+    }
+
+    // `make fuzz` runs these for long.
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic_or_pass(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(PresentedKey::parse(&bytes).is_none());
+        }
+
+        #[test]
+        fn a_key_is_what_the_grammar_says_and_nothing_else(raw in nearly_keys()) {
+            let parsed = PresentedKey::parse(&raw);
+            prop_assert_eq!(parsed.is_some(), is_key(&raw));
+            if let Some(key) = parsed {
+                prop_assert_eq!(key.digest().hex(), hex(&Sha256::digest(&raw)));
+            }
+        }
+
+        #[test]
+        fn what_looks_like_a_key_passes_only_with_its_checksum(raw in "kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}") {
+            let right = checksum(&raw[..raw.len() - 6]);
+            prop_assert_eq!(PresentedKey::parse(raw.as_bytes()).is_some(), raw.as_bytes().ends_with(&right));
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Authentication: API keys, sessions and passwords.
+
+pub mod api_key_header;
+pub mod client_ip;
+pub mod device_cookie;
+mod extract;
+mod guards;
+pub mod key_format;
+pub mod login;
+pub mod login_throttle;
+pub mod origin;
+pub mod page_user;
+pub mod password;
+pub mod random;
+pub mod sessions;
+pub mod tenant;
+
+pub use self::extract::*;
+pub use self::guards::*;

@@ -1,0 +1,343 @@
+//! The database: SQLite or PostgreSQL behind one SQL text. A query is written once and runs on either by one macro.
+
+pub mod bulk;
+mod call;
+mod conn;
+pub mod error;
+mod inline_reader;
+pub mod invalidations;
+mod list_reader;
+mod migrate;
+mod open;
+pub mod pool;
+mod postgres;
+mod ready;
+pub mod retry;
+pub mod row;
+mod servers;
+mod sqlite;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Postgres, SqlitePool};
+
+pub use self::conn::{Backend, Conn, Session, Tx};
+use self::conn::{PoolerConn, Running};
+pub use self::error::is_unique_violation;
+use self::inline_reader::InlineReader;
+use self::invalidations::Invalidations;
+use self::list_reader::ListReader;
+pub use self::migrate::{SchemaState, migrated, migrations};
+pub use self::open::OpenError;
+use self::pool::Pool;
+use self::postgres::{BEGIN, BEGIN_POOLED, BEGIN_SNAPSHOT, PgTransaction};
+use self::ready::Probe;
+use self::row::{Param, Row};
+pub use self::servers::Servers;
+pub use self::sqlite::sqlite_file;
+use super::maintenance::fold_names::fold;
+use crate::error::AppError;
+
+/// The channel on which PostgreSQL tells other processes what changed.
+pub const CHANNEL: &str = "keyfob";
+
+/// An open database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// One writing connection and several that only read.
+    Sqlite {
+        /// The readers.
+        read: Pool<SqliteConnection>,
+        /// The one writer.
+        write: SqlitePool,
+        /// For [`Db::rows`].
+        inline_reader: InlineReader,
+        /// For [`Db::list`].
+        lists: ListReader,
+        /// What changed lately.
+        changes: Invalidations,
+        /// Whether it takes changes.
+        probe: Probe,
+    },
+    /// Connections for single statements, and some for transactions.
+    Postgres {
+        /// For single statements.
+        statements: Pool<PgConnection>,
+        /// For transactions.
+        transactions: Pool<PgConnection>,
+        /// Where they come from.
+        servers: Servers,
+        /// What changed lately.
+        changes: Invalidations,
+        /// What a session can do.
+        session: Session,
+    },
+}
+
+/// How long a statement of a request may take. A server that is cut off says nothing, and nobody else ends the wait.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Does work that must end in time.
+///
+/// # Errors
+/// As the work, and if it does not.
+pub(crate) async fn with_timeout<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time"));
+    tokio::time::timeout(limit, work).await.map_err(late)?
+}
+
+/// Runs a statement, and once more where that is safe and helps: see [`Conn::repeats`].
+macro_rules! run {
+    ($on:expr, [$($arg:expr),*], |$sqlite:ident, $sqlite_args:ident| $on_sqlite:expr, |$postgres:ident, $postgres_args:ident, $keep:ident| $on_postgres:expr) => {{
+        let mut call = $on.call()$(.bind($arg))*;
+        loop {
+            let done = match $on.start(&mut call).await {
+                Err(error) => Err(error),
+                Ok($crate::server::db::Backend::Sqlite($sqlite)) => {
+                    let $sqlite_args = call.sqlite();
+                    $crate::server::db::with_timeout(call.limit, $on_sqlite).await
+                }
+                Ok($crate::server::db::Backend::Postgres($postgres)) => {
+                    let ($postgres_args, $keep) = (call.postgres(), call.keeps_plan);
+                    $crate::server::db::with_timeout(call.limit, $on_postgres).await
+                }
+            };
+            let done = $on.finish(done).await;
+            if !$on.repeats(&call, &done).await {
+                break done;
+            }
+        }
+    }};
+}
+pub(crate) use run;
+
+/// Runs a statement and gives the number of rows that it changed: `execute!(conn, "UPDATE …", a, b)`.
+macro_rules! execute {
+    ($on:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::server::db::run!(
+            $on,
+            [$($arg),*],
+            |conn, args| async {
+                let done = sqlx::query_with::<sqlx::Sqlite, _>($sql, args).execute(conn).await;
+                done.map(|done| done.rows_affected())
+            },
+            |conn, args, keep| async {
+                let done = sqlx::query_with::<sqlx::Postgres, _>($sql, args).persistent(keep).execute(conn).await;
+                done.map(|done| done.rows_affected())
+            }
+        )
+    };
+}
+pub(crate) use execute;
+
+/// Fetches rows as a type: `fetch!(conn, all User, "SELECT …", a)`, with `one`, `optional` or `all`.
+macro_rules! fetch {
+    ($on:expr, one $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_one, $row, $($rest)*) };
+    ($on:expr, optional $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_optional, $row, $($rest)*) };
+    ($on:expr, all $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_all, $row, $($rest)*) };
+    (@ $on:expr, $method:ident, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::server::db::run!(
+            $on,
+            [$($arg),*],
+            |conn, args| sqlx::query_as_with::<sqlx::Sqlite, $row, _>($sql, args).$method(conn),
+            |conn, args, keep| sqlx::query_as_with::<sqlx::Postgres, $row, _>($sql, args).persistent(keep).$method(conn)
+        )
+    };
+}
+pub(crate) use fetch;
+
+/// The longest text that is searched for, in characters: one more than the longest that there can be, an email address.
+const SEARCH_MAX: usize = 255;
+
+/// The pattern of LIKE for folded texts that contain this one; empty for an empty one.
+#[must_use]
+pub fn like(text: &str) -> String {
+    let text = fold(text.trim());
+    if text.is_empty() {
+        return text;
+    }
+    let mut pattern = String::from("%");
+    for c in text.chars().filter(|c| *c != '\0').take(SEARCH_MAX) {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
+}
+
+impl Db {
+    /// What changed lately.
+    #[must_use]
+    pub const fn invalidations(&self) -> &Invalidations {
+        match self {
+            Self::Sqlite { changes, .. } | Self::Postgres { changes, .. } => changes,
+        }
+    }
+
+    /// Whether a pooler is between this program and PostgreSQL.
+    #[must_use]
+    pub const fn is_pooled(&self) -> bool {
+        matches!(self, Self::Postgres { session: Session { pooled: true, .. }, .. })
+    }
+
+    /// A connection to read by.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if none could be had in time.
+    pub async fn read(&self) -> Result<Conn, AppError> {
+        Ok(match self {
+            Self::Sqlite { read, .. } => Conn::Sqlite(pool::acquire(read).await?),
+            Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
+        })
+    }
+
+    /// The rows that a query gives, read on SQLite without leaving the thread. Only for a look-up by an id or a unique index,
+    /// and for a page that costs no more: an index gives it in its order, and it has a `LIMIT` and no `OFFSET`. All else
+    /// would hold up the other requests, and goes by [`Db::list`] or [`fetch!`].
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if the database does not answer; and what `read` says.
+    pub async fn rows<T>(
+        &self,
+        sql: &'static str,
+        args: &[Param<'_>],
+        read: impl Fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Vec<T>, AppError> {
+        match self {
+            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(sqlx::Error::PoolClosed.into()),
+            Self::Sqlite { inline_reader, .. } => inline_reader.rows((sql, args), read),
+            Self::Postgres { statements, session, .. } => {
+                let found = postgres_rows(postgres_conn(statements, *session).await?, sql, args).await?;
+                found.iter().map(|row| read(Row::Postgres(row))).collect()
+            }
+        }
+    }
+
+    /// The rows of a query that may read much. On SQLite it runs on a thread that gives way to all others. It is
+    /// interrupted when its time is over, and on SQLite also when the request ends before it.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if it takes too long, or the database does not answer; and what `read` says.
+    pub async fn list<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        args: &[Param<'_>],
+        read: fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Vec<T>, AppError> {
+        match self {
+            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(sqlx::Error::PoolClosed.into()),
+            Self::Sqlite { lists, .. } => lists.rows(LIMIT, (sql, args), read).await,
+            // The server ends it after as long: `statement_timeout`.
+            Self::Postgres { .. } => self.rows(sql, args, read).await,
+        }
+    }
+
+    /// The same for a query that gives one row at most.
+    ///
+    /// # Errors
+    /// As [`Db::rows`].
+    pub async fn row<T>(
+        &self,
+        sql: &'static str,
+        args: &[Param<'_>],
+        read: impl Fn(Row<'_>) -> Result<T, AppError>,
+    ) -> Result<Option<T>, AppError> {
+        Ok(self.rows(sql, args, read).await?.pop())
+    }
+
+    /// A connection for one statement that writes.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if none could be had in time.
+    pub async fn write(&self) -> Result<Conn, AppError> {
+        Ok(match self {
+            Self::Sqlite { write, .. } => Conn::SqliteWriter(write.acquire().await?),
+            Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
+        })
+    }
+
+    /// A transaction that writes.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if none could be had in time.
+    pub async fn begin(&self) -> Result<Tx, AppError> {
+        let on = with_timeout(LIMIT, async {
+            Ok(match self {
+                // A transaction that reads first and writes later fails at once where another writer was between.
+                Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+                Self::Postgres { transactions, session, .. } => {
+                    let begin = if session.pooled { BEGIN_POOLED } else { BEGIN };
+                    Running::Postgres(PgTransaction::begin(transactions, begin).await?, *session)
+                }
+            })
+        });
+        Ok(Tx::new(on.await?, self.invalidations().clone()))
+    }
+
+    /// A transaction that reads the database as it stands at its first query, whatever others write meanwhile. On SQLite it
+    /// has this process's one writer to itself: it is for commands, not for requests.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if none could be had in time.
+    pub async fn snapshot(&self) -> Result<Tx, AppError> {
+        let on = match self {
+            Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN").await?),
+            Self::Postgres { transactions, session, .. } => {
+                Running::Postgres(PgTransaction::begin(transactions, BEGIN_SNAPSHOT).await?, *session)
+            }
+        };
+        Ok(Tx::new(on, self.invalidations().clone()))
+    }
+
+    /// Closes all connections, after what they are doing.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write, .. } => {
+                pool::close(read).await;
+                // The connections of `near` outlive this, so that closing the others does not empty the log into the file.
+                let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await;
+                write.close().await;
+            }
+            Self::Postgres { statements, transactions, .. } => {
+                pool::close(statements).await;
+                pool::close(transactions).await;
+            }
+        }
+    }
+}
+
+async fn postgres_conn(statements: &Pool<PgConnection>, session: Session) -> Result<Conn, sqlx::Error> {
+    Ok(if session.pooled {
+        Conn::Pooler(PoolerConn::new(statements.clone()))
+    } else {
+        Conn::Postgres(pool::acquire(statements).await?)
+    })
+}
+
+async fn postgres_rows(mut conn: Conn, sql: &'static str, args: &[Param<'_>]) -> Result<Vec<PgRow>, sqlx::Error> {
+    let mut call = args.iter().fold(conn.call().reads(), |call, arg| match *arg {
+        Param::Text(text) => call.bind(text),
+        Param::Number(number) => call.bind(number),
+        Param::Flag(flag) => call.bind(flag),
+    });
+    loop {
+        let found = match conn.start(&mut call).await {
+            Err(error) => Err(error),
+            Ok(Backend::Sqlite(_)) => Err(sqlx::Error::PoolClosed),
+            Ok(Backend::Postgres(on)) => {
+                let query = sqlx::query_with::<Postgres, _>(sql, call.postgres()).persistent(call.keeps_plan);
+                with_timeout(LIMIT, query.fetch_all(on)).await
+            }
+        };
+        let found = conn.finish(found).await;
+        if !conn.repeats(&call, &found).await {
+            return found;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Finds the key behind a presented secret: from the cache, or by one query.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::cache::Cached;
+use super::facts;
+use crate::error::AppError;
+use crate::model::keys::{KeyContext, KeyFacts};
+use crate::model::time::Timestamp;
+use crate::model::users::{User, UserId};
+use crate::server::auth::key_format::{Digest, PresentedKey};
+use crate::server::db::Db;
+use crate::server::db::row::Row;
+use crate::server::state::AppState;
+
+/// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct KeyRecord {
+    /// Its user.
+    pub user: Arc<User>,
+    /// The key.
+    pub key: Arc<KeyFacts>,
+    /// What its validity depends on beside itself.
+    pub standing: KeyContext,
+    /// Requests a minute that an administrator allows it.
+    pub rate: Option<u32>,
+}
+
+macro_rules! find_by {
+    ($column:literal) => {
+        concat!(
+            "SELECT k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, k.rate, ",
+            "k.old_expires_at, u.id AS owner_id, u.email AS owner_email, u.name AS owner_name, ",
+            "u.superuser AS owner_superuser, u.disabled_at, m.role FROM keys k JOIN users u ON u.id = k.user_id ",
+            "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id WHERE k.",
+            $column,
+            " = $1"
+        )
+    };
+}
+
+/// The key behind a presented one: as it is remembered, or by a query. Where an address presented too many unknown keys, it
+/// takes turns with the others of its kind: see [`lookups`].
+///
+/// # Errors
+/// If the database does not answer and nothing is remembered, or too many wait for their turn.
+pub async fn find_by_secret(
+    state: &AppState,
+    presented: &PresentedKey<'_>,
+    (from, now): (Option<IpAddr>, Timestamp),
+) -> Result<Option<KeyRecord>, AppError> {
+    let (digest, changes) = (presented.digest(), state.db.invalidations());
+    match state.key_cache.get(&digest, changes, now) {
+        Some(Cached::Hit(found)) => return Ok(Some(found)),
+        Some(Cached::NegativeHit) => return Ok(None),
+        None => {}
+    }
+    let _turn = match state.usage.check_failures(from, now) {
+        Ok(()) => None,
+        Err(_) => state.key_lookups.turn(&digest).await?,
+    };
+    let epoch = changes.version();
+    let found = look_up(&state.db, digest).await?;
+    if found.is_some() {
+        state.key_lookups.note_found(digest);
+    }
+    state.key_cache.put(digest, found.clone(), (epoch, changes), now);
+    Ok(found)
+}
+
+/// By one query; by a second for what is no key's present secret.
+async fn look_up(db: &Db, digest: Digest) -> Result<Option<KeyRecord>, AppError> {
+    let digest = digest.hex();
+    let args = [digest.as_str().into()];
+    match db.row(find_by!("digest"), &args, |row| found(row, false)).await? {
+        None => db.row(find_by!("old_digest"), &args, |row| found(row, true)).await,
+        found => Ok(found),
+    }
+}
+
+fn found(row: Row<'_>, by_old_secret: bool) -> Result<KeyRecord, AppError> {
+    let standing = KeyContext {
+        user_active: row.time_if_any("disabled_at")?.is_none(),
+        in_team: row.get::<Option<String>>("role")?.is_some(),
+        old_secret_until: row.time_if_any("old_expires_at")?.filter(|_| by_old_secret),
+    };
+    let user = User {
+        id: row.parse("owner_id", UserId::parse)?,
+        email: row.get("owner_email")?,
+        name: row.get("owner_name")?,
+        superuser: row.get("owner_superuser")?,
+    };
+    let rate: Option<i64> = row.get("rate")?;
+    let rate = rate.and_then(|rate| u32::try_from(rate).ok());
+    Ok(KeyRecord { user: Arc::new(user), key: Arc::new(facts(row)?), standing, rate })
+}

@@ -1,0 +1,285 @@
+//! API keys: their queries, and the rules that need data.
+
+pub mod admin;
+pub mod authenticate;
+pub mod cache;
+pub mod leaks;
+mod lists;
+pub mod lookup_limit;
+pub mod rotation;
+pub mod usage;
+
+use secrecy::ExposeSecret;
+
+pub use self::authenticate::{KeyRecord, find_by_secret};
+pub use self::lists::{OwnQuery, list, list_of_team, page};
+use super::audit;
+use super::audit::{Actor, AuditTarget};
+use super::auth::sessions::Session;
+use super::auth::{key_format, random};
+use super::config::KeyConfig;
+use super::db::row::Row;
+use super::db::{Db, Tx, execute, fetch, is_unique_violation};
+use super::maintenance::fold_names::fold;
+use super::state::AppState;
+use crate::error::AppError;
+use crate::model::audit::Action;
+use crate::model::fields::FieldErrors;
+use crate::model::keys::{Access, IdempotencyKey, KeyFacts, KeyForm, KeyId, KeyName, KeySpec, NewKey};
+use crate::model::teams::TeamId;
+use crate::model::text::isolated;
+use crate::model::time::{DAY, Timestamp};
+use crate::model::users::UserId;
+
+fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
+    Ok(KeyFacts {
+        id: row.parse("id", KeyId::parse)?,
+        name: row.parse("name", |name| Some(KeyName::stored(name)))?,
+        prefix: row.get("prefix")?,
+        access: Access::try_from(row.get::<String>("access")?).map_err(|_| AppError::Internal)?,
+        team_id: row.parse_some("team_id", TeamId::parse)?,
+        created_at: row.time("created_at")?,
+        expires_at: row.time_if_any("expires_at")?,
+        revoked_at: row.time_if_any("revoked_at")?,
+    })
+}
+
+/// How many keys of a user may be made on pages within 24 hours.
+pub const MADE_PER_DAY: i64 = 200;
+
+/// A key that is asked for.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// For whom.
+    pub user: &'a UserId,
+    /// The showing of the form that asks; `None` from the command line.
+    pub form: Option<IdempotencyKey>,
+    /// What it shall be.
+    pub spec: KeySpec,
+}
+
+/// In whose name a key is made.
+#[derive(Clone, Copy)]
+enum Creator<'a> {
+    /// The operator, by the command line.
+    Operator,
+    /// A user, for themselves.
+    Owner(&'a Session),
+    /// An administrator, for any user.
+    Superuser(&'a Session),
+}
+
+impl Creator<'_> {
+    /// Begins a transaction in which the creator still may do it.
+    async fn begin(self, db: &Db) -> Result<Tx, AppError> {
+        match self {
+            Self::Operator => db.begin().await,
+            Self::Owner(session) => session.begin(db).await,
+            Self::Superuser(session) => session.begin_as_superuser(db).await,
+        }
+    }
+}
+
+/// Makes a key for the operator.
+///
+/// # Errors
+/// [`AppError::Invalid`] if the user has all the keys that one may have, is not in the team, or the form was sent already.
+pub async fn create(db: &Db, config: &KeyConfig, request: Request<'_>, by: &Actor) -> Result<NewKey, AppError> {
+    create_as(Creator::Operator, db, config, request, by).await
+}
+
+/// Makes a key. A form that is sent again makes no second one.
+async fn create_as(
+    creator: Creator<'_>,
+    db: &Db,
+    config: &KeyConfig,
+    request: Request<'_>,
+    by: &Actor,
+) -> Result<NewKey, AppError> {
+    for _ in 0..3 {
+        let made = key_format::make_key(&config.key_brand);
+        let facts = KeyFacts {
+            id: KeyId::parse(&random::make_id(by.at)).ok_or(AppError::Internal)?,
+            name: request.spec.name.clone(),
+            prefix: made.prefix,
+            access: request.spec.access,
+            team_id: request.spec.team.clone(),
+            created_at: by.at,
+            expires_at: request.spec.expires_at,
+            revoked_at: None,
+        };
+        let mut tx = creator.begin(db).await?;
+        check_limit(&mut tx, config.max_keys_per_user, request.user, by.at).await?;
+        if request.form.is_some() {
+            check_daily_limit(&mut tx, request.user, by.at).await?;
+        }
+        check_team(&mut tx, request.user, request.spec.team.as_ref()).await?;
+        match insert(&mut tx, &request, &facts, &made.digest).await {
+            Ok(()) => {
+                let detail = format!("{}, {}", isolated(facts.name.as_str()), facts.access.label());
+                let about = AuditTarget { user: Some(request.user), detail, ..about(&facts) };
+                audit::record(&mut tx, by, Action::KeyCreate, about).await?;
+                tx.commit().await?;
+                return Ok(NewKey { key: made.key.expose_secret().to_owned(), facts });
+            }
+            Err(error) if is_unique_violation(&error) => {
+                drop(tx);
+                check_unsent(db, &request).await?;
+                // Not the form, so the prefix was taken: one in 10^14. Make another.
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(AppError::Internal)
+}
+
+fn about(key: &KeyFacts) -> AuditTarget<'_> {
+    AuditTarget { key: Some(&key.id), team: key.team_id.as_ref(), subject: &key.prefix, ..AuditTarget::default() }
+}
+
+/// Makes a key from the form of the page: for whoever is signed in, or by an administrator for a user that it names.
+///
+/// # Errors
+/// [`AppError::Invalid`] if a field is wrong, and as [`create`]; [`AppError::NotFound`] for a user that names another;
+/// [`AppError::ReauthenticationRequired`] for a key that may change something, and for any key of another user.
+pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
+    match (form.owner.is_empty(), session.user.superuser) {
+        (true, _) => {}
+        (false, true) => return admin::create_for(state, session, form).await,
+        (false, false) => return Err(AppError::NotFound),
+    }
+    let by = session.by(state.now());
+    let (form, spec) = form.parse(by.at)?;
+    check_recent_auth(session, spec.access, by.at)?;
+    let request = Request { user: &session.user.id, form: Some(form), spec };
+    create_as(Creator::Owner(session), &state.db, &state.config.keys, request, &by).await
+}
+
+/// Refuses a key that may change something, unless the password was entered within [`sessions::CONFIRMED`].
+///
+/// [`sessions::CONFIRMED`]: crate::server::auth::sessions::CONFIRMED
+fn check_recent_auth(session: &Session, access: Access, now: Timestamp) -> Result<(), AppError> {
+    if access.only_reads() { Ok(()) } else { session.check_recent_auth(now) }
+}
+
+/// Refuses one key too many. Locks the user's row first, so that two at once are counted one after the other.
+async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> Result<(), AppError> {
+    execute!(tx, "UPDATE users SET updated_at = updated_at WHERE id = $1", user)?;
+    let (live,) = fetch!(
+        tx,
+        one(i64,),
+        "SELECT (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at IS NULL) + \
+         (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2)",
+        user,
+        now
+    )?;
+    if live < i64::from(limit) {
+        return Ok(());
+    }
+    Err(FieldErrors::whole(format!("You have {live} live keys, and {limit} is the most. Revoke one first.")).into())
+}
+
+/// Refuses one more key on a page where too many were made since yesterday: each stays in the lists for good. The operator's
+/// command line is not bounded, and what it made does not count.
+async fn check_daily_limit(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<(), AppError> {
+    let sql = "SELECT COUNT(*) FROM keys WHERE user_id = $1 AND created_at > $2 AND form_id IS NOT NULL";
+    let (made,) = fetch!(tx, one(i64,), sql, user, now.plus(-DAY))?;
+    if made < MADE_PER_DAY {
+        return Ok(());
+    }
+    let sentence =
+        format!("{MADE_PER_DAY} keys were made in the last 24 hours, which is the most. Try again tomorrow.");
+    Err(FieldErrors::whole(sentence).into())
+}
+
+/// Refuses a team that the user is not in. Locks the membership: a removal from the team at the same time comes before or
+/// after, and so finds this key.
+async fn check_team(tx: &mut Tx, user: &UserId, team: Option<&TeamId>) -> Result<(), AppError> {
+    let Some(team) = team else { return Ok(()) };
+    let sql = "UPDATE members SET role = role WHERE team_id = $1 AND user_id = $2";
+    if execute!(tx, sql, team, user)? == 0 {
+        return Err(FieldErrors::one("team", "Choose one of your teams.").into());
+    }
+    Ok(())
+}
+
+async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &str) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO keys (id, user_id, form_id, name, name_folded, prefix, digest, access, team_id, created_at, \
+               expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let (id, user, form) = (&facts.id, request.user, &request.form);
+    let (name, prefix, access) = (&facts.name, &facts.prefix, String::from(facts.access));
+    let (folded, team) = (fold(name.as_str()), &facts.team_id);
+    execute!(tx, sql, id, user, form, name, folded, prefix, digest, access, team, facts.created_at, facts.expires_at)
+        .map(|_| ())
+}
+
+async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT COUNT(*) FROM keys WHERE user_id = $1 AND form_id = $2";
+    let (sent,) = fetch!(conn, one(i64,), sql, request.user, &request.form)?;
+    if sent == 0 {
+        return Ok(());
+    }
+    let sentence = "This form was sent already, and made a key. It is in your list; its secret is shown only once. \
+                    If you do not have it, revoke that key and create another.";
+    Err(FieldErrors::whole(sentence).into())
+}
+
+/// Revokes a key of a user. False if it was already revoked or is not the user's.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &Actor) -> Result<bool, AppError> {
+    let mut tx = db.begin().await?;
+    let revoked = revoke_in(&mut tx, user, id, by).await?;
+    tx.commit().await?;
+    Ok(revoked)
+}
+
+/// Like [`revoke`], within a transaction in which the actor still may do it.
+async fn revoke_in(tx: &mut Tx, user: &UserId, id: &KeyId, by: &Actor) -> Result<bool, AppError> {
+    let sql = "UPDATE keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING prefix";
+    let Some((prefix,)) = fetch!(tx, optional(String,), sql, id, user, by.at)? else { return Ok(false) };
+    let about = AuditTarget { user: Some(user), key: Some(id), subject: &prefix, ..AuditTarget::default() };
+    audit::record(tx, by, Action::KeyRevoke, about).await?;
+    Ok(true)
+}
+
+/// Revokes a key by the id that a page sent. One that was revoked already is no error.
+///
+/// # Errors
+/// [`AppError::NotFound`] if the user has no such key.
+pub async fn revoke_own(state: &AppState, session: &Session, id: &str) -> Result<(), AppError> {
+    let (user, id) = (&session.user.id, KeyId::parse(id).ok_or(AppError::NotFound)?);
+    let mut tx = session.begin(&state.db).await?;
+    if revoke_in(&mut tx, user, &id, &session.by(state.now())).await? {
+        tx.commit().await?;
+        return Ok(());
+    }
+    let own = fetch!(tx, optional(KeyId,), "SELECT id FROM keys WHERE id = $1 AND user_id = $2", &id, user)?;
+    own.map(|_| ()).ok_or(AppError::NotFound)
+}
+
+/// Revokes a key that is limited to a team, within a transaction of an admin of the team. One that was revoked already is no error.
+///
+/// # Errors
+/// [`AppError::NotFound`] if the team has no such key.
+pub async fn revoke_of_team(tx: &mut Tx, team: &TeamId, id: &KeyId, by: &Actor) -> Result<(), AppError> {
+    let sql = "SELECT user_id FROM keys WHERE id = $1 AND team_id = $2";
+    let (user,) = fetch!(tx, optional(UserId,), sql, id, team)?.ok_or(AppError::NotFound)?;
+    revoke_in(tx, &user, id, by).await.map(|_| ())
+}
+
+/// Finds a key by its public prefix or its id, for the operator's command line: its id and its user.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn find(db: &Db, prefix_or_id: &str) -> Result<Option<(KeyId, UserId)>, AppError> {
+    let mut conn = db.read().await?;
+    Ok(fetch!(
+        conn,
+        optional(KeyId, UserId),
+        "SELECT id, user_id FROM keys WHERE prefix = $1 OR id = $1",
+        prefix_or_id
+    )?)
+}

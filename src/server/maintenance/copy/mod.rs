@@ -1,0 +1,174 @@
+//! Copies everything from one database into another that is empty, of the same kind or not, and checks the copy.
+
+mod checksum;
+mod tables;
+
+use crate::error::AppError;
+use crate::server::db::bulk;
+use crate::server::db::bulk::Value;
+use crate::server::db::{Backend, Db, OpenError, SchemaState, Tx, execute, fetch, migrated};
+
+pub use checksum::Contents;
+pub use tables::{Column, TABLES, Table};
+
+/// Why nothing was copied.
+#[derive(Debug)]
+pub enum Refused {
+    /// The source lacks migrations of this program, or holds other ones.
+    SourceBehind,
+    /// The source holds migrations that this program does not know.
+    SourceAhead,
+    /// The destination could not be migrated.
+    Unmigrated(OpenError),
+    /// A table of the destination has rows.
+    NotEmpty(&'static Table),
+    /// A text that PostgreSQL cannot hold.
+    Nul(&'static Table),
+    /// What was read back from the destination is not what was written.
+    Differs(&'static Table),
+    /// A database does not answer, or not as it should; the log has the cause.
+    Failed(AppError),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SourceBehind => write!(f, "the source lacks migrations of this program. Run keyfob migrate on it."),
+            Self::SourceAhead => {
+                write!(f, "the source is newer than this program. Copy it by the keyfob that made it.")
+            }
+            Self::Unmigrated(error) => write!(f, "the destination was not migrated: {error}"),
+            Self::NotEmpty(Table { name, .. }) => {
+                write!(f, "the destination is not empty: its table {name} has rows. Name a new database.")
+            }
+            Self::Nul(Table { name, .. }) => write!(
+                f,
+                "a text in the table {name} holds a NUL character, which PostgreSQL cannot. Take it out of the source."
+            ),
+            Self::Differs(Table { name, .. }) => {
+                write!(
+                    f,
+                    "the table {name} came out different from the source, so nothing was kept. Is the destination in use?"
+                )
+            }
+            Self::Failed(error) => f.write_str(&error.detail()),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<AppError> for Refused {
+    fn from(error: AppError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<sqlx::Error> for Refused {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Copies all rows of all tables, and commits them if they can be read back as they were. `watch` is told again and again
+/// how many steps are done and how many there are: a row is one to write and one to check.
+///
+/// # Errors
+/// Says why not; then the destination has the migrations and is empty still, or is as it was.
+pub async fn copy(from: &Db, to: &Db, watch: impl FnMut(u64, u64)) -> Result<Vec<(&'static Table, Contents)>, Refused> {
+    let mut source = from.snapshot().await?;
+    source.disable_timeouts().await?;
+    match migrated(&mut source).await? {
+        SchemaState::UpToDate => {}
+        SchemaState::Pending => return Err(Refused::SourceBehind),
+        SchemaState::Newer => return Err(Refused::SourceAhead),
+    }
+    to.migrate().await.map_err(Refused::Unmigrated)?;
+    let mut target = to.begin().await?;
+    target.disable_timeouts().await?;
+    make_room(&mut target).await?;
+    let mut steps = Steps { done: 0, all: 2 * count(&mut source).await?, watch };
+    let mut copied = Vec::new();
+    for table in TABLES {
+        copied.push((table, transfer(table, (&mut source, &mut target), &mut steps).await?));
+    }
+    for (table, contents) in &copied {
+        check(table, contents, &mut target, &mut steps).await?;
+    }
+    target.commit().await?;
+    Ok(copied)
+}
+
+struct Steps<W> {
+    done: u64,
+    all: u64,
+    watch: W,
+}
+
+impl<W: FnMut(u64, u64)> Steps<W> {
+    fn add(&mut self, rows: usize) {
+        self.done += rows as u64;
+        (self.watch)(self.done, self.all);
+    }
+}
+
+/// Refuses a destination that holds anything; takes away what its migrations put there.
+async fn make_room(target: &mut Tx) -> Result<(), Refused> {
+    execute!(target, "DELETE FROM locks")?;
+    for table in TABLES {
+        if fetch!(target, one(i64,), table.count)? != (0,) {
+            return Err(Refused::NotEmpty(table));
+        }
+    }
+    Ok(())
+}
+
+async fn count(source: &mut Tx) -> Result<u64, Refused> {
+    let mut rows = 0;
+    for table in TABLES {
+        let (found,) = fetch!(source, one(i64,), table.count)?;
+        rows += found.unsigned_abs();
+    }
+    Ok(rows)
+}
+
+async fn transfer(
+    table: &'static Table,
+    (source, target): (&mut Tx, &mut Tx),
+    steps: &mut Steps<impl FnMut(u64, u64)>,
+) -> Result<Contents, Refused> {
+    let mut contents = Contents::default();
+    let postgres = matches!(target.backend()?, Backend::Postgres(_));
+    bulk::read(source, table.select, table.kinds(), async |rows| {
+        for row in &rows {
+            if postgres && row.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
+                return Err(Refused::Nul(table));
+            }
+            contents.add(row);
+        }
+        bulk::write(target, (table.insert, ""), &rows).await?;
+        steps.add(rows.len());
+        Ok(())
+    })
+    .await?;
+    Ok(contents)
+}
+
+/// Reads a table of the destination back and refuses it if anything in it is different.
+async fn check(
+    table: &'static Table,
+    written: &Contents,
+    target: &mut Tx,
+    steps: &mut Steps<impl FnMut(u64, u64)>,
+) -> Result<(), Refused> {
+    let mut found = Contents::default();
+    bulk::read(target, table.select, table.kinds(), async |rows| {
+        for row in &rows {
+            found.add(row);
+        }
+        steps.add(rows.len());
+        Ok::<_, Refused>(())
+    })
+    .await?;
+    if found == *written { Ok(()) } else { Err(Refused::Differs(table)) }
+}

@@ -1,0 +1,107 @@
+//! Texts as they are searched and sorted by: without case, and with characters composed, on both databases alike. The columns
+//! `name_folded` hold names so.
+
+use std::time::Duration;
+
+use crate::error::AppError;
+use crate::server::db::{Db, bulk, fetch};
+use crate::unicode::nfc;
+
+/// How many names are folded in one transaction: few enough to let others write between.
+const BATCH: i64 = 500;
+/// How long to wait between two batches, and for names that an older server writes during an upgrade.
+const PAUSE: Duration = Duration::from_millis(50);
+const CHECK_EVERY: Duration = Duration::from_mins(1);
+
+/// Folds a text: NFC, in lower case. The one place that decides what is the same to a search.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    // Lower case can have other compositions: of U+0130 it is two characters.
+    nfc(&nfc(text).to_lowercase())
+}
+
+/// A table with names.
+struct Names {
+    unfolded: &'static str,
+    update: (&'static str, &'static str),
+}
+
+macro_rules! names {
+    ($table:literal, $unfolded:literal) => {
+        Names {
+            unfolded: concat!("SELECT id, name FROM ", $table, " WHERE ", $unfolded, " ORDER BY id LIMIT $1"),
+            update: (
+                concat!("UPDATE ", $table, " SET name_folded = folded.column2 FROM ("),
+                // A name that was changed in between has been folded with its change.
+                concat!(
+                    ") AS folded WHERE ",
+                    $table,
+                    ".id = folded.column1 AND ",
+                    $table,
+                    ".name = folded.column3 AND name_folded = ''"
+                ),
+            ),
+        }
+    };
+}
+
+const TABLES: [Names; 3] = [
+    names!("users", "name_folded = '' AND name <> ''"),
+    names!("keys", "name_folded = ''"),
+    names!("employees", "name_folded = ''"),
+];
+
+/// Folds names that no program has folded yet, some of each table; gives how many it found.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn fold_some(db: &Db) -> Result<usize, AppError> {
+    let mut found = 0;
+    for Names { unfolded, update } in TABLES {
+        let mut conn = db.read().await?;
+        let names = fetch!(conn, all(String, String), unfolded, BATCH)?;
+        drop(conn);
+        if names.is_empty() {
+            continue;
+        }
+        found += names.len();
+        let row = |(id, name): (String, String)| [id.into(), fold(&name).into(), name.into()];
+        let mut tx = db.begin().await?;
+        bulk::write(&mut tx, update, &names.into_iter().map(row).collect::<Vec<_>>()).await?;
+        tx.commit().await?;
+    }
+    Ok(found)
+}
+
+/// Folds what is not folded for as long as the server runs. Until then a name is not found, everything else is.
+pub async fn run(db: Db) {
+    loop {
+        // A failure is logged where it happens.
+        let pause = if matches!(fold_some(&db).await, Ok(1..)) { PAUSE } else { CHECK_EVERY };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_take_for_the_same_is_folded_alike() {
+        for (one, other) in [
+            ("Émile", "émile"),
+            ("E\u{301}MILE", "émile"),
+            ("ÜBER", "u\u{308}ber"),
+            ("ΝΊΚΟΣ", "Νίκος"),
+            ("Ada", "ADA"),
+            ("ЙОД", "йод"),
+        ] {
+            assert_eq!(fold(one), fold(other), "{one} {other}");
+        }
+        assert_ne!(fold("Emile"), fold("Émile"));
+        assert_eq!(fold(&fold("İstanbul")), fold("İstanbul"));
+    }
+}

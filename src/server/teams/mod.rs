@@ -1,0 +1,223 @@
+//! Teams: their queries, and the rules that need data. Whoever is not in a team does not learn that it is there.
+
+pub mod invitations;
+mod members;
+pub mod operator;
+
+use super::audit;
+use super::audit::{Actor, AuditTarget};
+use super::auth::random;
+use super::auth::sessions::Session;
+use super::db::row::Row;
+use super::db::{Db, Tx, execute, fetch, is_unique_violation};
+use super::keys;
+use super::state::AppState;
+use crate::error::AppError;
+use crate::model::audit::Action;
+use crate::model::fields::FieldErrors;
+use crate::model::keys::{KeyId, KeySlice};
+use crate::model::teams::{Member, Membership, Role, Team, TeamForm, TeamId, TeamPage};
+use crate::model::text::shown;
+use crate::model::time::Timestamp;
+use crate::model::users::UserId;
+
+/// Makes a team, with whoever asks as its admin.
+///
+/// # Errors
+/// [`AppError::Invalid`] if a field is wrong, the slug is taken, or the user is in too many teams.
+pub async fn create(db: &Db, session: &Session, form: &TeamForm, now: Timestamp) -> Result<Team, AppError> {
+    create_in(session.begin(db).await?, form, &session.by(now)).await
+}
+
+/// Makes a team within a transaction, and commits it.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_in(mut tx: Tx, form: &TeamForm, by: &Actor) -> Result<Team, AppError> {
+    let user = by.user.as_ref().ok_or(AppError::Internal)?;
+    let (name, slug) = form.parse()?;
+    let id = TeamId::parse(&random::make_id(by.at)).ok_or(AppError::Internal)?;
+    let team = Team { id, slug, name };
+    members::check_teams(&mut tx, user).await?;
+    let sql = "INSERT INTO teams (id, slug, name, created_at) VALUES ($1, $2, $3, $4)";
+    match execute!(tx, sql, &team.id, &team.slug, &team.name, by.at) {
+        Err(error) if is_unique_violation(&error) => {
+            return Err(FieldErrors::one("slug", "This address is taken. Choose another.").into());
+        }
+        other => other?,
+    };
+    let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
+    execute!(tx, sql, &team.id, user, Role::Admin.as_str(), by.at)?;
+    let about = AuditTarget { user: Some(user), team: Some(&team.id), subject: &team.slug, ..AuditTarget::default() };
+    audit::record(&mut tx, by, Action::TeamCreate, about).await?;
+    tx.commit().await?;
+    Ok(team)
+}
+
+/// The teams that a user is in, by name.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn list(db: &Db, user: &UserId) -> Result<Vec<Membership>, AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT t.id, t.slug, t.name, m.role FROM members m JOIN teams t ON t.id = m.team_id \
+               WHERE m.user_id = $1 ORDER BY t.name, t.id";
+    Ok(fetch!(conn, all Membership, sql, user)?)
+}
+
+/// A team that the user is in, by its slug.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is none, or the user is not in it.
+pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppError> {
+    if !is_slug(slug) {
+        return Err(AppError::NotFound);
+    }
+    let sql = "SELECT t.id, t.slug, t.name, m.role FROM teams t JOIN members m ON m.team_id = t.id \
+               WHERE t.slug = $2 AND m.user_id = $1";
+    let read = |row: Row<'_>| {
+        let id = row.parse("id", TeamId::parse)?;
+        let role = row.parse("role", |role| Role::try_from(role.to_owned()).ok())?;
+        Ok(Membership { team: Team { id, slug: row.get("slug")?, name: row.get("name")? }, role })
+    };
+    db.row(sql, &[user.as_str().into(), slug.into()], read).await?.ok_or(AppError::NotFound)
+}
+
+/// Whether a text is a slug, exactly as it is: it is written into addresses.
+fn is_slug(text: &str) -> bool {
+    crate::model::teams::slug(text).as_deref() == Ok(text)
+}
+
+/// A team as its page shows it. Its invitations and keys are for its admins only.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is none, or the user is not in it.
+pub async fn page(
+    state: &AppState,
+    session: &Session,
+    slug: &str,
+    (after, about): (&str, &str),
+) -> Result<TeamPage, AppError> {
+    let now = state.now();
+    let Membership { team, role } = find(&state.db, &session.user.id, slug).await?;
+    let mut conn = state.db.read().await?;
+    let sql = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
+               WHERE m.team_id = $1 ORDER BY u.email";
+    let mut members = fetch!(conn, all Member, sql, &team.id)?;
+    for member in &mut members {
+        (member.email, member.name) = (shown(&member.email), shown(&member.name));
+    }
+    let (mut invitations, mut keys) = (Vec::new(), KeySlice::default());
+    if role == Role::Admin {
+        invitations = invitations::list_of_team(&mut conn, &team.id, now).await?;
+        drop(conn);
+        keys = keys::list_of_team(state, (&team.id, &session.user.id), (after, about)).await?;
+    }
+    // The address that somebody else works from is for superusers only.
+    for entry in keys
+        .keys
+        .iter_mut()
+        .chain(keys.about.as_mut())
+        .filter(|entry| !session.user.superuser && entry.owner != session.user.email)
+    {
+        entry.used_ip = None;
+    }
+    Ok(TeamPage { team, role, me: session.user.id.clone(), members, invitations, keys, now })
+}
+
+/// Begins a transaction of a member of a team. Locks the session's account, then the team: two changes of a team are made one
+/// after the other, and the role holds until the commit.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team or the user is not in it, and as [`Session::begin`].
+async fn begin_as_member(db: &Db, session: &Session, slug: &str) -> Result<(Tx, Membership), AppError> {
+    let team = find(db, &session.user.id, slug).await?.team;
+    let mut tx = session.begin(db).await?;
+    lock(&mut tx, &team.id).await?;
+    let sql = "SELECT role FROM members WHERE team_id = $1 AND user_id = $2";
+    let (role,) = fetch!(tx, optional(String,), sql, &team.id, &session.user.id)?.ok_or(AppError::NotFound)?;
+    let role = Role::try_from(role).map_err(|_| AppError::Internal)?;
+    Ok((tx, Membership { team, role }))
+}
+
+/// Like [`begin_as_member`], for what only an admin of the team may do.
+///
+/// # Errors
+/// As [`begin_as_member`], and [`AppError::Invalid`] if the user is not an admin of the team.
+pub async fn begin_as_admin(db: &Db, session: &Session, slug: &str) -> Result<(Tx, Team), AppError> {
+    match begin_as_member(db, session, slug).await? {
+        (tx, Membership { team, role: Role::Admin }) => Ok((tx, team)),
+        (_, Membership { role: Role::Member, .. }) => {
+            Err(FieldErrors::whole("Only an admin of the team can do this.").into())
+        }
+    }
+}
+
+/// Gives a member another role.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team or member; [`AppError::Invalid`] if whoever asks is no admin of it, or
+/// no admin would stay.
+pub async fn set_role(
+    state: &AppState,
+    session: &Session,
+    slug: &str,
+    (user, role): (&str, &str),
+) -> Result<(), AppError> {
+    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
+    let user = UserId::parse(user).ok_or(AppError::NotFound)?;
+    let role = Role::try_from(role.to_owned()).map_err(|sentence| FieldErrors::one("role", sentence))?;
+    let by = session.by(state.now());
+    if !members::change_role(&mut tx, &team, &user, role, &by).await? {
+        return Err(AppError::NotFound);
+    }
+    let about = about(&team, &user, format!("now {}", role.label().to_lowercase()));
+    audit::record(&mut tx, &by, Action::TeamRole, about).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Removes a member; whoever asks may leave, and an admin may remove anybody. Keys that are limited to the team and are
+/// theirs are revoked, and invitations that they sent end.
+///
+/// # Errors
+/// As [`set_role`].
+pub async fn remove(state: &AppState, session: &Session, slug: &str, user: &str) -> Result<(), AppError> {
+    let user = UserId::parse(user).ok_or(AppError::NotFound)?;
+    let (mut tx, team) = if user == session.user.id {
+        let (tx, membership) = begin_as_member(&state.db, session, slug).await?;
+        (tx, membership.team)
+    } else {
+        begin_as_admin(&state.db, session, slug).await?
+    };
+    let by = session.by(state.now());
+    if !members::leave(&mut tx, &team, &user, &by).await? {
+        return Err(AppError::NotFound);
+    }
+    let detail = if user == session.user.id { "left" } else { "removed by an admin" };
+    audit::record(&mut tx, &by, Action::TeamRemove, about(&team, &user, detail.to_owned())).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Revokes a key that is limited to the team.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team or key; [`AppError::Invalid`] if whoever asks is no admin of the team.
+pub async fn revoke_key(state: &AppState, session: &Session, slug: &str, key: &str) -> Result<(), AppError> {
+    let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
+    let key = KeyId::parse(key).ok_or(AppError::NotFound)?;
+    keys::revoke_of_team(&mut tx, &team.id, &key, &session.by(state.now())).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn about<'a>(team: &'a Team, user: &'a UserId, detail: String) -> AuditTarget<'a> {
+    AuditTarget { user: Some(user), team: Some(&team.id), subject: &team.slug, detail, ..AuditTarget::default() }
+}
+
+/// Two changes at once are made one after the other.
+async fn lock(tx: &mut Tx, team: &TeamId) -> Result<(), AppError> {
+    execute!(tx, "UPDATE teams SET name = name WHERE id = $1", team)?;
+    Ok(())
+}

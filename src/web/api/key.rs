@@ -1,0 +1,287 @@
+//! The caller and the key of a request: who is calling, look at the key, revoke it, rotate it.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::body::JsonObject;
+use super::openapi::{Asks, Input, schemas};
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+use crate::model::keys::scope::{KeyRotate, ProfileRead};
+use crate::model::keys::{GRACES, KeyFacts, KeyId, KeyName, Scope, grace};
+use crate::model::teams::TeamId;
+use crate::model::time::Timestamp;
+use crate::model::users::{User, UserId};
+use crate::server::auth::{AnyCaller, AnyCallerWith, Caller, api_key_header, by};
+use crate::server::db::retry;
+use crate::server::keys;
+use crate::server::state::AppState;
+
+/// Whoever calls.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Me)]
+pub struct MeBody {
+    user: UserBody,
+    /// How they say who they are.
+    #[schema(schema_with = via)]
+    via: &'static str,
+    /// The key, if it was one.
+    #[schema(required = true)]
+    key: Option<KeyBody>,
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+struct UserBody {
+    #[schema(schema_with = schemas::id)]
+    id: UserId,
+    #[schema(format = Email)]
+    email: String,
+    /// The display name; empty if none was chosen.
+    name: String,
+}
+
+impl From<User> for UserBody {
+    fn from(user: User) -> Self {
+        Self { id: user.id, email: user.email, name: user.name }
+    }
+}
+
+/// What is public of a key.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Key)]
+pub struct KeyBody {
+    #[schema(schema_with = schemas::id)]
+    id: KeyId,
+    #[schema(schema_with = schemas::name)]
+    name: KeyName,
+    /// What is shown of the key: `kf_8Qw3ZkPa`.
+    prefix: String,
+    /// `full`, `read_only`, or the scopes with a space between them.
+    access: String,
+    /// The scopes that it has.
+    #[schema(schema_with = scopes)]
+    scopes: Vec<&'static str>,
+    /// The id of the team that it is limited to.
+    #[schema(value_type = Option<String>, format = "uuid", required = true)]
+    team: Option<TeamId>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// The first instant at which it is refused; never if null.
+    #[schema(format = DateTime, required = true)]
+    expires_at: Option<String>,
+}
+
+impl From<&KeyFacts> for KeyBody {
+    fn from(key: &KeyFacts) -> Self {
+        Self {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            prefix: key.prefix.clone(),
+            access: key.access.into(),
+            scopes: key.access.scopes().map(Scope::as_str).collect(),
+            team: key.team_id.clone(),
+            created_at: key.created_at.rfc3339(),
+            expires_at: key.expires_at.map(Timestamp::rfc3339),
+        }
+    }
+}
+
+/// A key that was given a new secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RotatedKey)]
+pub struct RotatedBody {
+    /// The key, this once.
+    #[schema(pattern = "^[a-z]{2,8}_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$")]
+    key: String,
+    /// What is public of it.
+    #[serde(flatten)]
+    facts: KeyBody,
+    /// Until when the old secret works.
+    #[schema(format = DateTime)]
+    old_secret_works_until: String,
+}
+
+fn via() -> Object {
+    schemas::one_of(["session", "api_key"])
+}
+
+fn scopes() -> Schema {
+    ArrayBuilder::new().items(schemas::one_of(Scope::ALL.iter().map(|scope| scope.as_str()))).into()
+}
+
+/// What a rotation is asked for with; [`JsonObject`] reads it.
+pub enum RotateBody {}
+
+impl PartialSchema for RotateBody {
+    fn schema() -> RefOr<Schema> {
+        let mut grace = schemas::one_of(GRACES.map(|(name, ..)| name));
+        grace.description = Some("For how long the old secret works on, but never beyond the key's expiry.".to_owned());
+        grace.default = Some(GRACES[0].0.into());
+        ObjectBuilder::new().property("grace", grace).additional_properties(Some(schemas::NOTHING_ELSE)).into()
+    }
+}
+
+impl ToSchema for RotateBody {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("RotateRequest")
+    }
+}
+
+/// The key of a request and its user, as `C` lets them in; a session has none.
+pub struct CurrentKey<C> {
+    caller: Caller,
+    key: KeyFacts,
+    by: PhantomData<C>,
+}
+
+impl<C> FromRequestParts<AppState> for CurrentKey<C>
+where
+    C: FromRequestParts<AppState, Rejection = AppError> + Into<Caller>,
+{
+    type Rejection = AppError;
+
+    /// # Errors
+    /// As `C`, and 401 for a session.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let caller: Caller = C::from_request_parts(parts, state).await?.into();
+        let key = caller.key().cloned().ok_or(AppError::CredentialsMissing)?;
+        Ok(Self { caller, key, by: PhantomData })
+    }
+}
+
+impl<C: Input> Input for CurrentKey<C> {
+    fn describe(asks: &mut Asks) {
+        C::describe(asks);
+        asks.only_a_key();
+    }
+}
+
+impl From<AnyCaller> for Caller {
+    fn from(AnyCaller(caller): AnyCaller) -> Self {
+        caller
+    }
+}
+
+impl<S> From<AnyCallerWith<S>> for Caller {
+    fn from(AnyCallerWith(caller, _): AnyCallerWith<S>) -> Self {
+        caller
+    }
+}
+
+/// Show who is calling
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    operation_id = "me_retrieve",
+    tag = "key",
+    responses((status = 200, description = "The caller, and the key of the request.", body = MeBody, example = json!({
+        "user": {"id": "0190a1b2-0000-7000-8000-0000000000aa", "email": "ada@example.com", "name": "Ada"},
+        "via": "api_key",
+        "key": example(),
+    })))
+)]
+pub async fn me(AnyCallerWith(caller, _): AnyCallerWith<ProfileRead>) -> Json<MeBody> {
+    let via = if caller.key().is_some() { "api_key" } else { "session" };
+    Json(MeBody { key: caller.key().map(KeyBody::from), via, user: caller.user().clone().into() })
+}
+
+/// Show the key of the request
+///
+/// Every valid key will do, whatever it leaves out. A session will not.
+#[utoipa::path(
+    get,
+    path = "/api/v1/key",
+    operation_id = "key_retrieve",
+    tag = "key",
+    responses((status = 200, description = "What is public of the key.", body = KeyBody, example = json!(example())))
+)]
+pub async fn show(of: CurrentKey<AnyCaller>) -> Json<KeyBody> {
+    Json((&of.key).into())
+}
+
+/// Revoke the key of the request
+///
+/// It cannot be undone, and the key is refused from the next request on. Every valid key will do, whatever it leaves out.
+/// A session will not.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/key",
+    operation_id = "key_destroy",
+    tag = "key",
+    responses((status = 204, description = "The key is revoked."))
+)]
+pub async fn revoke(
+    State(state): State<AppState>,
+    of: CurrentKey<AnyCaller>,
+    parts: Parts,
+) -> Result<StatusCode, AppError> {
+    let (user, by) = (&of.caller.user().id, by(&of.caller, &parts, &state));
+    retry::repeat(|| keys::revoke(&state.db, user, &of.key.id, &by), Result::is_err).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give the key of the request a new secret
+///
+/// Its id, name, access and history stay. The old secret works on for the grace.
+#[utoipa::path(
+    post,
+    path = "/api/v1/key/rotate",
+    operation_id = "key_rotate",
+    tag = "key",
+    request_body(content = RotateBody, example = json!({"grace": "15m"})),
+    responses((status = 200, description = "The new key, this once.", body = RotatedBody, example = json!(rotated())))
+)]
+pub async fn rotate(
+    State(state): State<AppState>,
+    of: CurrentKey<AnyCallerWith<KeyRotate>>,
+    parts: Parts,
+    mut body: JsonObject,
+) -> Result<Json<RotatedBody>, AppError> {
+    let CurrentKey { caller, key, .. } = of;
+    let mut errors = FieldErrors::default();
+    let asked = body.text("grace").and_then(|raw| raw.map_or(Ok(0), |raw| grace(&raw)));
+    let grace = errors.take("grace", asked);
+    body.refuse_rest(&[], &mut errors);
+    let Some(grace) = grace.filter(|_| errors.is_empty()) else { return Err(errors.into()) };
+    let presented = api_key_header::extract(&parts.headers, state.config.api_key_header.as_ref())?;
+    let presented = presented.ok_or(AppError::CredentialsMissing)?;
+    let by = by(&caller, &parts, &state);
+    let user = &caller.user().id;
+    let rotate = || keys::rotation::rotate_itself(&state, (user, &key), (&presented, grace), &by);
+    let made = retry::repeat(rotate, Result::is_err).await?;
+    let until = key.expires_at.map_or(by.at.plus(grace), |at| at.min(by.at.plus(grace)));
+    Ok(Json(RotatedBody { key: made.key, facts: (&key).into(), old_secret_works_until: until.rfc3339() }))
+}
+
+/// A key, for the document.
+fn example() -> Value {
+    json!({
+        "id": "0190a1b2-0000-7000-8000-0000000000bb",
+        "name": "nightly report",
+        "prefix": "kf_8Qw3ZkPa",
+        "access": "employees:read key:rotate",
+        "scopes": ["employees:read", "key:rotate"],
+        "team": null,
+        "created_at": "2026-11-24T08:00:00Z",
+        "expires_at": "2027-02-22T08:00:00Z",
+    })
+}
+
+fn rotated() -> Value {
+    let mut rotated = example();
+    rotated["key"] = format!("kf_8Qw3ZkPa_{}", "0".repeat(38)).into();
+    rotated["old_secret_works_until"] = "2026-11-24T08:15:00Z".into();
+    rotated
+}

@@ -1,0 +1,146 @@
+//! Reports of leaked keys: anyone may send one, for holding a key is proof.
+
+use std::borrow::Cow;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequestParts, Json, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde_json::Value;
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::openapi::{Asks, Input, schemas};
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+use crate::server::audit::Actor;
+use crate::server::auth::client_ip::client_ip;
+use crate::server::keys::leaks::revoke_leaked;
+use crate::server::state::AppState;
+
+/// How many keys one report may name. With what scanners write next to each, about as many fit into the largest body.
+const MOST: usize = 250;
+
+/// A key that was found where it should not be.
+pub enum ReportedKey {}
+
+impl PartialSchema for ReportedKey {
+    fn schema() -> RefOr<Schema> {
+        let mut token = schemas::any_text();
+        token.description = Some("The key: `kf_8Qw3ZkPa_...`.".to_owned());
+        let about = "A key that was found where it should not be. What scanners say beside it, such as the place, is not looked at.";
+        ObjectBuilder::new().description(Some(about)).property("token", token).required("token").into()
+    }
+}
+
+impl ToSchema for ReportedKey {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ReportedKey")
+    }
+}
+
+/// One key, or several; [`tokens`] reads it.
+pub enum Report {}
+
+/// What a report says that keys are. By hand, for serde takes an array for a struct, too.
+fn tokens(report: Value) -> Option<Vec<String>> {
+    let token = |mut reported: Value| match reported.get_mut("token").map(Value::take) {
+        Some(Value::String(token)) => Some(token),
+        _ => None,
+    };
+    match report {
+        Value::Array(reported) => reported.into_iter().map(token).collect(),
+        one => Some(vec![token(one)?]),
+    }
+}
+
+impl PartialSchema for Report {
+    fn schema() -> RefOr<Schema> {
+        let one = Ref::from_schema_name(ReportedKey::name());
+        let many = ArrayBuilder::new().items(one.clone()).max_items(Some(MOST));
+        // No `oneOf`: what openapi-generator makes of that does not compile in TypeScript.
+        AnyOfBuilder::new().item(many).item(one).into()
+    }
+}
+
+impl ToSchema for Report {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("LeakReport")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ReportedKey::name().into_owned(), ReportedKey::schema()));
+    }
+}
+
+/// The reporter, whose address may send one more report. It comes before the body in the handler's signature, so that a refused
+/// report is not read.
+pub struct Reporter(Actor);
+
+impl FromRequestParts<AppState> for Reporter {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let (from, now) = (client_ip(&parts.extensions), state.now());
+        state.usage.admit_report(from, now)?;
+        Ok(Self(Actor::reporter(from, now)))
+    }
+}
+
+impl Input for Reporter {
+    fn describe(asks: &mut Asks) {
+        asks.refusal(AppError::RateLimited { limit: 60, seconds: 12 });
+    }
+}
+
+type Body = Result<Json<Value>, JsonRejection>;
+
+impl Input for Body {
+    fn describe(asks: &mut Asks) {
+        asks.refusal(malformed());
+        asks.refusal(too_many());
+        asks.refusal(AppError::ContentTooLarge);
+        asks.refusal(AppError::UnsupportedMediaType);
+    }
+}
+
+fn malformed() -> AppError {
+    AppError::MalformedJson("Send a list such as [{\"token\": \"kf_...\"}].".to_owned())
+}
+
+fn too_many() -> AppError {
+    FieldErrors::whole(format!("Report at most {MOST} keys at a time.")).into()
+}
+
+/// Report leaked keys
+///
+/// Anyone may report a key: holding it is proof. What is real is revoked, and its owner is told. The answer is the same
+/// whether one of them was real or none. What stands beside `token`, such as the place, is not looked at.
+#[utoipa::path(
+    post,
+    path = "/api/v1/leaked-keys",
+    operation_id = "leaked_keys_report",
+    tag = "leaked keys",
+    request_body(content = Report, description = "One key, or at most 250.", example = json!([
+        {"token": "kf_8Qw3ZkPa_...", "type": "keyfob_api_key", "url": "https://example.com/leak.txt"},
+    ])),
+    responses((status = 202, description = "The report was taken."))
+)]
+pub async fn report(State(state): State<AppState>, Reporter(by): Reporter, body: Body) -> Result<StatusCode, AppError> {
+    let tokens = match body {
+        Ok(Json(report)) => tokens(report).ok_or_else(malformed)?,
+        Err(rejection) => {
+            return Err(match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE => AppError::UnsupportedMediaType,
+                _ => malformed(),
+            });
+        }
+    };
+    if tokens.len() > MOST {
+        return Err(too_many());
+    }
+    revoke_leaked(&state.db, &tokens, &by).await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,215 @@
+//! What one endpoint asks of a request and how it refuses, told by the types in its handler's signature: the very types
+//! that check it, so that the two cannot differ.
+
+use std::fmt::Write as _;
+
+use axum::extract::{OriginalUri, State};
+use axum::http::request::Parts;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Object;
+use utoipa::openapi::{Ref, RefOr, Required, Response, SecurityRequirement};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use super::operations;
+use super::schemas::any_text;
+use crate::error::AppError;
+use crate::model::keys::{RequiredScope, Scope};
+use crate::server::auth::{AnyCaller, AnyCallerWith, Scoped};
+use crate::server::state::AppState;
+use crate::web::api::problem::{PROBLEM_JSON, Problem};
+
+/// The request of the examples.
+const REQUEST_ID: &str = "5c0e1f7a9b3d4e62a1c8d07f4b95e23a";
+
+/// The names of the ways to say who calls; the last is a session's.
+pub const SCHEMES: [&str; 4] = ["api_key", "authorization", "bearer", "session"];
+
+/// What an endpoint asks of a request.
+#[derive(Default)]
+pub struct Asks {
+    /// Which of [`SCHEMES`] will do; none is needed if empty.
+    schemes: &'static [&'static str],
+    scope: Option<Scope>,
+    parameters: Vec<Parameter>,
+    refusals: Vec<AppError>,
+    any_accept: bool,
+}
+
+impl Asks {
+    /// A parameter.
+    pub fn parameter(&mut self, parameter: Parameter) {
+        self.parameters.push(parameter);
+    }
+
+    /// A refusal, as an example of its kind.
+    pub fn refusal(&mut self, error: AppError) {
+        self.refusals.push(error);
+    }
+
+    /// A key, for a session will not do.
+    pub fn only_a_key(&mut self) {
+        self.schemes = &SCHEMES[..3];
+    }
+
+    /// Any `Accept`.
+    pub fn any_accept(&mut self) {
+        self.any_accept = true;
+    }
+
+    /// A key or a session.
+    pub fn caller(&mut self) {
+        self.schemes = &SCHEMES;
+        self.refusals.extend([
+            AppError::CredentialsAmbiguous,
+            AppError::CredentialsMissing,
+            AppError::KeyMalformed,
+            AppError::KeyUnknown,
+            AppError::KeyExpired,
+            AppError::KeyRevoked,
+            AppError::AccountDisabled,
+            AppError::TeamMismatch,
+            AppError::RateLimited { limit: 60, seconds: 12 },
+        ]);
+    }
+
+    fn scope<S: RequiredScope>(&mut self) {
+        self.caller();
+        self.scope = Some(S::SCOPE);
+        self.refusal(AppError::ScopeMissing(S::SCOPE.as_str().to_owned()));
+    }
+
+    fn write(&self, operation: &mut Operation, changes: bool, origin: &str) {
+        let scopes = self.scope.map(Scope::as_str);
+        if let Some(scope) = scopes {
+            let description = operation.description.get_or_insert_default();
+            let gap = if description.is_empty() { "" } else { "\n\n" };
+            let _ = write!(description, "{gap}A key needs the scope `{scope}`.");
+        }
+        let requirement = |name: &&str| SecurityRequirement::new(*name, scopes);
+        operation.security = Some(self.schemes.iter().map(requirement).collect());
+        if !self.parameters.is_empty() {
+            operation.parameters.get_or_insert_default().extend(self.parameters.iter().cloned().map(RefOr::from));
+        }
+        let not_acceptable = (!self.any_accept).then_some(AppError::NotAcceptable);
+        let always = [AppError::Internal, AppError::Unavailable];
+        let foreign = changes.then_some(AppError::CrossOrigin);
+        for error in self.refusals.iter().chain(&not_acceptable).chain(&always).chain(&foreign) {
+            refuse(operation, error, origin);
+        }
+    }
+}
+
+/// A type in the signature of a handler.
+pub trait Input {
+    /// Says what it asks of a request.
+    fn describe(_asks: &mut Asks) {}
+}
+
+impl Input for State<AppState> {}
+impl Input for OriginalUri {}
+impl Input for Parts {}
+
+impl Input for AnyCaller {
+    fn describe(asks: &mut Asks) {
+        asks.caller();
+    }
+}
+
+impl<S: RequiredScope> Input for AnyCallerWith<S> {
+    fn describe(asks: &mut Asks) {
+        asks.scope::<S>();
+    }
+}
+
+impl<S: RequiredScope> Input for Scoped<S> {
+    fn describe(asks: &mut Asks) {
+        asks.scope::<S>();
+    }
+}
+
+/// A handler whose every input says what it asks.
+pub trait Endpoint<Inputs> {
+    /// All that they ask.
+    fn asks() -> Asks;
+}
+
+macro_rules! endpoint {
+    ($($input:ident)*) => {
+        impl<F: Fn($($input),*) -> R, R, $($input: Input),*> Endpoint<($($input,)*)> for F {
+            fn asks() -> Asks {
+                let mut asks = Asks::default();
+                $($input::describe(&mut asks);)*
+                asks
+            }
+        }
+    };
+}
+
+endpoint! { A }
+endpoint! { A B }
+endpoint! { A B C }
+endpoint! { A B C D }
+
+/// Adds to the description of a handler's route what the handler asks. `origin` is the server's public address.
+pub fn describe<H: Endpoint<Inputs>, Inputs>(
+    (schemas, mut paths, router): UtoipaMethodRouter<AppState>,
+    _: &H,
+    origin: &str,
+) -> UtoipaMethodRouter<AppState> {
+    let asks = H::asks();
+    for item in paths.paths.values_mut() {
+        let changes = item.get.is_none();
+        operations(item).for_each(|operation| asks.write(operation, changes, origin));
+    }
+    (schemas, paths, router)
+}
+
+/// A parameter; one of the path is required.
+pub fn parameter(place: ParameterIn, name: &str, about: &str, schema: Object) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
+    parameter.description(Some(about)).schema(Some(schema)).build()
+}
+
+/// Adds a refusal to an operation, with the body that it has.
+pub fn refuse(operation: &mut Operation, error: &AppError, origin: &str) {
+    let code = error.code();
+    let responses = &mut operation.responses.responses;
+    let response = responses.entry(code.status.to_string()).or_insert_with(|| Response::default().into());
+    let RefOr::T(response) = response else { return };
+    let content = response.content.entry(PROBLEM_JSON.to_owned()).or_insert_with(problem);
+    let RefOr::T(content) = content else { return };
+    let value = serde_json::to_value(Problem::new(origin, REQUEST_ID, error)).ok();
+    let example = ExampleBuilder::new().summary(code.title).value(value);
+    if content.examples.insert(code.code.to_owned(), example.into()).is_none() {
+        let gap = if response.description.is_empty() { "" } else { " " };
+        let _ = write!(response.description, "{gap}`{}`: {}", code.code, code.title);
+    }
+    for (name, about) in headers(error) {
+        let header = HeaderBuilder::new().schema(Some(any_text())).description(Some(*about));
+        response.headers.insert((*name).to_owned(), header.build().into());
+    }
+}
+
+fn problem() -> RefOr<utoipa::openapi::Content> {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build().into()
+}
+
+const RETRY: (&str, &str) = ("Retry-After", "After how many seconds to try again.");
+
+/// The headers of a refusal, and what they say.
+const fn headers(error: &AppError) -> &'static [(&'static str, &'static str)] {
+    match (error, error.code().status) {
+        (AppError::ScopeMissing(_), _) => &[("WWW-Authenticate", "`Bearer`, with the scope that is missing.")],
+        (_, 401) => &[("WWW-Authenticate", "`Api-Key` and `Bearer`, each in a header of its own.")],
+        (_, 429) => &[
+            RETRY,
+            ("RateLimit", "What is left, and after how many seconds there is more: `\"minute\";r=0;t=12`."),
+            ("RateLimit-Policy", "How many requests in how many seconds: `\"minute\";q=60;w=60`."),
+        ],
+        (_, 503) => &[RETRY],
+        _ => &[],
+    }
+}

@@ -1,0 +1,14 @@
+//! The HTTP server: middleware, routes, rendering and the JSON API.
+
+pub mod api;
+pub mod assets;
+mod health;
+pub mod listener;
+pub mod middleware;
+pub mod no_js;
+pub mod router;
+pub mod security_txt;
+pub mod serve;
+mod server_fn;
+mod shutdown;
+pub mod ssr;

@@ -1,0 +1,108 @@
+//! Re-authentication without JavaScript: a page asks for the password and sends the pending form again.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use secrecy::SecretString;
+use url::form_urlencoded;
+
+use super::replay;
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+use crate::model::reauth::PendingForm;
+use crate::model::redact::redact;
+use crate::model::users::{PAGE_USER, UserId};
+use crate::pages::reauth::ReauthDocument;
+use crate::server::auth::origin::{self, referrer};
+use crate::server::auth::page_user::PageUser;
+use crate::server::auth::sessions::Session;
+use crate::server::auth::{self, SessionMemo, login};
+use crate::server::leptos_context::accepts_html;
+use crate::server::request_context::RequestId;
+use crate::server::state::AppState;
+use crate::web::ssr::{error_page, html_response};
+
+/// Answers a form that needs the password and was sent without JavaScript by a page that asks for it, and lets the form
+/// pass when it comes from there.
+pub async fn require_password(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if parts.method != Method::POST || !accepts_html(&parts.headers) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
+    let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
+        return error_page(&state, (RequestId::of(&parts.extensions), None), AppError::ContentTooLarge);
+    };
+    if replay::has_too_many_fields(&body) {
+        let error = FieldErrors::whole("This form has more fields than any of this site. Go back and reload the page.");
+        return error_page(&state, (RequestId::of(&parts.extensions), None), error.into());
+    }
+    let (form, password) = read(&parts, &body);
+    if let Some(user) = UserId::parse(&origin::form_field(&body, PAGE_USER)) {
+        parts.extensions.insert(PageUser(user));
+    }
+    let ask = |form, why: AppError| {
+        html_response(&state, Some(&why.clone()), || ReauthDocument(form, why, state.site.stylesheet()))
+    };
+    let mut cookie = None;
+    if let Some(password) = password {
+        cookie = match take_password(&state, &mut parts, (&form, password)).await {
+            Ok(cookie) => cookie,
+            Err(error) => return ask(form, error),
+        };
+        body = encode(&form).into();
+    }
+    let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if response.extensions().get() == Some(&AppError::ReauthenticationRequired) {
+        response = ask(form, AppError::ReauthenticationRequired);
+    }
+    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    response
+}
+
+/// The form of a request, without what the page that asks for the password added; and the password, if it comes from there.
+fn read(parts: &Parts, body: &[u8]) -> (PendingForm, Option<SecretString>) {
+    let (mut fields, mut page, mut password) = (Vec::new(), None, None);
+    for (name, value) in form_urlencoded::parse(body).into_owned() {
+        match name.as_str() {
+            PendingForm::PASSWORD => password = Some(value.into()),
+            PendingForm::PAGE => page = Some(value),
+            // The page that asks for the password has all of them in its source.
+            _ => fields.push((redact(&name).into_owned(), redact(&value).into_owned())),
+        }
+    }
+    let page = page.or_else(|| referrer(&parts.headers).map(|page| origin::next(page.path(), page.query())));
+    let page = login::own_path(page.as_deref()).unwrap_or("/profile").to_owned();
+    (PendingForm { action: parts.uri.path().to_owned(), page, fields }, password)
+}
+
+/// Takes the password that came with a form, and makes the request the one that it was before. Gives the session's new
+/// cookie; none if there is no session, which is for the action to say.
+///
+/// # Errors
+/// As [`login::confirm`].
+async fn take_password(
+    state: &AppState,
+    parts: &mut Parts,
+    (form, password): (&PendingForm, SecretString),
+) -> Result<Option<HeaderValue>, AppError> {
+    let session = auth::session_from_parts(state, parts).await?;
+    // A form that is not sent elsewhere goes back to its page, and not to its own address.
+    let page = referrer(&parts.headers).and_then(|sent_to| sent_to.join(&form.page).ok());
+    if let Some(page) = page.and_then(|page| HeaderValue::try_from(page.as_str()).ok()) {
+        parts.headers.insert(header::REFERER, page);
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let Some(session) = session else { return Ok(None) };
+    let cookie = login::confirm(state, &session, password).await?;
+    // The cookie of this request opens nothing any more.
+    parts.extensions.insert(SessionMemo::of(Session { confirmed_at: state.now(), ..session }));
+    Ok(HeaderValue::try_from(cookie).ok())
+}
+
+/// The body that a browser sends for these fields.
+fn encode(form: &PendingForm) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish()
+}

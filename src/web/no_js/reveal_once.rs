@@ -1,0 +1,64 @@
+//! Creating and rotating a key without JavaScript: the response to the form is a page that shows the key once.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::{Form, FormRejection};
+
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
+use crate::model::link::link;
+use crate::pages::keys::reveal::NewKeyDocument;
+use crate::pages::keys::{create_key, rotate_key};
+use crate::server::db::retry;
+use crate::server::state::AppState;
+use crate::web::ssr::{html_response, with_leptos_context};
+
+/// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
+/// Nothing redirects, for the key would have to be kept somewhere on the way.
+pub async fn create_key_without_javascript(
+    State(state): State<AppState>,
+    parts: Parts,
+    form: Result<Form<KeyForm>, FormRejection>,
+) -> Response {
+    let for_user = form.as_ref().is_ok_and(|form| !form.owner.is_empty());
+    let links = if for_user { ("/admin/keys?create=", "/admin/keys") } else { ("/profile?create=", "/profile") };
+    show_once(state, parts, form.map(|Form(form)| move || create_key(form.clone())), (links.0.to_owned(), links.1))
+        .await
+}
+
+/// The same for the form "Rotate".
+pub async fn rotate_key_without_javascript(
+    State(state): State<AppState>,
+    parts: Parts,
+    form: Result<Form<RotateForm>, FormRejection>,
+) -> Response {
+    let id = form.as_ref().map(|form| form.id.clone()).unwrap_or_default();
+    let back = format!("/profile?rotate={}", if KeyId::parse(&id).is_some() { &id } else { "" });
+    show_once(state, parts, form.map(|Form(form)| move || rotate_key(form.clone())), (back, "/profile")).await
+}
+
+async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
+    state: AppState,
+    parts: Parts,
+    call: Result<impl Fn() -> F, FormRejection>,
+    links: (String, &'static str),
+) -> Response {
+    let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
+    let made = match call {
+        Ok(call) => with_leptos_context(state.clone(), parts, retry::repeat(call, Result::is_err)).await,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
+        Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
+    };
+    match made {
+        Err(AppError::CredentialsMissing) => {
+            return Redirect::to(&link("/sign-in", [("next", links.0.as_str())])).into_response();
+        }
+        Err(AppError::ReauthenticationRequired) => return AppError::ReauthenticationRequired.into_response(),
+        _ => {}
+    }
+    let refusal = made.as_ref().err().cloned();
+    html_response(&state, refusal.as_ref(), || NewKeyDocument(made, origin, stylesheet, links))
+}

@@ -1,0 +1,60 @@
+//! Every route of the server.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{Redirect, Response};
+use axum::routing::{get, post};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::health::{alive, ready};
+use super::middleware::Middleware;
+use super::middleware::csrf::csrf_layer;
+use super::no_js::reauth::require_password;
+use super::no_js::reveal_once::{create_key_without_javascript, rotate_key_without_javascript};
+use super::server_fn::server_function;
+use super::ssr::{audit_csv, page, require_superuser, search, search_keys};
+use super::{api, assets, security_txt};
+use crate::pages::PATHS;
+use crate::server::auth::SessionMemo;
+use crate::server::request_context;
+use crate::server::state::AppState;
+
+/// Every route and layer, in order. `own` are the endpoints of whoever builds on Keyfob.
+pub fn router(state: AppState, own: Router<AppState>) -> Middleware {
+    let admin = Router::new()
+        .route("/admin/keys", get(page).post(search_keys))
+        .route("/admin/users", get(page).post(search))
+        .route("/admin/audit", get(page).post(search))
+        .route("/admin/audit.csv", get(audit_csv))
+        .route("/admin/fn/{name}", post(server_function))
+        .layer(from_fn_with_state(state.clone(), require_superuser));
+    let pages = PATHS.iter().fold(Router::new(), |router, path| router.route(path, get(page)));
+    let pages = pages
+        .route("/fn/{name}", post(server_function))
+        .route("/profile/keys", post(create_key_without_javascript).get(|| async { Redirect::to("/profile") }))
+        .route("/profile/keys/rotate", post(rotate_key_without_javascript).get(|| async { Redirect::to("/profile") }))
+        .merge(admin)
+        .fallback(page)
+        .layer(from_fn_with_state(state.clone(), require_password))
+        .layer(from_fn(remember_session))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(csrf_layer(&state));
+
+    let routes = Router::new()
+        .merge(api::routes(&state, own))
+        .merge(assets::routes(&state.site))
+        .merge(security_txt::routes(&state))
+        .merge(pages)
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+        .with_state(state.clone());
+    Middleware::new(routes, state)
+}
+
+async fn remember_session(mut request: Request, next: Next) -> Response {
+    request_context::set_route(request.extensions());
+    request.extensions_mut().insert(SessionMemo::default());
+    next.run(request).await
+}

@@ -1,0 +1,98 @@
+//! Runs Leptos server functions.
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use leptos::prelude::provide_context;
+use leptos::server_fn::axum::get_server_fn_service;
+use std::borrow::Cow;
+
+use super::no_js::{form_error, replay};
+use super::ssr::{account_changed, page};
+use crate::error::{AppError, LastError};
+use crate::model::redact::redact;
+use crate::server::auth::origin;
+use crate::server::db::retry;
+use crate::server::leptos_context::accepts_html;
+use crate::server::state::AppState;
+
+/// Runs a server function. The whole body is read first, for Leptos would read any amount.
+pub async fn server_function(
+    State(state): State<AppState>,
+    mut parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
+    // Leptos redirects a form without JavaScript back there.
+    let entrance = origin::entrance(&state, &parts.headers, (parts.uri.path(), &body));
+    let is_here = origin::is_this_site(&state, &parts.headers);
+    let sent_by = parts.headers.remove(header::REFERER).filter(|_| is_here);
+    if let Some(page) = entrance.or(sent_by) {
+        parts.headers.insert(header::REFERER, without_keys(page));
+    }
+    if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {
+        return AppError::NotFound.into_response();
+    }
+    let run = || {
+        let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+        let (state, failure) = (state.clone(), LastError::default());
+        async {
+            let provided = failure.clone();
+            let provide = move || {
+                provide_context(state.clone());
+                provide_context(provided.clone());
+            };
+            (leptos_axum::handle_server_fns_with_context(provide, request).await.into_response(), failure)
+        }
+    };
+    let is_unavailable = |(_, failure): &(_, LastError)| failure.get() == Some(&AppError::Unavailable);
+    let (mut response, failure) = retry::repeat(run, is_unavailable).await;
+    if let Some(error) = failure.get() {
+        response.extensions_mut().insert(error.clone());
+    }
+    if !accepts_html(&parts.headers) {
+        if let Some(error) = failure.get() {
+            set_status(&mut response, error);
+        }
+        return response;
+    }
+    match failure.get() {
+        // See ask_for_password.
+        Some(AppError::ReauthenticationRequired) => AppError::ReauthenticationRequired.into_response(),
+        Some(AppError::AccountChanged) => account_changed(&state, &parts),
+        Some(error) => match replay::rerender_form(&state, &parts, &body, error) {
+            Some((uri, told, seconds)) => {
+                parts.uri = uri;
+                parts.extensions.insert(told);
+                let mut response = page(State(state), parts).await;
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                response
+            }
+            None => form_error::keep(&state.config, response),
+        },
+        None => response,
+    }
+}
+
+/// The same value without the secrets of keys in it.
+fn without_keys(value: HeaderValue) -> HeaderValue {
+    let clean = value.to_str().ok().and_then(|text| match redact(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => HeaderValue::try_from(clean).ok(),
+    });
+    clean.unwrap_or(value)
+}
+
+/// Gives a failed server function the status of its error: Leptos answers each with 500.
+fn set_status(response: &mut Response, error: &AppError) {
+    if let Ok(status) = StatusCode::from_u16(error.code().status) {
+        *response.status_mut() = status;
+    }
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+}

@@ -1,0 +1,219 @@
+//! Server-side rendering of pages.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{MatchedPath, RawForm, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use leptos::nonce::Nonce;
+use leptos::prelude::{IntoView, Owner, provide_context};
+use leptos::reactive::computed::ScopedFuture;
+
+use super::api;
+use super::middleware::security_headers;
+use super::no_js::form_error;
+use crate::app::shell;
+use crate::error::AppError;
+use crate::model::redact::{contains_key, redact};
+use crate::pages::home::FailureDocument;
+use crate::pages::{Entrance, Page, PageData, QueryParams, Visitor};
+use crate::server::audit;
+use crate::server::auth::key_format::searched;
+use crate::server::auth::{self, origin};
+use crate::server::config::Signup;
+use crate::server::leptos_context::accepts_html;
+use crate::server::request_context::{self, RequestId};
+use crate::server::state::AppState;
+
+/// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
+pub async fn page(State(state): State<AppState>, parts: Parts) -> Response {
+    let (uri, id) = (parts.uri.clone(), RequestId::of(&parts.extensions));
+    let for_api = is_for_api(&state, &parts.headers);
+    let is_told = form_error::read(&state.config, &parts.headers).is_some();
+    match load_page(&state, parts).await {
+        Ok(visit) if for_api && matches!(visit.page, Page::NotFound) => {
+            api::problem(&state, id.as_str(), &AppError::NotFound)
+        }
+        Ok(visit) => {
+            let mut response = render_page(&state, visit);
+            if is_told {
+                form_error::forget(&state.config, &mut response);
+            }
+            response
+        }
+        Err(AppError::CredentialsMissing) => {
+            (StatusCode::FOUND, [(header::LOCATION, origin::sign_in_for(&uri))]).into_response()
+        }
+        Err(error) => error_page(&state, (id, None), error),
+    }
+}
+
+/// The page that says what went wrong with a request, and leads back to the page that it came from.
+pub fn error_page(state: &AppState, (id, back): (RequestId, Option<String>), error: AppError) -> Response {
+    let id = id.as_str().to_owned();
+    html_response(state, Some(&error.clone()), || FailureDocument(error, id, state.site.stylesheet(), back))
+}
+
+/// Answers a call from a page that was rendered for somebody else.
+pub fn account_changed(state: &AppState, parts: &Parts) -> Response {
+    let error = AppError::AccountChanged;
+    if !accepts_html(&parts.headers) {
+        let mut response = (StatusCode::CONFLICT, Json(&error)).into_response();
+        response.extensions_mut().insert(error);
+        return response;
+    }
+    let page = origin::referrer(&parts.headers).filter(|_| origin::is_this_site(state, &parts.headers));
+    let back = page.map(|page| origin::next(page.path(), page.query()));
+    error_page(state, (RequestId::of(&parts.extensions), back), error)
+}
+
+/// The page, whole, from all that it shows.
+#[must_use]
+pub fn render_page(state: &AppState, visit: PageData) -> Response {
+    let nothing = matches!(visit.page, Page::NotFound).then_some(&AppError::NotFound);
+    html_response(state, nothing, || shell(&state.site.options, &state.site.version, visit))
+}
+
+/// Finds out who visits, and reads what the page shows them.
+///
+/// # Errors
+/// As [`Page::load`], and if the database does not answer.
+pub async fn load_page(state: &AppState, parts: Parts) -> Result<PageData, AppError> {
+    let (path, asked) = (parts.uri.path().to_owned(), query_params(&parts));
+    let told = parts.extensions.get().cloned().or_else(|| form_error::read(&state.config, &parts.headers));
+    let session = match auth::session_from_parts(state, &parts).await {
+        // A key finds nothing there, nor on a path that no page has.
+        Err(AppError::SessionRequired) if path.starts_with("/admin") || !has_page(&parts) => None,
+        found => found?,
+    };
+    let user = session.map(|session| session.user);
+    let visitor = Visitor {
+        user: user.as_ref(),
+        origin: state.config.origin(),
+        entrance: Entrance {
+            sign_up: state.config.signup == Signup::Open,
+            secure_origin: origin::secure_origin(&state.config, &parts.headers),
+        },
+    };
+    let reading = Page::load(&path, &asked, visitor);
+    let page = match with_leptos_context(state.clone(), parts, reading).await {
+        Err(AppError::NotFound) => Page::NotFound,
+        read => read?,
+    };
+    Ok(PageData { user, path: redact(&path).into_owned(), asked: asked.for_page(), page, told })
+}
+
+/// Whether a page has the path of a request.
+fn has_page(parts: &Parts) -> bool {
+    parts.extensions.get::<MatchedPath>().is_some()
+}
+
+/// Whether a program looks for the API: where nothing is, the answer is then one of the API.
+fn is_for_api(state: &AppState, headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let has_key = || auth::api_key_header::is_present_on_page(headers, state.config.api_key_header.as_ref());
+    !accepts_html(headers) && (accept.contains("json") || has_key())
+}
+
+/// What a request for a page asks for: by its query, or, for a search for a key, by its body.
+fn query_params(parts: &Parts) -> QueryParams {
+    let query = match parts.extensions.get::<SearchBody>() {
+        Some(SearchBody(body)) => body,
+        None => parts.uri.query().unwrap_or_default().as_bytes(),
+    };
+    QueryParams(url::form_urlencoded::parse(query).into_owned().collect())
+}
+
+/// Runs server functions for a request that was not sent to them.
+pub fn with_leptos_context<F: Future>(state: AppState, parts: Parts, call: F) -> impl Future<Output = F::Output> {
+    Owner::new().with(|| {
+        provide_context(state);
+        provide_context(parts);
+        ScopedFuture::new(call)
+    })
+}
+
+/// For everybody but superusers nothing is there, whatever the method and the body.
+pub async fn require_superuser(state: State<AppState>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match auth::session_from_parts(&state, &parts).await {
+        Ok(Some(session)) if session.user.superuser => next.run(Request::from_parts(parts, body)).await,
+        Err(error @ AppError::Unavailable) => error.into_response(),
+        Err(AppError::AccountChanged) => account_changed(&state, &parts),
+        visitor => {
+            if let Ok(Some(session)) = visitor {
+                request_context::set_user(&session.user);
+            }
+            let mut response = page(state, parts).await;
+            response.extensions_mut().insert(AppError::SuperuserRequired);
+            response
+        }
+    }
+}
+
+/// The search of `/admin/keys`. A pasted key stays in the body, and the answer is the page; anything else goes into the
+/// address, where it can be kept and sent on.
+pub async fn search_keys(State(state): State<AppState>, mut parts: Parts, RawForm(body): RawForm) -> Response {
+    if !contains_key(&origin::form_field(&body, "search")) {
+        return search(parts, RawForm(body)).await;
+    }
+    parts.extensions.insert(SearchBody(body));
+    page(State(state), parts).await
+}
+
+/// The search of another page: leads to the address that shows what is found. It comes in a body, for a browser puts all that is
+/// typed into an address; of a key that was pasted, only the public prefix gets into one.
+pub async fn search(parts: Parts, RawForm(body): RawForm) -> Response {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(
+        url::form_urlencoded::parse(&body).map(|(name, value)| (redact(&name).into_owned(), searched(&value))),
+    );
+    Redirect::to(&format!("{}?{}", parts.uri.path(), query.finish())).into_response()
+}
+
+/// The body of a search for a key, in place of the address.
+#[derive(Clone)]
+struct SearchBody(Bytes);
+
+/// `/admin/audit.csv`: all events of the filter, sent as the client takes them.
+pub async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response {
+    let query = query_params(&parts).audit_query();
+    let csv = with_leptos_context(state, parts, async move {
+        let (state, _) = auth::superuser().await?;
+        audit::csv(state.db.clone(), query).await
+    });
+    match csv.await {
+        Ok(csv) => {
+            let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
+            let name = (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\"");
+            ([kind, name], Body::from_stream(csv)).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Answers with a page, and where it tells of a refusal as that has to be answered. The nonce of its scripts is made here, for
+/// the page and for the policy in its header.
+pub fn html_response<V: IntoView>(state: &AppState, refusal: Option<&AppError>, view: impl FnOnce() -> V) -> Response {
+    let nonce = Nonce::from_value(auth::random::make_nonce());
+    let policy = security_headers::page_policy(&nonce, &state.config);
+    let html = Owner::new().with(|| {
+        provide_context(nonce);
+        view().to_html()
+    });
+    let status = StatusCode::from_u16(refusal.map_or(200, |error| error.code().status));
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
+    if let Some(policy) = policy {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if let Some(refusal) = refusal {
+        response.extensions_mut().insert(refusal.clone());
+        if let Some(seconds) = refusal.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+    }
+    response
+}

@@ -1,0 +1,59 @@
+//! Server functions, as the pages call them, and a browser that is signed in.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+use keyfob::server::auth::random::make_id;
+use keyfob::server::clock::Clock;
+
+use crate::connection::{Connection, header, request};
+use crate::machines::KEYFOB;
+
+/// A call of a server function by a page of the site.
+pub fn form(function: &str, cookie: &str, fields: &str) -> Vec<u8> {
+    let cookie = format!("Cookie: {cookie}");
+    let headers = [
+        "Content-Type: application/x-www-form-urlencoded",
+        "Accept: application/json",
+        "Sec-Fetch-Site: same-origin",
+        &cookie,
+    ];
+    request(&format!("POST /fn/{function}"), &headers, fields)
+}
+
+/// A browser that is signed in.
+#[derive(Clone)]
+pub struct Browser {
+    cookie: String,
+}
+
+impl Browser {
+    /// Makes an account, and signs in.
+    pub async fn sign_in(addr: SocketAddr, url: &str) -> Self {
+        let mut command = Command::new(KEYFOB);
+        command.args(["user", "create", "--email", "eve@example.com", "--password-stdin"]);
+        command.env_clear().env("DATABASE_URL", url).stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"four words for tests\n").unwrap();
+        assert!(child.wait().unwrap().success());
+        let mut connection = Connection::open(addr).await.unwrap();
+        let fields = "email=eve%40example.com&password=four+words+for+tests";
+        assert_eq!(connection.ask(&form("sign_in", "", fields)).await.unwrap(), 200, "{}", connection.text());
+        let text = connection.text();
+        let cookie = header(&text, "set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        Self { cookie }
+    }
+
+    /// The bytes of a request for a page.
+    pub fn page(&self, path: &str) -> Vec<u8> {
+        request(&format!("GET {path}"), &["Accept: text/html", &format!("Cookie: {}", self.cookie)], "")
+    }
+
+    /// The bytes of a request for one more key.
+    pub fn create_key(&self) -> Vec<u8> {
+        let id = make_id(Clock::system().now());
+        let fields = "form%5Bname%5D=x&form%5Bexpires%5D=90&form%5Bdate%5D=&form%5Baccess%5D=full";
+        form("create_key", &self.cookie, &format!("form%5Bform_id%5D={id}&{fields}"))
+    }
+}
