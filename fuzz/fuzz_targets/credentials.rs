@@ -1,5 +1,5 @@
 //! Whatever the header lines, in whatever order, the reader does not panic and has one reading of them, that of the published
-//! rules: no key, the one key that stands there, a malformed one, or more than one; and `has_key` is false for the first alone.
+//! rules: no key, the one key that stands there, a malformed one, or more than one; and `is_present` is false for the first alone.
 //! An input is lines; the first letter of each stands for the name of the header, and the rest is its value. In a value the
 //! byte 1 stands for a key, and the byte 2 for another, for no mutation comes upon one. Both never existed.
 
@@ -7,7 +7,7 @@
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use keyfob::error::AppError;
-use keyfob::server::auth::api_key_header::{has_key, key};
+use keyfob::server::auth::api_key_header::{extract, is_present};
 use keyfob::server::auth::key_format::Digest;
 use keyfob_fuzz::{is_key, with_checksum};
 use libfuzzer_sys::fuzz_target;
@@ -23,9 +23,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     for own in [None, Some(&OWN), Some(&X_API_KEY)] {
         let expected = expected(&lines, own);
-        let read = key(&headers, own).map(|key| key.map(|key| key.digest()));
+        let read = extract(&headers, own).map(|key| key.map(|key| key.digest()));
         assert_eq!(read, expected, "{lines:?}, own header {own:?}");
-        assert_eq!(has_key(&headers, own), expected != Ok(None), "{lines:?}, own header {own:?}");
+        assert_eq!(is_present(&headers, own), expected != Ok(None), "{lines:?}, own header {own:?}");
     }
 });
 
