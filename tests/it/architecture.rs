@@ -275,7 +275,7 @@ fn what_the_table_of_requirements_names_is_there() {
 
 #[test]
 fn every_line_of_the_log_is_explained_and_none_that_there_is_not() {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/log.md")).unwrap();
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/log-reference.md")).unwrap();
     let row = Regex::new(r"(?m)^\| (error|warn|info) \| ([^|]+) \|").unwrap();
     let mut explained: Vec<_> = row.captures_iter(&page).map(|row| (row[1].to_owned(), row[2].to_owned())).collect();
     let call = Regex::new(r#"(?s)tracing::(error|warn|info)!\([^;]*?"([^"]+)"[^;"]*\)"#).unwrap();
@@ -288,7 +288,7 @@ fn every_line_of_the_log_is_explained_and_none_that_there_is_not() {
             let line = Regex::new(&format!("^{}$", value.replace_all(&regex::escape(&found[2]), ".+"))).unwrap();
             assert!(
                 row.captures_iter(&page).any(|row| row[1] == found[1] && line.is_match(&row[2])),
-                "src/{path}: docs/log.md does not explain, as {}: {}",
+                "src/{path}: docs/log-reference.md does not explain, as {}: {}",
                 &found[1],
                 &found[2]
             );
