@@ -1,5 +1,6 @@
 //! The audit: what happened is in it, nothing secret is, and keys that leaked.
 
+use rstest_reuse::apply;
 use std::time::Duration;
 
 use keyfob::model::audit::Action;
@@ -8,7 +9,7 @@ use keyfob::server::audit::Actor;
 use keyfob::server::teams::operator;
 use serde_json::{Value, json};
 
-use crate::support::{Client, PASSWORD, TestApp};
+use crate::support::{Client, Database, PASSWORD, TestApp, each_database};
 
 const LEAKED: &str = "/api/v1/leaked-keys";
 
@@ -25,206 +26,280 @@ async fn report(client: &Client, body: Value) -> u16 {
     client.post(LEAKED, body).await.status
 }
 
-both! {
-    async fn every_kind_of_event_is_recorded_with_who_and_from_where_and_nothing_secret(app: &TestApp) {
-        let visitor = app.browser().coming_from("203.0.113.9");
-        let ada = visitor.after(&visitor.call("sign_up", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200));
-        let cookie = app.texts("SELECT digest FROM sessions").await;
-        ada.call("save_name", &[("name", "Ada")]).await.is(200);
-        let form_id = ada.call("list_keys", &[("revoked", "false")]).await.json()["form_id"].as_str().unwrap().to_owned();
-        let fields = [("form[form_id]", form_id.as_str()), ("form[name]", "nightly"), ("form[expires]", "90"), ("form[access]", "full")];
-        let made = ada.call("create_key", &fields).await.is(200).json();
-        let (key, id) = (made["key"].as_str().unwrap().to_owned(), made["facts"]["id"].as_str().unwrap().to_owned());
-        let rotated = ada.call("rotate_key", &[("form[id]", &id), ("form[grace]", "1h"), ("form[seen]", "")]).await.is(200).json();
-        ada.call("create_team", &[("form[name]", "Red"), ("form[slug]", "red")]).await.is(200);
-        let (new, bob) = (app.signed_in("bob").await, app.user("bob").await.id.to_string());
-        let (to, answer) = ([("team", "red"), ("email", "bob@example.com"), ("role", "member")], [("team", "red")]);
-        for (client, function, fields) in [(&ada, "cancel_invitation", &to[..2]), (&new, "decline_invitation", &answer[..]), (&new, "accept_invitation", &answer[..])] {
-            ada.call("add_member", &to).await.is(200);
-            client.call(function, fields).await.is(200);
-        }
-        ada.call("set_role", &[("team", "red"), ("user", &bob), ("role", "admin")]).await.is(200);
-        ada.call("remove_member", &[("team", "red"), ("user", &bob)]).await.is(200);
-        let (team, rescuer) = (operator::find(&app.state.db, "red").await.unwrap().unwrap(), app.user("rescuer").await);
-        operator::set_role(&app.state.db, &team, &rescuer, Role::Admin, &Actor::operator(app.state.now())).await.unwrap();
-        let root = app.admin().await.coming_from("203.0.113.1");
-        let edit = [("form[id]", id.as_str()), ("form[name]", "renamed"), ("form[expires]", "keep"), ("form[rate]", "")];
-        root.call_admin("edit_key", &edit).await.is(200);
-        for what in ["promote", "demote", "disable", "enable"] {
-            root.call_admin("change_user", &[("id", &bob), ("change", what)]).await.is(200);
-        }
-        assert_eq!(report(&app.anonymous().coming_from("198.51.100.7"), json!([{"token": key}])).await, 202);
-        let other = app.make_key("ada").await;
-        ada.call("revoke_key", &[("id", other.facts.id.as_str())]).await.is(200);
-        let ada = ada.after(&ada.call("confirm_password", &[("password", PASSWORD)]).await.is(200));
-        let changed = ada.call("change_password", &[("current", PASSWORD), ("new", "another four words here")]).await.is(200);
-        ada.after(&changed).call("sign_out", &[]).await.is(200);
-        for (email, times) in [("ada@example.com", 1), ("bob@example.com", 5)] {
-            for _ in 0..times {
-                visitor.call("sign_in", &[("email", email), ("password", "not the password")]).await.is(400);
-            }
-        }
-        app.advance(Duration::from_mins(1));
-        app.maintain().await;
-
-        let events = events(app).await;
-        let prefix = made["facts"]["prefix"].as_str().unwrap();
-        for expected in ["account.create ada@example.com 203.0.113.9 ada@example.com", "session.begin ada@example.com 203.0.113.9 ada@example.com",
-            "session.fail somebody 203.0.113.9 ada@example.com", "session.delay somebody 203.0.113.9 bob@example.com",
-            "team.invite ada@example.com 203.0.113.9 red", "team.add the command line  red", "team.join bob@example.com  red", "account.disable root@example.com 203.0.113.1 bob@example.com",
-            &format!("key.create ada@example.com 203.0.113.9 {prefix}"), &format!("key.edit root@example.com 203.0.113.1 {prefix}"),
-            &format!("key.leak a report 198.51.100.7 {prefix}"), &format!("key.revoke ada@example.com 203.0.113.9 {}", other.facts.prefix)] {
-            assert!(events.contains(&expected.to_owned()), "{expected} is not in {events:#?}");
-        }
-        for (action, _) in Action::ALL {
-            assert!(events.iter().any(|event| event.starts_with(&format!("{action} "))), "{action} is not in {events:#?}");
-        }
-        let all = everything(app).await;
-        for secret in [&key[12..], &rotated["key"].as_str().unwrap()[12..], PASSWORD, "another four words here", &cookie[0], "$argon2"] {
-            assert!(!all.contains(secret), "{secret}");
+#[apply(each_database)]
+#[tokio::test]
+async fn every_kind_of_event_is_recorded_with_who_and_from_where_and_nothing_secret(database: Database) {
+    let app = &TestApp::start(database).await;
+    let visitor = app.browser().coming_from("203.0.113.9");
+    let ada =
+        visitor.after(&visitor.call("sign_up", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200));
+    let cookie = app.texts("SELECT digest FROM sessions").await;
+    ada.call("save_name", &[("name", "Ada")]).await.is(200);
+    let form_id = ada.call("list_keys", &[("revoked", "false")]).await.json()["form_id"].as_str().unwrap().to_owned();
+    let fields = [
+        ("form[form_id]", form_id.as_str()),
+        ("form[name]", "nightly"),
+        ("form[expires]", "90"),
+        ("form[access]", "full"),
+    ];
+    let made = ada.call("create_key", &fields).await.is(200).json();
+    let (key, id) = (made["key"].as_str().unwrap().to_owned(), made["facts"]["id"].as_str().unwrap().to_owned());
+    let rotated =
+        ada.call("rotate_key", &[("form[id]", &id), ("form[grace]", "1h"), ("form[seen]", "")]).await.is(200).json();
+    ada.call("create_team", &[("form[name]", "Red"), ("form[slug]", "red")]).await.is(200);
+    let (new, bob) = (app.signed_in("bob").await, app.user("bob").await.id.to_string());
+    let (to, answer) = ([("team", "red"), ("email", "bob@example.com"), ("role", "member")], [("team", "red")]);
+    for (client, function, fields) in [
+        (&ada, "cancel_invitation", &to[..2]),
+        (&new, "decline_invitation", &answer[..]),
+        (&new, "accept_invitation", &answer[..]),
+    ] {
+        ada.call("add_member", &to).await.is(200);
+        client.call(function, fields).await.is(200);
+    }
+    ada.call("set_role", &[("team", "red"), ("user", &bob), ("role", "admin")]).await.is(200);
+    ada.call("remove_member", &[("team", "red"), ("user", &bob)]).await.is(200);
+    let (team, rescuer) = (operator::find(&app.state.db, "red").await.unwrap().unwrap(), app.user("rescuer").await);
+    operator::set_role(&app.state.db, &team, &rescuer, Role::Admin, &Actor::operator(app.state.now())).await.unwrap();
+    let root = app.admin().await.coming_from("203.0.113.1");
+    let edit = [("form[id]", id.as_str()), ("form[name]", "renamed"), ("form[expires]", "keep"), ("form[rate]", "")];
+    root.call_admin("edit_key", &edit).await.is(200);
+    for what in ["promote", "demote", "disable", "enable"] {
+        root.call_admin("change_user", &[("id", &bob), ("change", what)]).await.is(200);
+    }
+    assert_eq!(report(&app.anonymous().coming_from("198.51.100.7"), json!([{"token": key}])).await, 202);
+    let other = app.make_key("ada").await;
+    ada.call("revoke_key", &[("id", other.facts.id.as_str())]).await.is(200);
+    let ada = ada.after(&ada.call("confirm_password", &[("password", PASSWORD)]).await.is(200));
+    let changed =
+        ada.call("change_password", &[("current", PASSWORD), ("new", "another four words here")]).await.is(200);
+    ada.after(&changed).call("sign_out", &[]).await.is(200);
+    for (email, times) in [("ada@example.com", 1), ("bob@example.com", 5)] {
+        for _ in 0..times {
+            visitor.call("sign_in", &[("email", email), ("password", "not the password")]).await.is(400);
         }
     }
+    app.advance(Duration::from_mins(1));
+    app.maintain().await;
 
-    async fn what_was_refused_is_not_recorded_as_done(app: &TestApp) {
-        let (made, bob) = (app.make_key("ada").await, app.signed_in("bob").await);
-        let before = events(app).await.len();
-        bob.call("revoke_key", &[("id", made.facts.id.as_str())]).await.is(404);
-        bob.call("rotate_key", &[("form[id]", made.facts.id.as_str()), ("form[grace]", "0")]).await.is(404);
-        bob.call("change_password", &[("current", "wrong"), ("new", "another four words here")]).await.is(400);
-        assert_eq!(events(app).await.len(), before);
+    let events = events(app).await;
+    let prefix = made["facts"]["prefix"].as_str().unwrap();
+    for expected in [
+        "account.create ada@example.com 203.0.113.9 ada@example.com",
+        "session.begin ada@example.com 203.0.113.9 ada@example.com",
+        "session.fail somebody 203.0.113.9 ada@example.com",
+        "session.delay somebody 203.0.113.9 bob@example.com",
+        "team.invite ada@example.com 203.0.113.9 red",
+        "team.add the command line  red",
+        "team.join bob@example.com  red",
+        "account.disable root@example.com 203.0.113.1 bob@example.com",
+        &format!("key.create ada@example.com 203.0.113.9 {prefix}"),
+        &format!("key.edit root@example.com 203.0.113.1 {prefix}"),
+        &format!("key.leak a report 198.51.100.7 {prefix}"),
+        &format!("key.revoke ada@example.com 203.0.113.9 {}", other.facts.prefix),
+    ] {
+        assert!(events.contains(&expected.to_owned()), "{expected} is not in {events:#?}");
     }
+    for (action, _) in Action::ALL {
+        assert!(events.iter().any(|event| event.starts_with(&format!("{action} "))), "{action} is not in {events:#?}");
+    }
+    let all = everything(app).await;
+    for secret in [
+        &key[12..],
+        &rotated["key"].as_str().unwrap()[12..],
+        PASSWORD,
+        "another four words here",
+        &cookie[0],
+        "$argon2",
+    ] {
+        assert!(!all.contains(secret), "{secret}");
+    }
+}
 
-    async fn administrators_filter_page_and_take_it_as_csv(app: &TestApp) {
-        let admin = app.admin().await;
-        for _ in 0..60 {
-            app.advance(Duration::from_millis(1));
-            let made = app.make_key_that("ada", |spec| spec.name = keyfob::model::keys::KeyName::parse("=HYPERLINK(\"x\"), \"y\"").unwrap()).await;
-            app.sql(&format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", made.facts.id)).await;
-        }
-        // One stands in the choice of events.
-        let rows = |page: &crate::support::Answer| page.body.matches("Key created").count() - 1;
-        let page = admin.open("/admin/audit?action=key.create&who=ADA@example.com").await.is(200);
-        assert_eq!(rows(&page), 50);
-        let next = regex::Regex::new("name=\"before\" value=\"([^\"]+)\"").unwrap();
-        let before = next.captures(&page.body).unwrap()[1].to_owned();
-        assert_eq!(rows(&admin.open(&format!("/admin/audit?action=key.create&before={before}")).await), 10);
-        assert!(admin.open("/admin/audit?who=nobody@example.com").await.body.contains("No event matches."));
-        let csv = admin.get("/admin/audit.csv?action=key.create").await.is(200);
-        assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
-        assert!(csv.header("content-disposition").contains("audit.csv"));
-        assert!(csv.body.starts_with("\"when\",\"what\",\"to\",\"detail\",\"by\",\"from\"\r\n"), "{}", csv.body);
-        for line in csv.body.lines() {
-            assert!(line.starts_with('"') && line.ends_with('"') && line.matches("\",\"").count() >= 5, "{line}");
-        }
-        assert_eq!(csv.body.lines().count(), 61);
-        assert!(csv.body.contains("\"'=HYPERLINK(\"\"x\"\"), \"\"y\"\", Full access\""), "{}", csv.body);
-        let some = app.texts("SELECT prefix FROM keys LIMIT 1").await;
-        assert_eq!(rows(&admin.open(&format!("/admin/audit?who={}", some[0])).await), 1);
-    }
+#[apply(each_database)]
+#[tokio::test]
+async fn what_was_refused_is_not_recorded_as_done(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (made, bob) = (app.make_key("ada").await, app.signed_in("bob").await);
+    let before = events(app).await.len();
+    bob.call("revoke_key", &[("id", made.facts.id.as_str())]).await.is(404);
+    bob.call("rotate_key", &[("form[id]", made.facts.id.as_str()), ("form[grace]", "0")]).await.is(404);
+    bob.call("change_password", &[("current", "wrong"), ("new", "another four words here")]).await.is(400);
+    assert_eq!(events(app).await.len(), before);
+}
 
-    async fn on_the_profile_page_everybody_sees_their_own_part(app: &TestApp) {
-        let (made, others) = (app.make_key("ada").await, app.make_key("bob").await);
-        let ada = app.signed_in("ada").await;
-        let list = ada.call("list_activity", &[]).await.is(200);
-        assert!(list.body.contains(&made.facts.prefix) && !list.body.contains(&others.facts.prefix), "{}", list.body);
-        assert!(ada.open("/profile").await.body.contains("Recent activity"));
-        app.browser().call("list_activity", &[]).await.is(401);
+#[apply(each_database)]
+#[tokio::test]
+async fn administrators_filter_page_and_take_it_as_csv(database: Database) {
+    let app = &TestApp::start(database).await;
+    let admin = app.admin().await;
+    for _ in 0..60 {
+        app.advance(Duration::from_millis(1));
+        let made = app
+            .make_key_that("ada", |spec| {
+                spec.name = keyfob::model::keys::KeyName::parse("=HYPERLINK(\"x\"), \"y\"").unwrap();
+            })
+            .await;
+        app.sql(&format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", made.facts.id)).await;
     }
+    // One stands in the choice of events.
+    let rows = |page: &crate::support::Answer| page.body.matches("Key created").count() - 1;
+    let page = admin.open("/admin/audit?action=key.create&who=ADA@example.com").await.is(200);
+    assert_eq!(rows(&page), 50);
+    let next = regex::Regex::new("name=\"before\" value=\"([^\"]+)\"").unwrap();
+    let before = next.captures(&page.body).unwrap()[1].to_owned();
+    assert_eq!(rows(&admin.open(&format!("/admin/audit?action=key.create&before={before}")).await), 10);
+    assert!(admin.open("/admin/audit?who=nobody@example.com").await.body.contains("No event matches."));
+    let csv = admin.get("/admin/audit.csv?action=key.create").await.is(200);
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
+    assert!(csv.header("content-disposition").contains("audit.csv"));
+    assert!(csv.body.starts_with("\"when\",\"what\",\"to\",\"detail\",\"by\",\"from\"\r\n"), "{}", csv.body);
+    for line in csv.body.lines() {
+        assert!(line.starts_with('"') && line.ends_with('"') && line.matches("\",\"").count() >= 5, "{line}");
+    }
+    assert_eq!(csv.body.lines().count(), 61);
+    assert!(csv.body.contains("\"'=HYPERLINK(\"\"x\"\"), \"\"y\"\", Full access\""), "{}", csv.body);
+    let some = app.texts("SELECT prefix FROM keys LIMIT 1").await;
+    assert_eq!(rows(&admin.open(&format!("/admin/audit?who={}", some[0])).await), 1);
+}
 
-    /// Each of these began with a formula for some spreadsheet.
-    async fn no_field_of_the_csv_begins_with_a_formula(app: &TestApp) {
-        let admin = app.admin().await;
-        for start in ["=", "+", "-", "@", "＝", "＋", "－", "＠"] {
-            app.sql(&format!("UPDATE audit SET detail = '{start}1+1', actor = '{start}2+2'")).await;
-            app.make_key("ada").await;
-            app.sql(&format!("UPDATE audit SET detail = '{start}1+1', actor = '{start}2+2', subject = '{start}3+3'")).await;
-            let csv = admin.get("/admin/audit.csv").await.is(200).body;
-            for field in ["1+1", "2+2", "3+3"] {
-                assert!(csv.contains(&format!("\"'{start}{field}\"")), "{csv}");
-            }
-        }
-    }
+#[apply(each_database)]
+#[tokio::test]
+async fn on_the_profile_page_everybody_sees_their_own_part(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (made, others) = (app.make_key("ada").await, app.make_key("bob").await);
+    let ada = app.signed_in("ada").await;
+    let list = ada.call("list_activity", &[]).await.is(200);
+    assert!(list.body.contains(&made.facts.prefix) && !list.body.contains(&others.facts.prefix), "{}", list.body);
+    assert!(ada.open("/profile").await.body.contains("Recent activity"));
+    app.browser().call("list_activity", &[]).await.is(401);
+}
 
-    /// Only administrators see the address that somebody else works from, such as that of a person who revoked or reported a key.
-    async fn the_address_of_another_person_is_shown_to_administrators_only(app: &TestApp) {
-        let visitor = app.browser().coming_from("203.0.113.9");
-        let ada = visitor.after(&visitor.call("sign_up", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200));
-        let root = app.admin().await.coming_from("198.51.100.1");
-        let (revoked, leaked) = (app.make_key("ada").await, app.make_key("ada").await);
-        root.call_admin("revoke_keys", &[("ids[]", revoked.facts.id.as_str())]).await.is(200);
-        assert_eq!(report(&app.anonymous().coming_from("198.51.100.2"), json!([{"token": leaked.key}])).await, 202);
-        app.browser().coming_from("198.51.100.3").call("sign_in", &[("email", "ada@example.com"), ("password", "wrong")]).await.is(400);
-        app.advance(Duration::from_mins(1));
-        app.maintain().await;
-        for seen in [ada.call("list_activity", &[]).await.is(200).body, ada.open("/profile").await.is(200).body] {
-            assert!(!seen.contains("198.51.100.1") && !seen.contains("198.51.100.2"), "{seen}");
-            // Their own, and those of strangers who try to sign in as them.
-            assert!(seen.contains("203.0.113.9") && seen.contains("198.51.100.3"), "{seen}");
+/// Each of these began with a formula for some spreadsheet.
+#[apply(each_database)]
+#[tokio::test]
+async fn no_field_of_the_csv_begins_with_a_formula(database: Database) {
+    let app = &TestApp::start(database).await;
+    let admin = app.admin().await;
+    for start in ["=", "+", "-", "@", "＝", "＋", "－", "＠"] {
+        app.sql(&format!("UPDATE audit SET detail = '{start}1+1', actor = '{start}2+2'")).await;
+        app.make_key("ada").await;
+        app.sql(&format!("UPDATE audit SET detail = '{start}1+1', actor = '{start}2+2', subject = '{start}3+3'")).await;
+        let csv = admin.get("/admin/audit.csv").await.is(200).body;
+        for field in ["1+1", "2+2", "3+3"] {
+            assert!(csv.contains(&format!("\"'{start}{field}\"")), "{csv}");
         }
-        let seen = root.open("/admin/audit").await.is(200).body;
-        for ip in ["203.0.113.9", "198.51.100.1", "198.51.100.2"] {
-            assert!(seen.contains(ip), "{ip}: {seen}");
-        }
-        // What administrators did themselves, they see in their own activity.
-        let own = root.call("list_activity", &[]).await.is(200).body;
-        assert!(own.contains("198.51.100.1"), "{own}");
     }
+}
 
-    /// The same on a team's page: where its members use their keys.
-    async fn a_team_admin_does_not_see_from_where_members_use_their_keys(app: &TestApp) {
-        let team = app.team("red", "ada", &["bob"]).await;
-        for (name, ip) in [("ada", "203.0.113.9"), ("bob", "198.51.100.1")] {
-            let made = app.make_key_that(name, |spec| spec.team = Some(team.id.clone())).await;
-            let client = app.anonymous().with_key(&made.key).coming_from(ip);
-            client.get("/a/red/employees/api/employees/").await.is(200);
-        }
-        app.write_usage().await;
-        let ada = app.signed_in("ada").await;
-        for seen in [ada.open("/a/red").await.is(200).body, ada.call("load_team", &[("team", "red")]).await.is(200).body] {
-            assert!(seen.contains("203.0.113.9") && !seen.contains("198.51.100.1"), "{seen}");
-        }
-        assert!(app.admin().await.open("/admin/keys").await.is(200).body.contains("198.51.100.1"));
+/// Only administrators see the address that somebody else works from, such as that of a person who revoked or reported a key.
+#[apply(each_database)]
+#[tokio::test]
+async fn the_address_of_another_person_is_shown_to_administrators_only(database: Database) {
+    let app = &TestApp::start(database).await;
+    let visitor = app.browser().coming_from("203.0.113.9");
+    let ada =
+        visitor.after(&visitor.call("sign_up", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200));
+    let root = app.admin().await.coming_from("198.51.100.1");
+    let (revoked, leaked) = (app.make_key("ada").await, app.make_key("ada").await);
+    root.call_admin("revoke_keys", &[("ids[]", revoked.facts.id.as_str())]).await.is(200);
+    assert_eq!(report(&app.anonymous().coming_from("198.51.100.2"), json!([{"token": leaked.key}])).await, 202);
+    app.browser()
+        .coming_from("198.51.100.3")
+        .call("sign_in", &[("email", "ada@example.com"), ("password", "wrong")])
+        .await
+        .is(400);
+    app.advance(Duration::from_mins(1));
+    app.maintain().await;
+    for seen in [ada.call("list_activity", &[]).await.is(200).body, ada.open("/profile").await.is(200).body] {
+        assert!(!seen.contains("198.51.100.1") && !seen.contains("198.51.100.2"), "{seen}");
+        // Their own, and those of strangers who try to sign in as them.
+        assert!(seen.contains("203.0.113.9") && seen.contains("198.51.100.3"), "{seen}");
     }
+    let seen = root.open("/admin/audit").await.is(200).body;
+    for ip in ["203.0.113.9", "198.51.100.1", "198.51.100.2"] {
+        assert!(seen.contains(ip), "{ip}: {seen}");
+    }
+    // What administrators did themselves, they see in their own activity.
+    let own = root.call("list_activity", &[]).await.is(200).body;
+    assert!(own.contains("198.51.100.1"), "{own}");
+}
 
-    async fn a_report_is_accepted_whether_it_is_real_or_not_and_what_is_real_is_revoked(app: &TestApp) {
-        let (one, two, three) = (app.make_key("ada").await, app.make_key("ada").await, app.make_key("bob").await);
-        let client = app.anonymous();
-        let real = report(&client, json!([{"token": one.key, "url": "https://example.com"}, {"token": "junk"}, {"token": ""}])).await;
-        let junk = report(&client, json!([{"token": "kf_12345678_12345678901234567890123456789012345678"}])).await;
-        assert_eq!((real, junk, report(&client, json!([])).await, report(&client, json!({"token": two.key})).await), (202, 202, 202, 202));
-        assert_eq!(report(&client, json!([{"token": one.key}])).await, 202, "again");
-        for key in [&one.key, &two.key] {
-            app.anonymous().with_key(key).get("/api/v1/key").await.refused(401, "key_revoked");
-        }
-        app.anonymous().with_key(&three.key).get("/api/v1/key").await.is(200);
-        let ada = app.signed_in("ada").await.open("/profile").await.is(200).body;
-        assert!(ada.contains("Somebody reported that they hold the key") && ada.contains("Key reported as leaked"), "{ada}");
-        assert!(!app.signed_in("bob").await.open("/profile").await.body.contains("Somebody reported"));
-        assert_eq!(app.number("SELECT COUNT(*) FROM audit WHERE action = 'key.leak'").await, 2);
+/// The same on a team's page: where its members use their keys.
+#[apply(each_database)]
+#[tokio::test]
+async fn a_team_admin_does_not_see_from_where_members_use_their_keys(database: Database) {
+    let app = &TestApp::start(database).await;
+    let team = app.team("red", "ada", &["bob"]).await;
+    for (name, ip) in [("ada", "203.0.113.9"), ("bob", "198.51.100.1")] {
+        let made = app.make_key_that(name, |spec| spec.team = Some(team.id.clone())).await;
+        let client = app.anonymous().with_key(&made.key).coming_from(ip);
+        client.get("/a/red/employees/api/employees/").await.is(200);
     }
+    app.write_usage().await;
+    let ada = app.signed_in("ada").await;
+    for seen in [ada.open("/a/red").await.is(200).body, ada.call("load_team", &[("team", "red")]).await.is(200).body] {
+        assert!(seen.contains("203.0.113.9") && !seen.contains("198.51.100.1"), "{seen}");
+    }
+    assert!(app.admin().await.open("/admin/keys").await.is(200).body.contains("198.51.100.1"));
+}
 
-    async fn previous_secret_can_be_reported_within_its_grace(app: &TestApp) {
-        let made = app.make_key("ada").await;
-        let new = app.anonymous().with_key(&made.key).post("/api/v1/key/rotate", json!({"grace": "15m"})).await.is(200).json();
-        assert_eq!(report(&app.anonymous(), json!([{"token": made.key}])).await, 202);
-        app.anonymous().with_key(new["key"].as_str().unwrap()).get("/api/v1/key").await.refused(401, "key_revoked");
+#[apply(each_database)]
+#[tokio::test]
+async fn a_report_is_accepted_whether_it_is_real_or_not_and_what_is_real_is_revoked(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (one, two, three) = (app.make_key("ada").await, app.make_key("ada").await, app.make_key("bob").await);
+    let client = app.anonymous();
+    let real =
+        report(&client, json!([{"token": one.key, "url": "https://example.com"}, {"token": "junk"}, {"token": ""}]))
+            .await;
+    let junk = report(&client, json!([{"token": "kf_12345678_12345678901234567890123456789012345678"}])).await;
+    assert_eq!(
+        (real, junk, report(&client, json!([])).await, report(&client, json!({"token": two.key})).await),
+        (202, 202, 202, 202)
+    );
+    assert_eq!(report(&client, json!([{"token": one.key}])).await, 202, "again");
+    for key in [&one.key, &two.key] {
+        app.anonymous().with_key(key).get("/api/v1/key").await.refused(401, "key_revoked");
     }
+    app.anonymous().with_key(&three.key).get("/api/v1/key").await.is(200);
+    let ada = app.signed_in("ada").await.open("/profile").await.is(200).body;
+    assert!(
+        ada.contains("Somebody reported that they hold the key") && ada.contains("Key reported as leaked"),
+        "{ada}"
+    );
+    assert!(!app.signed_in("bob").await.open("/profile").await.body.contains("Somebody reported"));
+    assert_eq!(app.number("SELECT COUNT(*) FROM audit WHERE action = 'key.leak'").await, 2);
+}
 
-    async fn a_report_has_up_to_250_keys_and_an_address_sends_so_many_a_minute(app: &TestApp) {
-        let tokens = |n: usize| json!(vec![json!({"token": "kf_12345678_12345678901234567890123456789012345678"}); n]);
-        let client = app.anonymous().coming_from("203.0.113.9");
-        assert_eq!(report(&client, tokens(250)).await, 202);
-        client.post(LEAKED, tokens(251)).await.refused(400, "validation_failed");
-        for wrong in [json!("kf_"), json!(["kf_"]), json!([["kf_"]]), json!([{"token": 5}]), json!({}), json!(null)] {
-            client.post(LEAKED, wrong).await.refused(400, "malformed_json");
-        }
-        client.typed(axum::http::Method::POST, LEAKED, "text/plain", "[]").await.refused(415, "unsupported_media_type");
-        for _ in 9..30 {
-            assert_eq!(report(&client, json!([])).await, 202);
-        }
-        client.post(LEAKED, json!([])).await.refused(429, "rate_limited");
-        assert_eq!(report(&app.anonymous().coming_from("203.0.113.10"), json!([])).await, 202);
+#[apply(each_database)]
+#[tokio::test]
+async fn previous_secret_can_be_reported_within_its_grace(database: Database) {
+    let app = &TestApp::start(database).await;
+    let made = app.make_key("ada").await;
+    let new =
+        app.anonymous().with_key(&made.key).post("/api/v1/key/rotate", json!({"grace": "15m"})).await.is(200).json();
+    assert_eq!(report(&app.anonymous(), json!([{"token": made.key}])).await, 202);
+    app.anonymous().with_key(new["key"].as_str().unwrap()).get("/api/v1/key").await.refused(401, "key_revoked");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn a_report_has_up_to_250_keys_and_an_address_sends_so_many_a_minute(database: Database) {
+    let app = &TestApp::start(database).await;
+    let tokens = |n: usize| json!(vec![json!({"token": "kf_12345678_12345678901234567890123456789012345678"}); n]);
+    let client = app.anonymous().coming_from("203.0.113.9");
+    assert_eq!(report(&client, tokens(250)).await, 202);
+    client.post(LEAKED, tokens(251)).await.refused(400, "validation_failed");
+    for wrong in [json!("kf_"), json!(["kf_"]), json!([["kf_"]]), json!([{"token": 5}]), json!({}), json!(null)] {
+        client.post(LEAKED, wrong).await.refused(400, "malformed_json");
     }
+    client.typed(axum::http::Method::POST, LEAKED, "text/plain", "[]").await.refused(415, "unsupported_media_type");
+    for _ in 9..30 {
+        assert_eq!(report(&client, json!([])).await, 202);
+    }
+    client.post(LEAKED, json!([])).await.refused(429, "rate_limited");
+    assert_eq!(report(&app.anonymous().coming_from("203.0.113.10"), json!([])).await, 202);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Broken object level authorization: every route and every server function with every kind of id of another user and of
 //! another team. The lists of both come from the program, so that a new one without a row here fails.
 
+use rstest_reuse::apply;
 use std::collections::BTreeSet;
 
 use axum::http::Method;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use crate::architecture::sources;
 use crate::openapi::{document, operations};
 use crate::support::functions::{Belongings, FUNCTIONS, For, REACHED_BY_ID, ids};
-use crate::support::{Answer, Client, TestApp};
+use crate::support::{Answer, Client, Database, TestApp, each_database};
 
 /// Every route but those of the API: the parameters of its path, address or form, and the status for an id of somebody else.
 /// `@` marks a value of [`Belongings`].
@@ -130,130 +131,145 @@ pub async fn call(client: &Client, path: &str, fields: &[(&str, &str)]) -> Answe
     ask(&client.with("accept", "application/json"), "POST", path, fields).await
 }
 
-both! {
-    async fn no_server_function_takes_an_id_of_somebody_else(app: &TestApp) {
-        let (app, own, theirs) = Box::pin(scene(app)).await;
-        let listed: BTreeSet<_> = FUNCTIONS.iter().map(|(path, ..)| *path).collect();
-        let mut there: BTreeSet<_> = server_fn_paths().map(|(path, _)| path).collect();
-        assert!(there.remove(BROKEN));
-        assert_eq!(there, listed);
-        let (nobody, bob) = (app.browser(), app.signed_in("bob").await);
-        let zoes = app.make_key("zoe").await.key;
-        let with_keys = [app.with_key("bob").await, bob.with_key(&zoes), app.with_key("root").await];
-        let before = app.rows().await;
-        for (path, whose, form, refusal) in FUNCTIONS {
-            for fields in forged(form, &own, &theirs) {
-                let answer = call(&bob, path, &fields).await;
-                assert_eq!(answer.status, refusal, "{path} {fields:?}: {answer:?}");
-                tells_nothing(&answer, &theirs, &format!("{fields:?}"));
-            }
-            // Nor an id of one's own, without a session or beside a key; and for superusers only is for nobody else.
-            let (without, with_a_key) = match whose {
-                For::Everybody => continue,
-                For::Users => (401, 403),
-                For::Superusers => (404, 404),
-            };
-            let mut refused = vec![(&nobody, without)];
-            refused.extend(with_keys.iter().map(|client| (client, with_a_key)));
-            if whose == For::Superusers {
-                refused.push((&bob, 404));
-            }
-            for (client, status) in refused {
-                assert_eq!(call(client, path, &own.fill(form)).await.status, status, "{path}");
-            }
-            assert_eq!(app.rows().await, before, "{path} changed something");
+#[apply(each_database)]
+#[tokio::test]
+async fn no_server_function_takes_an_id_of_somebody_else(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, own, theirs) = Box::pin(scene(app)).await;
+    let listed: BTreeSet<_> = FUNCTIONS.iter().map(|(path, ..)| *path).collect();
+    let mut there: BTreeSet<_> = server_fn_paths().map(|(path, _)| path).collect();
+    assert!(there.remove(BROKEN));
+    assert_eq!(there, listed);
+    let (nobody, bob) = (app.browser(), app.signed_in("bob").await);
+    let zoes = app.make_key("zoe").await.key;
+    let with_keys = [app.with_key("bob").await, bob.with_key(&zoes), app.with_key("root").await];
+    let before = app.rows().await;
+    for (path, whose, form, refusal) in FUNCTIONS {
+        for fields in forged(form, &own, &theirs) {
+            let answer = call(&bob, path, &fields).await;
+            assert_eq!(answer.status, refusal, "{path} {fields:?}: {answer:?}");
+            tells_nothing(&answer, &theirs, &format!("{fields:?}"));
         }
-    }
-
-    /// What shows that the test above refuses the ids, not the forms.
-    async fn every_server_function_works_for_its_own_user_and_touches_nobody_else(app: &TestApp) {
-        let (app, _, theirs) = Box::pin(scene(app)).await;
-        for (n, (path, whose, form, _)) in FUNCTIONS.into_iter().enumerate() {
-            // A user each: nobody can be in so many teams.
-            let user = format!("bob-{n}");
-            let own = Box::pin(Belongings::of(&app, &user, &format!("blue-{n}"))).await;
-            let client = if whose == For::Superusers { app.admin().await } else { app.signed_in(&user).await };
-            let before = rows(&app, &theirs).await;
-            let answer = call(&client, path, &own.fill(form)).await.is(200);
-            assert_eq!(rows(&app, &theirs).await, before, "{path}");
-            if whose != For::Superusers {
-                tells_nothing(&answer, &theirs, "");
-            }
+        // Nor an id of one's own, without a session or beside a key; and for superusers only is for nobody else.
+        let (without, with_a_key) = match whose {
+            For::Everybody => continue,
+            For::Users => (401, 403),
+            For::Superusers => (404, 404),
+        };
+        let mut refused = vec![(&nobody, without)];
+        refused.extend(with_keys.iter().map(|client| (client, with_a_key)));
+        if whose == For::Superusers {
+            refused.push((&bob, 404));
         }
-    }
-
-    async fn no_page_takes_an_id_of_somebody_else(app: &TestApp) {
-        let (app, own, theirs) = Box::pin(scene(app)).await;
-        let (bob, key, root) = (app.signed_in("bob").await, app.with_key("bob").await, app.admin().await);
-        let before = app.rows().await;
-        for (method, path, form, refusal) in ROUTES {
-            for fields in forged(form, &own, &theirs) {
-                let answer = ask(&bob, method, path, &fields).await;
-                // A team of one's own, and something of somebody else's in its dialog.
-                let own_team = path.contains("{team}") && fields.contains(&("team", own.get("team")));
-                assert_eq!(answer.status, if own_team { 200 } else { refusal }, "{path} {fields:?}: {answer:?}");
-                tells_nothing(&answer, &theirs, &format!("{fields:?}"));
-            }
-            let fields = own.fill(form);
-            if path.starts_with("/admin") {
-                for client in [&app.browser(), &key, &bob] {
-                    assert_eq!(ask(client, method, path, &fields).await.status, 404, "{path}");
-                }
-                let found = if method == "GET" { 200 } else { 303 };
-                assert_eq!(ask(&root, method, path, &fields).await.status, found, "{path}");
-            } else if method == "GET" {
-                tells_nothing(&ask(&bob, method, path, &fields).await.is(200), &theirs, "");
-            }
-            assert_eq!(app.rows().await, before, "{path} changed something");
+        for (client, status) in refused {
+            assert_eq!(call(client, path, &own.fill(form)).await.status, status, "{path}");
         }
+        assert_eq!(app.rows().await, before, "{path} changed something");
     }
+}
 
-    async fn no_operation_of_the_api_takes_an_id_of_somebody_else(app: &TestApp) {
-        let (app, own, theirs) = Box::pin(scene(app)).await;
-        let parameter = Regex::new(r"\{(\w+)\}").unwrap();
-        for (n, (method, path, operation)) in operations(&document(&app).await).into_iter().enumerate() {
-            let things = parameter.captures_iter(&path).map(|found| match (&found[1], path.contains("{team}")) {
-                ("team", _) => "team=@team",
-                ("id", true) => "id=@team_employee",
-                ("id", false) => "id=@employee",
-                (other, _) => panic!("{path}: what is {other}?"),
-            });
-            let form = things.collect::<Vec<_>>().join("&");
-            let at = |fields: &[(&str, &str)]| fields.iter().fold(path.clone(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
-            let body = &operation["requestBody"]["content"]["application/json"]["example"];
-            let ask = async |client: &Client, path: &str, body: &Value| match body {
-                Value::Null => client.bare(method.clone(), path).await,
-                body => client.json(method.clone(), path, body.clone()).await,
-            };
-            for client in [app.signed_in("bob").await, app.with_key("bob").await] {
-                let before = app.rows().await;
-                for fields in forged(&form, &own, &theirs) {
-                    let answer = ask(&client, &at(&fields), body).await;
-                    answer.refused(404, "not_found");
-                    tells_nothing(&answer, &theirs, &format!("{fields:?}"));
-                }
-                assert_eq!(app.rows().await, before, "{method} {path} changed something");
-            }
-            let more = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
-            let before = rows(&app, &theirs).await;
-            let answer = ask(&app.with_key("bob").await, &at(&more.fill(&form)), body).await;
-            assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+/// What shows that the test above refuses the ids, not the forms.
+#[apply(each_database)]
+#[tokio::test]
+async fn every_server_function_works_for_its_own_user_and_touches_nobody_else(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, _, theirs) = Box::pin(scene(app)).await;
+    for (n, (path, whose, form, _)) in FUNCTIONS.into_iter().enumerate() {
+        // A user each: nobody can be in so many teams.
+        let user = format!("bob-{n}");
+        let own = Box::pin(Belongings::of(&app, &user, &format!("blue-{n}"))).await;
+        let client = if whose == For::Superusers { app.admin().await } else { app.signed_in(&user).await };
+        let before = rows(&app, &theirs).await;
+        let answer = call(&client, path, &own.fill(form)).await.is(200);
+        assert_eq!(rows(&app, &theirs).await, before, "{path}");
+        if whose != For::Superusers {
             tells_nothing(&answer, &theirs, "");
-            assert_eq!(rows(&app, &theirs).await, before, "{method} {path}");
         }
     }
+}
 
-    async fn nothing_but_the_key_itself_reports_it_as_leaked(app: &TestApp) {
-        let (app, _, theirs) = Box::pin(scene(app)).await;
-        let before = app.rows().await;
-        let digest = app.texts("SELECT digest FROM keys").await.remove(0);
-        for token in REACHED_BY_ID.into_iter().map(|thing| theirs.get(thing)).chain([digest.as_str()]) {
-            app.signed_in("bob").await.post("/api/v1/leaked-keys", json!([{"token": token}])).await.is(202);
+#[apply(each_database)]
+#[tokio::test]
+async fn no_page_takes_an_id_of_somebody_else(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, own, theirs) = Box::pin(scene(app)).await;
+    let (bob, key, root) = (app.signed_in("bob").await, app.with_key("bob").await, app.admin().await);
+    let before = app.rows().await;
+    for (method, path, form, refusal) in ROUTES {
+        for fields in forged(form, &own, &theirs) {
+            let answer = ask(&bob, method, path, &fields).await;
+            // A team of one's own, and something of somebody else's in its dialog.
+            let own_team = path.contains("{team}") && fields.contains(&("team", own.get("team")));
+            assert_eq!(answer.status, if own_team { 200 } else { refusal }, "{path} {fields:?}: {answer:?}");
+            tells_nothing(&answer, &theirs, &format!("{fields:?}"));
         }
-        let unlike = |row: &String| !row.starts_with("sessions: ");
-        let after = app.rows().await;
-        assert!(after.iter().filter(|row| unlike(row)).eq(before.iter().filter(|row| unlike(row))));
+        let fields = own.fill(form);
+        if path.starts_with("/admin") {
+            for client in [&app.browser(), &key, &bob] {
+                assert_eq!(ask(client, method, path, &fields).await.status, 404, "{path}");
+            }
+            let found = if method == "GET" { 200 } else { 303 };
+            assert_eq!(ask(&root, method, path, &fields).await.status, found, "{path}");
+        } else if method == "GET" {
+            tells_nothing(&ask(&bob, method, path, &fields).await.is(200), &theirs, "");
+        }
+        assert_eq!(app.rows().await, before, "{path} changed something");
     }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn no_operation_of_the_api_takes_an_id_of_somebody_else(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, own, theirs) = Box::pin(scene(app)).await;
+    let parameter = Regex::new(r"\{(\w+)\}").unwrap();
+    for (n, (method, path, operation)) in operations(&document(&app).await).into_iter().enumerate() {
+        let things = parameter.captures_iter(&path).map(|found| match (&found[1], path.contains("{team}")) {
+            ("team", _) => "team=@team",
+            ("id", true) => "id=@team_employee",
+            ("id", false) => "id=@employee",
+            (other, _) => panic!("{path}: what is {other}?"),
+        });
+        let form = things.collect::<Vec<_>>().join("&");
+        let at = |fields: &[(&str, &str)]| {
+            fields.iter().fold(path.clone(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value))
+        };
+        let body = &operation["requestBody"]["content"]["application/json"]["example"];
+        let ask = async |client: &Client, path: &str, body: &Value| match body {
+            Value::Null => client.bare(method.clone(), path).await,
+            body => client.json(method.clone(), path, body.clone()).await,
+        };
+        for client in [app.signed_in("bob").await, app.with_key("bob").await] {
+            let before = app.rows().await;
+            for fields in forged(&form, &own, &theirs) {
+                let answer = ask(&client, &at(&fields), body).await;
+                answer.refused(404, "not_found");
+                tells_nothing(&answer, &theirs, &format!("{fields:?}"));
+            }
+            assert_eq!(app.rows().await, before, "{method} {path} changed something");
+        }
+        let more = Box::pin(Belongings::of(&app, "bob", &format!("blue-{n}"))).await;
+        let before = rows(&app, &theirs).await;
+        let answer = ask(&app.with_key("bob").await, &at(&more.fill(&form)), body).await;
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        tells_nothing(&answer, &theirs, "");
+        assert_eq!(rows(&app, &theirs).await, before, "{method} {path}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn nothing_but_the_key_itself_reports_it_as_leaked(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, _, theirs) = Box::pin(scene(app)).await;
+    let before = app.rows().await;
+    let digest = app.texts("SELECT digest FROM keys").await.remove(0);
+    for token in REACHED_BY_ID.into_iter().map(|thing| theirs.get(thing)).chain([digest.as_str()]) {
+        app.signed_in("bob").await.post("/api/v1/leaked-keys", json!([{"token": token}])).await.is(202);
+    }
+    let unlike = |row: &String| !row.starts_with("sessions: ");
+    let after = app.rows().await;
+    assert!(after.iter().filter(|row| unlike(row)).eq(before.iter().filter(|row| unlike(row))));
 }
 
 #[test]

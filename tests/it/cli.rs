@@ -1,5 +1,6 @@
 //! The command line, by the program itself: results on stdout, all else on stderr, 0 done, 1 refused, 2 wrong usage.
 
+use rstest_reuse::apply;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use keyfob::server::db::Db;
 
 use crate::support::server::Server;
-use crate::support::{Database, EMPLOYEES, Kind, PASSWORD, trail};
+use crate::support::{Database, EMPLOYEES, PASSWORD, ScratchDatabase, TestApp, each_database, trail};
 
 /// What the program did.
 #[derive(Debug)]
@@ -66,157 +67,187 @@ impl Ran {
     }
 }
 
-both! {
-    async fn accounts_are_promoted_and_demoted_but_for_the_last_superuser(app: &TestApp) {
-        for email in ["ada@example.com", "bob@example.com"] {
-            make_user(&app.url, email).await.done();
-            keyfob(&app.url, &format!("user promote --email {email}")).await.done();
-        }
-        keyfob(&app.url, "user demote --email ada@example.com").await.done();
-        for what in ["demote", "disable"] {
-            keyfob(&app.url, &format!("user {what} --email bob@example.com")).await.refused("last superuser");
-        }
-        keyfob(&app.url, "user promote --email nobody@example.com").await.refused("there is no account");
-        let list = keyfob(&app.url, "user list").await.done().out;
-        assert!(list.contains("ada@example.com\tuser\t") && list.contains("bob@example.com\tsuperuser\t"), "{list}");
+#[apply(each_database)]
+#[tokio::test]
+async fn accounts_are_promoted_and_demoted_but_for_the_last_superuser(database: Database) {
+    let app = &TestApp::start(database).await;
+    for email in ["ada@example.com", "bob@example.com"] {
+        make_user(&app.url, email).await.done();
+        keyfob(&app.url, &format!("user promote --email {email}")).await.done();
     }
-
-    async fn a_key_is_made_with_scopes_and_for_a_team(app: &TestApp) {
-        app.team("red", "ada", &[]).await;
-        let create = "key create --user ada@example.com --name x";
-        let made = keyfob(&app.url, &format!("{create} --scope employees:read --scope profile:read --team red")).await.done();
-        let client = app.anonymous().with_key(made.out.trim());
-        client.get("/a/red/employees/api/employees/").await.is(200);
-        client.post("/a/red/employees/api/employees/", serde_json::json!({})).await.refused(403, "scope_missing");
-        client.get(EMPLOYEES).await.refused(403, "team_mismatch");
-        keyfob(&app.url, &format!("{create} --scope employees")).await.refused("employees:write");
-        keyfob(&app.url, &format!("{create} --team blue")).await.refused("blue");
-        assert_eq!(keyfob(&app.url, &format!("{create} --scope profile:read --read-only")).await.code, 2);
-        let printed = keyfob(&app.url, "openapi").await.done().out;
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap()["info"]["title"], "Keyfob");
+    keyfob(&app.url, "user demote --email ada@example.com").await.done();
+    for what in ["demote", "disable"] {
+        keyfob(&app.url, &format!("user {what} --email bob@example.com")).await.refused("last superuser");
     }
+    keyfob(&app.url, "user promote --email nobody@example.com").await.refused("there is no account");
+    let list = keyfob(&app.url, "user list").await.done().out;
+    assert!(list.contains("ada@example.com\tuser\t") && list.contains("bob@example.com\tsuperuser\t"), "{list}");
+}
 
-    async fn an_account_is_made_listed_disabled_and_enabled(app: &TestApp) {
-        let made = make_user(&app.url, "Ada@example.com").await.done();
-        assert_eq!(made.out, "");
-        assert!(made.err.contains("ada@example.com") && !made.err.contains(PASSWORD), "{made:?}");
-        let sign_in = async |password: &str| {
-            app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", password)]).await.status
-        };
-        assert_eq!(sign_in(PASSWORD).await, 200);
-        let list = keyfob(&app.url, "user list").await.done();
-        assert!(list.out.contains("ada@example.com\tuser\tactive\t") && list.out.lines().count() == 1, "{list:?}");
-        keyfob(&app.url, "user disable --email ADA@example.com").await.done();
-        assert_eq!(sign_in(PASSWORD).await, 400);
-        assert!(keyfob(&app.url, "user list").await.done().out.contains("\tdisabled\t"));
-        keyfob(&app.url, "user enable --email ada@example.com").await.done();
-        assert_eq!(sign_in(PASSWORD).await, 200);
-        let ada = app.signed_in("ada").await;
-        let set = ["user", "set-password", "--email", "ada@example.com", "--password-stdin"];
-        run(&app.url, &set, &[], "four quite different words").await.done();
-        assert_eq!((sign_in(PASSWORD).await, sign_in("four quite different words").await), (400, 200));
-        ada.get(EMPLOYEES).await.refused(401, "credentials_missing");
+#[apply(each_database)]
+#[tokio::test]
+async fn a_key_is_made_with_scopes_and_for_a_team(database: Database) {
+    let app = &TestApp::start(database).await;
+    app.team("red", "ada", &[]).await;
+    let create = "key create --user ada@example.com --name x";
+    let made =
+        keyfob(&app.url, &format!("{create} --scope employees:read --scope profile:read --team red")).await.done();
+    let client = app.anonymous().with_key(made.out.trim());
+    client.get("/a/red/employees/api/employees/").await.is(200);
+    client.post("/a/red/employees/api/employees/", serde_json::json!({})).await.refused(403, "scope_missing");
+    client.get(EMPLOYEES).await.refused(403, "team_mismatch");
+    keyfob(&app.url, &format!("{create} --scope employees")).await.refused("employees:write");
+    keyfob(&app.url, &format!("{create} --team blue")).await.refused("blue");
+    assert_eq!(keyfob(&app.url, &format!("{create} --scope profile:read --read-only")).await.code, 2);
+    let printed = keyfob(&app.url, "openapi").await.done().out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap()["info"]["title"], "Keyfob");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn an_account_is_made_listed_disabled_and_enabled(database: Database) {
+    let app = &TestApp::start(database).await;
+    let made = make_user(&app.url, "Ada@example.com").await.done();
+    assert_eq!(made.out, "");
+    assert!(made.err.contains("ada@example.com") && !made.err.contains(PASSWORD), "{made:?}");
+    let sign_in = async |password: &str| {
+        app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", password)]).await.status
+    };
+    assert_eq!(sign_in(PASSWORD).await, 200);
+    let list = keyfob(&app.url, "user list").await.done();
+    assert!(list.out.contains("ada@example.com\tuser\tactive\t") && list.out.lines().count() == 1, "{list:?}");
+    keyfob(&app.url, "user disable --email ADA@example.com").await.done();
+    assert_eq!(sign_in(PASSWORD).await, 400);
+    assert!(keyfob(&app.url, "user list").await.done().out.contains("\tdisabled\t"));
+    keyfob(&app.url, "user enable --email ada@example.com").await.done();
+    assert_eq!(sign_in(PASSWORD).await, 200);
+    let ada = app.signed_in("ada").await;
+    let set = ["user", "set-password", "--email", "ada@example.com", "--password-stdin"];
+    run(&app.url, &set, &[], "four quite different words").await.done();
+    assert_eq!((sign_in(PASSWORD).await, sign_in("four quite different words").await), (400, 200));
+    ada.get(EMPLOYEES).await.refused(401, "credentials_missing");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn an_account_that_cannot_be_made_or_found_is_refused_in_one_line(database: Database) {
+    let app = &TestApp::start(database).await;
+    make_user(&app.url, "ada@example.com").await.done();
+    make_user(&app.url, "ADA@example.com").await.refused("has an account already");
+    make_user(&app.url, "junk").await.refused("email address");
+    let create = ["user", "create", "--email", "bob@example.com", "--password-stdin"];
+    run(&app.url, &create, &[], "short\n").await.refused("at least 8");
+    run(&app.url, &create, &[], "password\n").await.refused("Choose another");
+    run(&app.url, &create, &[], "").await.refused("at least 8");
+    for command in ["disable", "enable"] {
+        keyfob(&app.url, &format!("user {command} --email bob@example.com")).await.refused("bob@example.com");
     }
+    let set = ["user", "set-password", "--email", "bob@example.com", "--password-stdin"];
+    run(&app.url, &set, &[], "four quite different words").await.refused("bob@example.com");
+    assert_eq!(app.texts("SELECT email FROM users").await, ["ada@example.com"]);
+}
 
-    async fn an_account_that_cannot_be_made_or_found_is_refused_in_one_line(app: &TestApp) {
-        make_user(&app.url, "ada@example.com").await.done();
-        make_user(&app.url, "ADA@example.com").await.refused("has an account already");
-        make_user(&app.url, "junk").await.refused("email address");
-        let create = ["user", "create", "--email", "bob@example.com", "--password-stdin"];
-        run(&app.url, &create, &[], "short\n").await.refused("at least 8");
-        run(&app.url, &create, &[], "password\n").await.refused("Choose another");
-        run(&app.url, &create, &[], "").await.refused("at least 8");
-        for command in ["disable", "enable"] {
-            keyfob(&app.url, &format!("user {command} --email bob@example.com")).await.refused("bob@example.com");
-        }
-        let set = ["user", "set-password", "--email", "bob@example.com", "--password-stdin"];
-        run(&app.url, &set, &[], "four quite different words").await.refused("bob@example.com");
-        assert_eq!(app.texts("SELECT email FROM users").await, ["ada@example.com"]);
-    }
-
-    async fn a_key_is_printed_alone_and_works_until_it_is_revoked(app: &TestApp) {
-        make_user(&app.url, "ada@example.com").await.done();
-        let create = ["key", "create", "--user", "ada@example.com", "--no-expiry", "--name", "nightly report"];
-        let form = regex::Regex::new("^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$").unwrap();
-        let mut revoked = Vec::new();
-        for read_only in [false, true] {
-            let arguments: Vec<_> = create.into_iter().chain(read_only.then_some("--read-only")).collect();
-            let made = run(&app.url, &arguments, &[], "").await.done();
-            let key = made.out.strip_suffix('\n').unwrap().to_owned();
-            assert!(form.is_match(&key), "{made:?}");
-            assert!(!made.err.contains(&key[12..]), "{made:?}");
-            let client = app.anonymous().with_key(&key);
-            client.get(EMPLOYEES).await.is(200);
-            let post = client.post(EMPLOYEES, serde_json::json!({"name": "x", "department": "hr", "salary": 1})).await;
-            assert_eq!(post.status, if read_only { 403 } else { 201 });
-            let list = keyfob(&app.url, "key list --user ada@example.com").await.done().out;
-            let line = list.lines().find(|line| line.starts_with(&key[..11])).unwrap();
-            let fields: Vec<_> = line.split('\t').collect();
-            let access = if read_only { "Read only" } else { "Full access" };
-            assert_eq!((fields[1], fields[2], fields[3], fields[5]), ("Active", access, "never", "nightly report"));
-            assert!(!list.contains(&key[12..]));
-            // Once by its prefix, once by its id.
-            let name = if read_only { fields[4] } else { fields[0] };
-            keyfob(&app.url, &format!("key revoke {name}")).await.done();
-            // Another process did it, and this server hears of nothing: what it remembers ends after a second.
-            app.advance(Duration::from_secs(1));
-            client.get(EMPLOYEES).await.refused(401, "key_revoked");
-            keyfob(&app.url, &format!("key revoke {name}")).await.refused("revoked already");
-            revoked.push(key);
-        }
+#[apply(each_database)]
+#[tokio::test]
+async fn a_key_is_printed_alone_and_works_until_it_is_revoked(database: Database) {
+    let app = &TestApp::start(database).await;
+    make_user(&app.url, "ada@example.com").await.done();
+    let create = ["key", "create", "--user", "ada@example.com", "--no-expiry", "--name", "nightly report"];
+    let form = regex::Regex::new("^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$").unwrap();
+    let mut revoked = Vec::new();
+    for read_only in [false, true] {
+        let arguments: Vec<_> = create.into_iter().chain(read_only.then_some("--read-only")).collect();
+        let made = run(&app.url, &arguments, &[], "").await.done();
+        let key = made.out.strip_suffix('\n').unwrap().to_owned();
+        assert!(form.is_match(&key), "{made:?}");
+        assert!(!made.err.contains(&key[12..]), "{made:?}");
+        let client = app.anonymous().with_key(&key);
+        client.get(EMPLOYEES).await.is(200);
+        let post = client.post(EMPLOYEES, serde_json::json!({"name": "x", "department": "hr", "salary": 1})).await;
+        assert_eq!(post.status, if read_only { 403 } else { 201 });
         let list = keyfob(&app.url, "key list --user ada@example.com").await.done().out;
-        assert_eq!(list.matches("\tRevoked\t").count(), revoked.len());
+        let line = list.lines().find(|line| line.starts_with(&key[..11])).unwrap();
+        let fields: Vec<_> = line.split('\t').collect();
+        let access = if read_only { "Read only" } else { "Full access" };
+        assert_eq!((fields[1], fields[2], fields[3], fields[5]), ("Active", access, "never", "nightly report"));
+        assert!(!list.contains(&key[12..]));
+        // Once by its prefix, once by its id.
+        let name = if read_only { fields[4] } else { fields[0] };
+        keyfob(&app.url, &format!("key revoke {name}")).await.done();
+        // Another process did it, and this server hears of nothing: what it remembers ends after a second.
+        app.advance(Duration::from_secs(1));
+        client.get(EMPLOYEES).await.refused(401, "key_revoked");
+        keyfob(&app.url, &format!("key revoke {name}")).await.refused("revoked already");
+        revoked.push(key);
     }
+    let list = keyfob(&app.url, "key list --user ada@example.com").await.done().out;
+    assert_eq!(list.matches("\tRevoked\t").count(), revoked.len());
+}
 
-    async fn a_key_expires_as_asked_after_90_days_if_not_asked(app: &TestApp) {
-        make_user(&app.url, "ada@example.com").await.done();
-        for (argument, days) in [(&[][..], 90.0), (&["--expires-in", "24h"], 1.0), (&["--expires-in", "15m"], 0.25 / 24.0)] {
-            let create = ["key", "create", "--user", "ada@example.com", "--name", "x"];
-            run(&app.url, &[&create[..], argument].concat(), &[], "").await.done();
-            let lives = app.number("SELECT MAX(expires_at - created_at) FROM keys WHERE revoked_at IS NULL").await;
-            #[expect(clippy::cast_precision_loss, reason = "some days")]
-            let lives = lives as f64 / 86_400_000.0;
-            assert!((lives - days).abs() < 1e-6, "{argument:?}: {lives}");
-            app.sql("UPDATE keys SET revoked_at = 1").await;
-        }
+#[apply(each_database)]
+#[tokio::test]
+async fn a_key_expires_as_asked_after_90_days_if_not_asked(database: Database) {
+    let app = &TestApp::start(database).await;
+    make_user(&app.url, "ada@example.com").await.done();
+    for (argument, days) in [(&[][..], 90.0), (&["--expires-in", "24h"], 1.0), (&["--expires-in", "15m"], 0.25 / 24.0)]
+    {
+        let create = ["key", "create", "--user", "ada@example.com", "--name", "x"];
+        run(&app.url, &[&create[..], argument].concat(), &[], "").await.done();
+        let lives = app.number("SELECT MAX(expires_at - created_at) FROM keys WHERE revoked_at IS NULL").await;
+        #[expect(clippy::cast_precision_loss, reason = "some days")]
+        let lives = lives as f64 / 86_400_000.0;
+        assert!((lives - days).abs() < 1e-6, "{argument:?}: {lives}");
+        app.sql("UPDATE keys SET revoked_at = 1").await;
     }
+}
 
-    async fn a_key_that_cannot_be_made_or_found_is_refused_in_one_line(app: &TestApp) {
-        make_user(&app.url, "ada@example.com").await.done();
-        keyfob(&app.url, "key create --user bob@example.com --name x").await.refused("bob@example.com");
-        run(&app.url, &["key", "create", "--user", "ada@example.com", "--name", " "], &[], "").await.refused("name");
-        keyfob(&app.url, "key list --user bob@example.com").await.refused("bob@example.com");
-        for junk in ["kf_00000000", "01890000-0000-7000-8000-000000000000", "x"] {
-            keyfob(&app.url, &format!("key revoke {junk}")).await.refused("no key");
-        }
-        keyfob(&app.url, "key create --user ada@example.com --name x").await.done();
-        let more = ["key", "create", "--user", "ada@example.com", "--name", "x"];
-        run(&app.url, &more, &[("KEYFOB_MAX_KEYS_PER_USER", "1")], "").await.refused("1 is the most");
-        let branded = run(&app.url, &more, &[("KEYFOB_KEY_BRAND", "acme")], "").await.done();
-        assert!(branded.out.starts_with("acme_"), "{branded:?}");
+#[apply(each_database)]
+#[tokio::test]
+async fn a_key_that_cannot_be_made_or_found_is_refused_in_one_line(database: Database) {
+    let app = &TestApp::start(database).await;
+    make_user(&app.url, "ada@example.com").await.done();
+    keyfob(&app.url, "key create --user bob@example.com --name x").await.refused("bob@example.com");
+    run(&app.url, &["key", "create", "--user", "ada@example.com", "--name", " "], &[], "").await.refused("name");
+    keyfob(&app.url, "key list --user bob@example.com").await.refused("bob@example.com");
+    for junk in ["kf_00000000", "01890000-0000-7000-8000-000000000000", "x"] {
+        keyfob(&app.url, &format!("key revoke {junk}")).await.refused("no key");
     }
+    keyfob(&app.url, "key create --user ada@example.com --name x").await.done();
+    let more = ["key", "create", "--user", "ada@example.com", "--name", "x"];
+    run(&app.url, &more, &[("KEYFOB_MAX_KEYS_PER_USER", "1")], "").await.refused("1 is the most");
+    let branded = run(&app.url, &more, &[("KEYFOB_KEY_BRAND", "acme")], "").await.done();
+    assert!(branded.out.starts_with("acme_"), "{branded:?}");
+}
 
-    async fn seeding_prints_one_working_key_a_line(app: &TestApp) {
-        let seeded = keyfob(&app.url, "seed --users 3 --keys-per-user 2 --employees-per-user 4").await.done();
-        let keys: Vec<_> = seeded.out.lines().collect();
-        assert_eq!(keys.len(), 6);
-        for key in keys {
-            assert_eq!(app.anonymous().with_key(key).get(EMPLOYEES).await.is(200).json()["count"], 4);
-        }
-        assert_eq!(app.number("SELECT COUNT(*) FROM users").await, 3);
-        assert!(seeded.err.lines().count() == 1, "no progress where nobody looks: {seeded:?}");
+#[apply(each_database)]
+#[tokio::test]
+async fn seeding_prints_one_working_key_a_line(database: Database) {
+    let app = &TestApp::start(database).await;
+    let seeded = keyfob(&app.url, "seed --users 3 --keys-per-user 2 --employees-per-user 4").await.done();
+    let keys: Vec<_> = seeded.out.lines().collect();
+    assert_eq!(keys.len(), 6);
+    for key in keys {
+        assert_eq!(app.anonymous().with_key(key).get(EMPLOYEES).await.is(200).json()["count"], 4);
     }
+    assert_eq!(app.number("SELECT COUNT(*) FROM users").await, 3);
+    assert!(seeded.err.lines().count() == 1, "no progress where nobody looks: {seeded:?}");
+}
 
-    async fn migrating_a_migrated_database_is_done_at_once_and_a_newer_one_is_refused(app: &TestApp) {
-        keyfob(&app.url, "migrate").await.done();
-        app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
-                 VALUES (9999, 'of the future', CURRENT_TIMESTAMP, TRUE, '', 0)").await;
-        for command in ["migrate", "serve --addr 127.0.0.1:0", "user list"] {
-            keyfob(&app.url, command).await.refused("newer");
-        }
-        let logged = run(&app.url, &["serve", "--addr", "127.0.0.1:0"], &[("KEYFOB_LOG", "trace")], "").await;
-        assert!(logged.err.lines().count() > 1 && !logged.err.contains('\u{1b}'), "colours where nobody looks: {logged:?}");
+#[apply(each_database)]
+#[tokio::test]
+async fn migrating_a_migrated_database_is_done_at_once_and_a_newer_one_is_refused(database: Database) {
+    let app = &TestApp::start(database).await;
+    keyfob(&app.url, "migrate").await.done();
+    app.sql(
+        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+             VALUES (9999, 'of the future', CURRENT_TIMESTAMP, TRUE, '', 0)",
+    )
+    .await;
+    for command in ["migrate", "serve --addr 127.0.0.1:0", "user list"] {
+        keyfob(&app.url, command).await.refused("newer");
     }
+    let logged = run(&app.url, &["serve", "--addr", "127.0.0.1:0"], &[("KEYFOB_LOG", "trace")], "").await;
+    assert!(logged.err.lines().count() > 1 && !logged.err.contains('\u{1b}'), "colours where nobody looks: {logged:?}");
 }
 
 const NOWHERE: &str = "sqlite:///dev/null/keyfob.db";
@@ -304,7 +335,7 @@ async fn an_empty_variable_counts_as_unset() {
 /// The first cause, in one line that names the variable and what to do.
 #[tokio::test]
 async fn a_postgres_that_cannot_be_used_is_refused_with_its_cause() {
-    let database = Database::empty(Kind::Postgres).await;
+    let database = ScratchDatabase::empty(Database::Postgres).await;
     let with = |change: &dyn Fn(&mut url::Url)| {
         let mut url = url::Url::parse(&database.url).unwrap();
         change(&mut url);

@@ -6,31 +6,21 @@ use keyfob::model::keys::KeyName;
 use keyfob::server::db::Db;
 use keyfob::server::db::bulk::Kind as Holds;
 use keyfob::server::maintenance::copy::{TABLES, copy};
+use rstest_reuse::{apply, template};
 use serde_json::json;
 use url::Url;
 
 use crate::cli::{Ran, run};
-use crate::support::{Answer, Database, EMPLOYEES, Kind, PASSWORD, TestApp};
+use crate::support::{Answer, Database, EMPLOYEES, PASSWORD, ScratchDatabase, TestApp};
 
-/// Makes a test of each function for each way; the half named after SQLite needs no server.
-macro_rules! each_way {
-    ($(async fn $name:ident($app:ident: &TestApp, $to:ident: Kind) $body:block)*) => {
-        $(async fn $name($app: &TestApp, $to: Kind) $body)*
-        each_way! { @sqlite_alone Sqlite Sqlite $($name)* }
-        each_way! { @to_postgres Sqlite Postgres $($name)* }
-        each_way! { @from_postgres Postgres Sqlite $($name)* }
-        each_way! { @postgres_alone Postgres Postgres $($name)* }
-    };
-    (@$way:ident $from:ident $to:ident $($name:ident)*) => {
-        mod $way {
-            use crate::support::Kind;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                Box::pin(crate::support::run(Kind::$from, async |app| super::$name(app, Kind::$to).await)).await;
-            })*
-        }
-    };
-}
+/// Runs a test for each pair of databases. `sqlite_alone` needs no server.
+#[template]
+#[rstest::rstest]
+#[case::sqlite_alone(Database::Sqlite, Database::Sqlite)]
+#[case::to_postgres(Database::Sqlite, Database::Postgres)]
+#[case::from_postgres(Database::Postgres, Database::Sqlite)]
+#[case::postgres_alone(Database::Postgres, Database::Postgres)]
+fn each_way(#[case] from: Database, #[case] to: Database) {}
 
 /// Copies by the program itself; whatever comes of it, no password is printed.
 async fn copy_by_command(from: &str, to: &str) -> Ran {
@@ -43,14 +33,14 @@ async fn copy_by_command(from: &str, to: &str) -> Ran {
 }
 
 /// A migrated database that is empty otherwise, and a server on it.
-async fn destination(app: &TestApp, kind: Kind) -> (Database, TestApp) {
-    let database = Database::empty(kind).await;
+async fn destination(app: &TestApp, kind: Database) -> (ScratchDatabase, TestApp) {
+    let database = ScratchDatabase::empty(kind).await;
     let other = app.over_another(&database.url).await;
     other.state.db.migrate().await.unwrap();
     (database, other)
 }
 
-async fn throw_away((database, app): (Database, TestApp)) {
+async fn throw_away((database, app): (ScratchDatabase, TestApp)) {
     app.state.db.close().await;
     database.throw_away().await;
 }
@@ -131,127 +121,158 @@ impl Filled {
     }
 }
 
-each_way! {
-    async fn a_source_that_lacks_migrations_or_is_newer_is_refused(app: &TestApp, to: Kind) {
-        let (empty, to) = (Database::empty(if is_postgres(app) { Kind::Postgres } else { Kind::Sqlite }).await, destination(app, to).await);
-        Db::open(&empty.url).await.unwrap().close().await;
-        copy_by_command(&empty.url, &to.0.url).await.refused("keyfob migrate");
-        app.sql("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 6").await;
-        copy_by_command(&app.url, &to.0.url).await.refused("keyfob migrate");
-        app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
-                 SELECT 6, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 9999").await;
-        copy_by_command(&app.url, &to.0.url).await.refused("the source is newer");
-        app.sql("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
-        app.sql("UPDATE _sqlx_migrations SET checksum = '' WHERE version = 6").await;
-        copy_by_command(&app.url, &to.0.url).await.refused("keyfob migrate");
-        empty.throw_away().await;
-        throw_away(to).await;
-    }
+#[apply(each_way)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_lacks_migrations_or_is_newer_is_refused(from: Database, to: Database) {
+    let app = &TestApp::start(from).await;
+    let (empty, to) = (
+        ScratchDatabase::empty(if is_postgres(app) { Database::Postgres } else { Database::Sqlite }).await,
+        destination(app, to).await,
+    );
+    Db::open(&empty.url).await.unwrap().close().await;
+    copy_by_command(&empty.url, &to.0.url).await.refused("keyfob migrate");
+    app.sql("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 6").await;
+    copy_by_command(&app.url, &to.0.url).await.refused("keyfob migrate");
+    app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+             SELECT 6, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 9999").await;
+    copy_by_command(&app.url, &to.0.url).await.refused("the source is newer");
+    app.sql("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+    app.sql("UPDATE _sqlx_migrations SET checksum = '' WHERE version = 6").await;
+    copy_by_command(&app.url, &to.0.url).await.refused("keyfob migrate");
+    empty.throw_away().await;
+    throw_away(to).await;
+}
 
-    async fn a_destination_that_holds_anything_or_is_newer_is_refused_and_left_as_it_was(app: &TestApp, to: Kind) {
-        fill(app).await;
-        let to = destination(app, to).await;
-        to.1.user("eve").await;
-        let before = dump(&to.1).await;
-        copy_by_command(&app.url, &to.0.url).await.refused("table users has rows");
-        assert_eq!(dump(&to.1).await, before);
-        to.1.sql("DELETE FROM users; INSERT INTO teams (id, slug, name, created_at) VALUES ('a', 'a', 'a', 1)").await;
-        let before = dump(&to.1).await;
-        copy_by_command(&app.url, &to.0.url).await.refused("table teams has rows");
-        assert_eq!(dump(&to.1).await, before);
-        to.1.sql("DELETE FROM teams; UPDATE _sqlx_migrations SET version = 9999 WHERE version = 6").await;
-        copy_by_command(&app.url, &to.0.url).await.refused("9999");
-        throw_away(to).await;
-    }
+#[apply(each_way)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_holds_anything_or_is_newer_is_refused_and_left_as_it_was(from: Database, to: Database) {
+    let app = &TestApp::start(from).await;
+    fill(app).await;
+    let to = destination(app, to).await;
+    to.1.user("eve").await;
+    let before = dump(&to.1).await;
+    copy_by_command(&app.url, &to.0.url).await.refused("table users has rows");
+    assert_eq!(dump(&to.1).await, before);
+    to.1.sql("DELETE FROM users; INSERT INTO teams (id, slug, name, created_at) VALUES ('a', 'a', 'a', 1)").await;
+    let before = dump(&to.1).await;
+    copy_by_command(&app.url, &to.0.url).await.refused("table teams has rows");
+    assert_eq!(dump(&to.1).await, before);
+    to.1.sql("DELETE FROM teams; UPDATE _sqlx_migrations SET version = 9999 WHERE version = 6").await;
+    copy_by_command(&app.url, &to.0.url).await.refused("9999");
+    throw_away(to).await;
+}
 
-    async fn a_destination_that_changes_or_loses_rows_is_refused_and_stays_empty(app: &TestApp, to: Kind) {
-        fill(app).await;
-        let to = destination(app, to).await;
-        for (table, sqlite, postgres) in [
-            ("users", "UPDATE users SET name = ' ' WHERE id = NEW.id;", "NEW.name := ' '; RETURN NEW;"),
-            ("users", "UPDATE users SET disabled_at = 0 WHERE id = NEW.id;", "NEW.disabled_at := 0; RETURN NEW;"),
-            ("audit", "DELETE FROM audit WHERE id = NEW.id;", "RETURN NULL;"),
-        ] {
-            to.1.sql(&if is_postgres(&to.1) {
-                format!("CREATE OR REPLACE FUNCTION spoil() RETURNS trigger AS $$ BEGIN {postgres} END $$ LANGUAGE plpgsql; \
-                         CREATE TRIGGER spoil BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION spoil()")
-            } else {
-                format!("CREATE TRIGGER spoil AFTER INSERT ON {table} BEGIN {sqlite} END")
-            }).await;
-            copy_by_command(&app.url, &to.0.url).await.refused(&format!("table {table} came out different"));
-            holds_nothing(&to.1).await;
-            to.1.sql(&if is_postgres(&to.1) { format!("DROP TRIGGER spoil ON {table}") } else { "DROP TRIGGER spoil".into() }).await;
-        }
-        copy_by_command(&app.url, &to.0.url).await.done();
-        throw_away(to).await;
-    }
-
-    async fn a_text_with_a_nul_character_is_refused_by_postgres_alone(app: &TestApp, to: Kind) {
-        if is_postgres(app) {
-            return;
-        }
-        fill(app).await;
-        app.sql("UPDATE keys SET name = name || char(0) || 'x'").await;
-        let to = destination(app, to).await;
-        let ran = copy_by_command(&app.url, &to.0.url).await;
-        if is_postgres(&to.1) {
-            ran.refused("table keys holds a NUL character");
-            holds_nothing(&to.1).await;
+#[apply(each_way)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_changes_or_loses_rows_is_refused_and_stays_empty(from: Database, to: Database) {
+    let app = &TestApp::start(from).await;
+    fill(app).await;
+    let to = destination(app, to).await;
+    for (table, sqlite, postgres) in [
+        ("users", "UPDATE users SET name = ' ' WHERE id = NEW.id;", "NEW.name := ' '; RETURN NEW;"),
+        ("users", "UPDATE users SET disabled_at = 0 WHERE id = NEW.id;", "NEW.disabled_at := 0; RETURN NEW;"),
+        ("audit", "DELETE FROM audit WHERE id = NEW.id;", "RETURN NULL;"),
+    ] {
+        to.1.sql(&if is_postgres(&to.1) {
+            format!(
+                "CREATE OR REPLACE FUNCTION spoil() RETURNS trigger AS $$ BEGIN {postgres} END $$ LANGUAGE plpgsql; \
+                     CREATE TRIGGER spoil BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION spoil()"
+            )
         } else {
-            ran.done();
-            let nuls = "SELECT COUNT(*) FROM keys WHERE hex(name) LIKE '%0078'";
-            assert_eq!(to.1.number(nuls).await, app.number("SELECT COUNT(*) FROM keys").await);
-        }
-        throw_away(to).await;
+            format!("CREATE TRIGGER spoil AFTER INSERT ON {table} BEGIN {sqlite} END")
+        })
+        .await;
+        copy_by_command(&app.url, &to.0.url).await.refused(&format!("table {table} came out different"));
+        holds_nothing(&to.1).await;
+        to.1.sql(&if is_postgres(&to.1) {
+            format!("DROP TRIGGER spoil ON {table}")
+        } else {
+            "DROP TRIGGER spoil".into()
+        })
+        .await;
     }
+    copy_by_command(&app.url, &to.0.url).await.done();
+    throw_away(to).await;
+}
 
-    async fn what_is_written_to_the_source_meanwhile_stays_behind(app: &TestApp, to: Kind) {
-        app.user("ada").await;
-        let (to, beside) = (destination(app, to).await, app.over_another(&app.url).await);
-        let mut calls = 0;
-        let copied = copy(&app.state.db, &to.1.state.db, |_, _| {
-            calls += 1;
-            let team = format!("INSERT INTO teams (id, slug, name, created_at) VALUES ('{calls}', '{calls}', '', 1)");
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(beside.sql(&team)));
-        });
-        copied.await.unwrap();
-        assert_eq!(to.1.number("SELECT COUNT(*) FROM users").await, 1);
-        assert_eq!(to.1.number("SELECT COUNT(*) FROM teams").await, 0);
-        assert!(app.number("SELECT COUNT(*) FROM teams").await >= 9);
-        beside.state.db.close().await;
-        throw_away(to).await;
+#[apply(each_way)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_with_a_nul_character_is_refused_by_postgres_alone(from: Database, to: Database) {
+    let app = &TestApp::start(from).await;
+    if is_postgres(app) {
+        return;
     }
+    fill(app).await;
+    app.sql("UPDATE keys SET name = name || char(0) || 'x'").await;
+    let to = destination(app, to).await;
+    let ran = copy_by_command(&app.url, &to.0.url).await;
+    if is_postgres(&to.1) {
+        ran.refused("table keys holds a NUL character");
+        holds_nothing(&to.1).await;
+    } else {
+        ran.done();
+        let nuls = "SELECT COUNT(*) FROM keys WHERE hex(name) LIKE '%0078'";
+        assert_eq!(to.1.number(nuls).await, app.number("SELECT COUNT(*) FROM keys").await);
+    }
+    throw_away(to).await;
+}
 
-    async fn every_key_and_session_is_as_it_was_there_and_back_again(app: &TestApp, to: Kind) {
-        let filled = fill(app).await;
-        let before = dump(app).await;
-        let there = Database::empty(to).await;
-        let back = Database::empty(if is_postgres(app) { Kind::Postgres } else { Kind::Sqlite }).await;
-        let printed = [copy_by_command(&app.url, &there.url).await.done(), copy_by_command(&there.url, &back.url).await.done()];
-        assert_eq!(printed[0].err, printed[1].err);
-        assert_eq!(printed[0].out, "");
-        for (table, rows) in &before {
-            let line = regex::Regex::new(&format!("(?m)^{table} +{} +[0-9a-f]{{12}}$", rows.len())).unwrap();
-            assert!(line.is_match(&printed[0].err), "{table}: {printed:?}");
-        }
-        for database in [there, back] {
-            let copy = app.over_another(&database.url).await;
-            assert_eq!(dump(&copy).await, before);
-            filled.works_on(&copy).await;
-            throw_away((database, copy)).await;
-        }
-        assert_eq!(dump(app).await, before, "the source is only read");
-    }
+#[apply(each_way)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_to_the_source_meanwhile_stays_behind(from: Database, to: Database) {
+    let app = &TestApp::start(from).await;
+    app.user("ada").await;
+    let (to, beside) = (destination(app, to).await, app.over_another(&app.url).await);
+    let mut calls = 0;
+    let copied = copy(&app.state.db, &to.1.state.db, |_, _| {
+        calls += 1;
+        let team = format!("INSERT INTO teams (id, slug, name, created_at) VALUES ('{calls}', '{calls}', '', 1)");
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(beside.sql(&team)));
+    });
+    copied.await.unwrap();
+    assert_eq!(to.1.number("SELECT COUNT(*) FROM users").await, 1);
+    assert_eq!(to.1.number("SELECT COUNT(*) FROM teams").await, 0);
+    assert!(app.number("SELECT COUNT(*) FROM teams").await >= 9);
+    beside.state.db.close().await;
+    throw_away(to).await;
+}
 
-    async fn tables_of_many_rows_come_over_whole(app: &TestApp, to: Kind) {
-        let seed = ["seed", "--users", "1001", "--keys-per-user", "1", "--employees-per-user", "2"];
-        run(&app.url, &seed, &[], "").await.done();
-        let to = destination(app, to).await;
-        copy_by_command(&app.url, &to.0.url).await.done();
-        assert_eq!(dump(&to.1).await, dump(app).await);
-        assert_eq!(to.1.number("SELECT COUNT(*) FROM employees").await, 2002);
-        throw_away(to).await;
+#[apply(each_way)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_key_and_session_is_as_it_was_there_and_back_again(from: Database, to: Database) {
+    let app = &TestApp::start(from).await;
+    let filled = fill(app).await;
+    let before = dump(app).await;
+    let there = ScratchDatabase::empty(to).await;
+    let back = ScratchDatabase::empty(if is_postgres(app) { Database::Postgres } else { Database::Sqlite }).await;
+    let printed =
+        [copy_by_command(&app.url, &there.url).await.done(), copy_by_command(&there.url, &back.url).await.done()];
+    assert_eq!(printed[0].err, printed[1].err);
+    assert_eq!(printed[0].out, "");
+    for (table, rows) in &before {
+        let line = regex::Regex::new(&format!("(?m)^{table} +{} +[0-9a-f]{{12}}$", rows.len())).unwrap();
+        assert!(line.is_match(&printed[0].err), "{table}: {printed:?}");
     }
+    for database in [there, back] {
+        let copy = app.over_another(&database.url).await;
+        assert_eq!(dump(&copy).await, before);
+        filled.works_on(&copy).await;
+        throw_away((database, copy)).await;
+    }
+    assert_eq!(dump(app).await, before, "the source is only read");
+}
+
+#[apply(each_way)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_many_rows_come_over_whole(from: Database, to: Database) {
+    let app = &TestApp::start(from).await;
+    let seed = ["seed", "--users", "1001", "--keys-per-user", "1", "--employees-per-user", "2"];
+    run(&app.url, &seed, &[], "").await.done();
+    let to = destination(app, to).await;
+    copy_by_command(&app.url, &to.0.url).await.done();
+    assert_eq!(dump(&to.1).await, dump(app).await);
+    assert_eq!(to.1.number("SELECT COUNT(*) FROM employees").await, 2002);
+    throw_away(to).await;
 }
 
 mod sqlite_only {
@@ -267,7 +288,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn a_database_that_cannot_be_opened_is_refused_by_its_flag() {
-        let database = Database::empty(Kind::Sqlite).await;
+        let database = ScratchDatabase::empty(Database::Sqlite).await;
         let db = Db::open(&database.url).await.unwrap();
         db.migrate().await.unwrap();
         db.close().await;

@@ -1,5 +1,6 @@
 //! The database: how it is opened and migrated, and that no query of a request reads a whole table.
 
+use rstest_reuse::apply;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,7 @@ use keyfob::server::db::{Backend, Db, Tx};
 use regex::Regex;
 use tokio::sync::Barrier;
 
-use crate::support::{Kind, NOW, open_scratch};
+use crate::support::{Database, NOW, TestApp, each_database, open_scratch};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -112,76 +113,102 @@ async fn sqlite_plan(db: &Db, statement: &str) -> Vec<String> {
     explain.fetch_all(write).await.unwrap().iter().map(|row| row.get("detail")).collect()
 }
 
-both! {
-    async fn no_query_of_a_request_reads_a_whole_table(app: &TestApp) {
-        let statements = statements();
-        // Fewer would mean that they are no longer found.
-        assert!(statements.len() > 30, "{statements:#?}");
-        for table in ["keys", "users", "sessions", "employees"] {
-            assert!(statements.iter().any(|(_, text)| text.contains(&format!(" {table} "))), "{table}");
-        }
-        for (file, statement) in statements {
-            let plan = plan(app, &statement).await;
-            assert!(!plan.is_empty(), "{statement}");
-            // A page that is read from a subquery is no table, and an index of the superusers alone is short.
-            let scans = |line: &&String| {
-                (line.starts_with("SCAN ") && !["SCAN page", "SCAN concerned", "SCAN done", "SCAN CONSTANT ROW"].contains(&line.as_str()) && !line.ends_with(" users_superusers")) || line.contains("Seq Scan")
-            };
-            assert_eq!(plan.iter().find(scans), None, "{file}: {statement}\n{plan:#?}");
-        }
+#[apply(each_database)]
+#[tokio::test]
+async fn no_query_of_a_request_reads_a_whole_table(database: Database) {
+    let app = &TestApp::start(database).await;
+    let statements = statements();
+    // Fewer would mean that they are no longer found.
+    assert!(statements.len() > 30, "{statements:#?}");
+    for table in ["keys", "users", "sessions", "employees"] {
+        assert!(statements.iter().any(|(_, text)| text.contains(&format!(" {table} "))), "{table}");
     }
-
-    async fn a_page_of_keys_reads_each_part_from_where_an_index_says(app: &TestApp) {
-        for (statement, owner) in key_pages().into_iter().zip(["user", "team"]) {
-            assert!(statement.starts_with("SELECT page.part, k.id") && statement.ends_with("page.id DESC"), "{statement}");
-            let plan = plan(app, &statement).await;
-            let uses = |part: &str| plan.iter().filter(|line| line.contains(&format!("keys_{owner}_{part}"))).count();
-            assert!(uses("unrevoked") >= 2 && uses("revoked") >= 2, "{plan:#?}");
-            // On a table as small as this PostgreSQL looks the keys themselves up by any index.
-            let other = |line: &&String| line.contains("INDEX keys_user (") || line.contains("INDEX keys_team (") || line.contains("Seq Scan on keys");
-            assert_eq!(plan.iter().find(other), None, "{plan:#?}");
-        }
-    }
-
-    async fn a_page_of_employees_comes_from_an_index_in_order_without_sorting(app: &TestApp) {
-        for (_, statement) in lists() {
-            let plan = plan(app, &statement).await;
-            let sorts = |line: &&String| line.contains("TEMP B-TREE") || line.contains("Sort");
-            assert_eq!(plan.iter().find(sorts), None, "{statement}\n{plan:#?}");
-        }
-    }
-
-    async fn keys_and_sessions_go_with_their_user(app: &TestApp) {
-        app.make_key("ada").await;
-        app.signed_in("ada").await;
-        app.sql("DELETE FROM users").await;
-        for table in ["keys", "sessions"] {
-            assert_eq!(app.number(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
-        }
-    }
-
-    async fn migrating_again_changes_nothing(app: &TestApp) {
-        app.make_key("ada").await;
-        app.state.db.migrate().await.unwrap();
-        assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 1);
-        assert!(app.state.db.ready().await.unwrap());
-    }
-
-    async fn a_database_that_is_newer_than_the_program_is_refused_with_one_line(app: &TestApp) {
-        app.sql("INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
-                 VALUES (9999, 'of the future', CURRENT_TIMESTAMP, TRUE, '', 0)").await;
-        let refusal = app.state.db.migrate().await.unwrap_err().to_string();
-        assert!(refusal.contains("newer") && refusal.contains("9999") && !refusal.contains('\n'), "{refusal}");
-        app.sql("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
-        app.state.db.migrate().await.unwrap();
-        app.sql("UPDATE _sqlx_migrations SET checksum = '' WHERE version = 1").await;
-        let refusal = app.state.db.migrate().await.unwrap_err().to_string();
-        assert!(refusal.contains("migration 1 ") && !refusal.contains('\n'), "{refusal}");
+    for (file, statement) in statements {
+        let plan = plan(app, &statement).await;
+        assert!(!plan.is_empty(), "{statement}");
+        // A page that is read from a subquery is no table, and an index of the superusers alone is short.
+        let scans = |line: &&String| {
+            (line.starts_with("SCAN ")
+                && !["SCAN page", "SCAN concerned", "SCAN done", "SCAN CONSTANT ROW"].contains(&line.as_str())
+                && !line.ends_with(" users_superusers"))
+                || line.contains("Seq Scan")
+        };
+        assert_eq!(plan.iter().find(scans), None, "{file}: {statement}\n{plan:#?}");
     }
 }
 
-async fn ten_at_once(kind: Kind) {
-    let database = crate::support::Database::empty(kind).await;
+#[apply(each_database)]
+#[tokio::test]
+async fn a_page_of_keys_reads_each_part_from_where_an_index_says(database: Database) {
+    let app = &TestApp::start(database).await;
+    for (statement, owner) in key_pages().into_iter().zip(["user", "team"]) {
+        assert!(statement.starts_with("SELECT page.part, k.id") && statement.ends_with("page.id DESC"), "{statement}");
+        let plan = plan(app, &statement).await;
+        let uses = |part: &str| plan.iter().filter(|line| line.contains(&format!("keys_{owner}_{part}"))).count();
+        assert!(uses("unrevoked") >= 2 && uses("revoked") >= 2, "{plan:#?}");
+        // On a table as small as this PostgreSQL looks the keys themselves up by any index.
+        let other = |line: &&String| {
+            line.contains("INDEX keys_user (")
+                || line.contains("INDEX keys_team (")
+                || line.contains("Seq Scan on keys")
+        };
+        assert_eq!(plan.iter().find(other), None, "{plan:#?}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn a_page_of_employees_comes_from_an_index_in_order_without_sorting(database: Database) {
+    let app = &TestApp::start(database).await;
+    for (_, statement) in lists() {
+        let plan = plan(app, &statement).await;
+        let sorts = |line: &&String| line.contains("TEMP B-TREE") || line.contains("Sort");
+        assert_eq!(plan.iter().find(sorts), None, "{statement}\n{plan:#?}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn keys_and_sessions_go_with_their_user(database: Database) {
+    let app = &TestApp::start(database).await;
+    app.make_key("ada").await;
+    app.signed_in("ada").await;
+    app.sql("DELETE FROM users").await;
+    for table in ["keys", "sessions"] {
+        assert_eq!(app.number(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn migrating_again_changes_nothing(database: Database) {
+    let app = &TestApp::start(database).await;
+    app.make_key("ada").await;
+    app.state.db.migrate().await.unwrap();
+    assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 1);
+    assert!(app.state.db.ready().await.unwrap());
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn a_database_that_is_newer_than_the_program_is_refused_with_one_line(database: Database) {
+    let app = &TestApp::start(database).await;
+    app.sql(
+        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
+             VALUES (9999, 'of the future', CURRENT_TIMESTAMP, TRUE, '', 0)",
+    )
+    .await;
+    let refusal = app.state.db.migrate().await.unwrap_err().to_string();
+    assert!(refusal.contains("newer") && refusal.contains("9999") && !refusal.contains('\n'), "{refusal}");
+    app.sql("DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+    app.state.db.migrate().await.unwrap();
+    app.sql("UPDATE _sqlx_migrations SET checksum = '' WHERE version = 1").await;
+    let refusal = app.state.db.migrate().await.unwrap_err().to_string();
+    assert!(refusal.contains("migration 1 ") && !refusal.contains('\n'), "{refusal}");
+}
+
+async fn ten_at_once(kind: Database) {
+    let database = crate::support::ScratchDatabase::empty(kind).await;
     let start = async || {
         let db = Db::open(&database.url).await.map_err(|error| error.to_string())?;
         db.migrate().await.map_err(|error| error.to_string())?;
@@ -201,12 +228,12 @@ mod sqlite_only {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
-        Box::pin(ten_at_once(Kind::Sqlite)).await;
+        Box::pin(ten_at_once(Database::Sqlite)).await;
     }
 
     #[tokio::test]
     async fn the_file_is_made_for_its_owner_only() {
-        let (database, db) = open_scratch(Kind::Sqlite).await;
+        let (database, db) = open_scratch(Database::Sqlite).await;
         db.migrate().await.unwrap();
         crate::support::execute(
             &db,
@@ -244,7 +271,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn sqlite_is_one_without_the_bug_that_corrupts() {
-        let (database, db) = open_scratch(Kind::Sqlite).await;
+        let (database, db) = open_scratch(Database::Sqlite).await;
         let version = crate::support::texts(&db, "SELECT sqlite_version()").await.remove(0);
         let parts: Vec<u32> = version.split('.').map(|part| part.parse().unwrap()).collect();
         assert!(parts >= vec![3, 51, 3], "{version}");
@@ -254,7 +281,7 @@ mod sqlite_only {
 
     #[tokio::test]
     async fn commits_last_and_readers_cannot_write() {
-        let (database, db) = open_scratch(Kind::Sqlite).await;
+        let (database, db) = open_scratch(Database::Sqlite).await;
         let Db::Sqlite { read, write, .. } = &db else { unreachable!() };
         let (mut reader, mut writer) = (acquire(read).await.unwrap(), write.acquire().await.unwrap());
         for (conn, query_only) in [(&mut reader.conn, true), (&mut *writer, false)] {
@@ -299,7 +326,7 @@ mod postgres_only {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn ten_that_start_at_once_on_an_empty_database_all_come_up() {
-        Box::pin(ten_at_once(Kind::Postgres)).await;
+        Box::pin(ten_at_once(Database::Postgres)).await;
     }
 
     async fn add(tx: &mut Tx, id: i64) -> Result<(), AppError> {
@@ -310,7 +337,7 @@ mod postgres_only {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_transaction_that_lost_a_deadlock_is_done_again_whole() {
-        let (database, db) = open_scratch(Kind::Postgres).await;
+        let (database, db) = open_scratch(Database::Postgres).await;
         crate::support::execute(&db, "CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT)").await;
         crate::support::execute(&db, "INSERT INTO t VALUES (1, 0), (2, 0)").await;
         let both = Barrier::new(2);
@@ -339,7 +366,7 @@ mod postgres_only {
     /// As when a pooler that was not noticed gave the session to somebody else, and took it back.
     #[tokio::test]
     async fn a_session_that_forgot_its_statements_is_replaced_and_the_statement_run_again() {
-        let (database, db) = open_scratch(Kind::Postgres).await;
+        let (database, db) = open_scratch(Database::Postgres).await;
         db.migrate().await.unwrap();
         let Db::Postgres { statements, .. } = &db else { unreachable!() };
         assert!(db.ready().await.unwrap());

@@ -3,10 +3,11 @@
 use axum::http::Method;
 use keyfob::model::employees::Department::Hr;
 use regex::Regex;
+use rstest_reuse::apply;
 use serde_json::json;
 
 use crate::keys::form_id;
-use crate::support::{Answer, EMPLOYEES, ONE_DAY, PASSWORD, TestApp};
+use crate::support::{Answer, Database, EMPLOYEES, ONE_DAY, PASSWORD, TestApp, each_database};
 
 /// What every answer has, and is the same for all of them.
 const ALWAYS: [(&str, &str); 7] = [
@@ -116,153 +117,193 @@ async fn pages_of_an_admin(app: &TestApp) -> Vec<String> {
     paths
 }
 
-both! {
-    async fn every_page_runs_its_own_scripts_and_nothing_else(app: &TestApp) {
-        let admin = app.admin().await;
-        let mut nonces = Vec::new();
-        for path in pages_of_an_admin(app).await {
-            for answer in [admin.open(&path).await, app.browser().open(&path).await, admin.open(&path).await] {
-                if answer.status != 302 {
-                    nonces.push(page(&answer));
-                }
+#[apply(each_database)]
+#[tokio::test]
+async fn every_page_runs_its_own_scripts_and_nothing_else(database: Database) {
+    let app = &TestApp::start(database).await;
+    let admin = app.admin().await;
+    let mut nonces = Vec::new();
+    for path in pages_of_an_admin(app).await {
+        for answer in [admin.open(&path).await, app.browser().open(&path).await, admin.open(&path).await] {
+            if answer.status != 302 {
+                nonces.push(page(&answer));
             }
         }
-        let made = nonces.len();
-        nonces.sort();
-        nonces.dedup();
-        assert!(made > 50 && nonces.len() == made, "{made} pages, {} nonces", nonces.len());
     }
+    let made = nonces.len();
+    nonces.sort();
+    nonces.dedup();
+    assert!(made > 50 && nonces.len() == made, "{made} pages, {} nonces", nonces.len());
+}
 
-    async fn a_page_has_scripts_and_they_have_the_nonce(app: &TestApp) {
-        let answer = app.browser().open("/").await.is(200);
-        assert!(answer.body.matches("<script").count() >= 2 && answer.body.contains(&page(&answer)), "{answer:?}");
+#[apply(each_database)]
+#[tokio::test]
+async fn a_page_has_scripts_and_they_have_the_nonce(database: Database) {
+    let app = &TestApp::start(database).await;
+    let answer = app.browser().open("/").await.is(200);
+    assert!(answer.body.matches("<script").count() >= 2 && answer.body.contains(&page(&answer)), "{answer:?}");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn what_is_shown_once_and_what_went_wrong_are_pages_like_the_others(database: Database) {
+    let app = &TestApp::start(database).await;
+    let ada = app.signed_in("ada").await;
+    let id = form_id(&ada).await;
+    let fields =
+        [("form_id", &id[..]), ("name", "x"), ("expires", "90"), ("date", ""), ("access", "full"), ("team", "")];
+    let made = ada.form("/profile/keys", &fields).await.is(200);
+    assert!(made.body.contains("Your new API key"), "{made:?}");
+    page(&made);
+    page(&ada.form("/profile/keys", &[("name", "x")]).await);
+    page(&ada.form("/profile/keys/rotate", &[("id", "junk"), ("grace", "15m")]).await);
+    page(&app.admin().await.form("/admin/keys", &[("search", &app.make_key("ada").await.key)]).await.is(200));
+    app.state.db.close().await;
+    page(&ada.open("/profile").await.is(503));
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn what_is_no_page_runs_nothing(database: Database) {
+    let app = &TestApp::start(database).await;
+    let folder = site();
+    let app = app.configured(|config| folder.path().clone_into(&mut config.site_root));
+    let (visitor, browser, ada) = (app.anonymous(), app.browser(), app.signed_in("ada").await);
+    let key = app.with_key("ada").await;
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/readyz/",
+        "/robots.txt",
+        "/favicon.svg",
+        "/favicon.ico",
+        "/api/openapi.json",
+        "/api/docs/swagger-ui.css",
+        "/api/docs/swagger-ui-bundle.js",
+    ] {
+        no_page(&visitor.get(path).await.is(200));
+        no_page(&visitor.bare(Method::HEAD, path).await.is(200));
     }
-
-    async fn what_is_shown_once_and_what_went_wrong_are_pages_like_the_others(app: &TestApp) {
-        let ada = app.signed_in("ada").await;
-        let id = form_id(&ada).await;
-        let fields = [("form_id", &id[..]), ("name", "x"), ("expires", "90"), ("date", ""), ("access", "full"), ("team", "")];
-        let made = ada.form("/profile/keys", &fields).await.is(200);
-        assert!(made.body.contains("Your new API key"), "{made:?}");
-        page(&made);
-        page(&ada.form("/profile/keys", &[("name", "x")]).await);
-        page(&ada.form("/profile/keys/rotate", &[("id", "junk"), ("grace", "15m")]).await);
-        page(&app.admin().await.form("/admin/keys", &[("search", &app.make_key("ada").await.key)]).await.is(200));
-        app.state.db.close().await;
-        page(&ada.open("/profile").await.is(503));
-    }
-
-    async fn what_is_no_page_runs_nothing(app: &TestApp) {
-        let folder = site();
-        let app = app.configured(|config| folder.path().clone_into(&mut config.site_root));
-        let (visitor, browser, ada) = (app.anonymous(), app.browser(), app.signed_in("ada").await);
-        let key = app.with_key("ada").await;
-        for path in ["/healthz", "/readyz", "/readyz/", "/robots.txt", "/favicon.svg", "/favicon.ico", "/api/openapi.json",
-            "/api/docs/swagger-ui.css", "/api/docs/swagger-ui-bundle.js"] {
-            no_page(&visitor.get(path).await.is(200));
-            no_page(&visitor.bare(Method::HEAD, path).await.is(200));
-        }
-        for name in ["keyfob.css", "keyfob.js", "keyfob.wasm"] {
-            let path = format!("{}/pkg/{name}", app.state.site.version);
-            let answer = visitor.get(&path).await.is(200);
-            no_page(&answer);
-            no_page(&visitor.with("if-modified-since", answer.header("last-modified")).get(&path).await.is(304));
-            no_page(&visitor.with("range", "bytes=0-3").get(&path).await.is(206));
-        }
-        no_page(&visitor.get(&format!("{}/pkg/nothing.js", app.state.site.version)).await.is(404));
-        no_page(&visitor.get("/profile").await.is(302));
-        no_page(&ada.get("/profile/keys").await.is(303));
-        no_page(&browser.submit("/sign-in", "sign_in", &[("email", "x"), ("password", PASSWORD)]).await.is(302));
-        no_page(&browser.call("sign_in", &[("email", "x"), ("password", PASSWORD)]).await.is(400));
-        no_page(&browser.call("nothing", &[]).await.is(404));
-        no_page(&ada.call("list_keys", &[("revoked", "true")]).await.is(200));
-        no_page(&ada.on_another_site().call("save_name", &[("name", "x")]).await.is(403));
-        no_page(&browser.form("/fn/sign_in", &[("email", &"x".repeat(70_000))]).await.is(413));
-        no_page(&visitor.bare(Method::POST, "/healthz").await.is(405));
-        for path in ["/", "/healthz", "/robots.txt", "/api/v1/me"] {
-            no_page(&visitor.bare(Method::TRACE, path).await.is(405));
-        }
-        no_page(&visitor.bare(Method::POST, "/profile").await);
-        no_page(&app.admin().await.get("/admin/audit.csv").await.is(200));
-        no_page(&key.get(EMPLOYEES).await.is(200));
-        no_page(&key.bare(Method::OPTIONS, EMPLOYEES).await.is(204));
-        no_page(&key.post(EMPLOYEES, json!({"name": "x", "department": "hr", "salary": 1})).await.is(201));
-        no_page(&key.post(EMPLOYEES, json!({})).await.is(400));
-        no_page(&key.text(Method::POST, EMPLOYEES, "{").await.is(400));
-        no_page(&key.typed(Method::POST, EMPLOYEES, "text/plain", "x").await.is(415));
-        no_page(&key.with("accept", "text/html").get(EMPLOYEES).await.is(406));
-        no_page(&key.bare(Method::PUT, EMPLOYEES).await.is(405));
-        no_page(&key.get("/api/v1/me").await.is(200));
-        no_page(&key.get("/api/v1/verify").await.is(200));
-        no_page(&visitor.get("/api/v1/verify").await.is(401));
-        no_page(&visitor.get("/api/nothing").await.is(404));
-        no_page(&ada.on_another_site().post(EMPLOYEES, json!({})).await.is(403));
-        app.advance(100 * ONE_DAY);
-        no_page(&key.get(EMPLOYEES).await.is(401));
-        app.sql("ALTER TABLE employees RENAME TO employees_away").await;
-        no_page(&app.with_key("ada").await.get(EMPLOYEES).await.is(500));
-        app.state.db.close().await;
-        no_page(&app.anonymous().get("/readyz").await.is(503));
-        no_page(&key.get(EMPLOYEES).await.is(503));
-    }
-
-    async fn only_the_page_of_the_api_shows_pictures_of_its_style_sheet_and_it_too_loads_nothing_from_others(app: &TestApp) {
-        for path in ["/api/docs", "/api/docs/"] {
-            let docs = app.anonymous().get(path).await.is(200);
-            protected(&docs);
-            assert_eq!(
-                docs.header(CSP),
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                 form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-            );
-            assert!(!docs.body.contains("<script>") && !docs.body.contains("://"), "{docs:?}");
-        }
-        no_page(&app.anonymous().get("/api/docs/nothing.js").await.is(404));
-    }
-
-    async fn hsts_is_said_of_https_only(app: &TestApp) {
-        let https = app.configured(|config| config.public_url = "https://keys.example.com".parse().unwrap());
-        for path in ["/", "/healthz", "/profile", "/not-there", EMPLOYEES, "/api/docs", "/api/openapi.json", "/robots.txt"] {
-            let secure = https.anonymous().get(path).await;
-            assert_eq!(secure.all(HSTS), ["max-age=63072000; includeSubDomains"], "{path}");
-            protected(&secure);
-            assert!(app.anonymous().get(path).await.all(HSTS).is_empty(), "{path}");
-        }
-    }
-
-    async fn what_a_page_may_reach_is_wider_only_where_it_reloads_by_itself(app: &TestApp) {
-        let watched = app.configured(|config| config.watch = Some("true".to_owned()));
-        let policy = watched.browser().open("/").await.header(CSP).to_owned();
-        assert!(policy.contains("connect-src 'self' ws:;"), "{policy}");
-        no_page(&watched.anonymous().get("/healthz").await);
-    }
-
-    async fn signing_out_clears_what_the_browser_kept_and_nothing_else_does(app: &TestApp) {
-        let ada = app.signed_in("ada").await;
-        for answer in [ada.open("/profile").await, ada.call("save_name", &[("name", "Ada")]).await, ada.get(EMPLOYEES).await] {
-            assert!(!answer.headers.contains_key("clear-site-data"), "{answer:?}");
-        }
-        for answer in [ada.submit("/profile", "sign_out", &[]).await, app.browser().call("sign_out", &[]).await] {
-            assert_eq!(answer.all("clear-site-data"), ["\"cache\", \"storage\""], "{answer:?}");
-        }
-    }
-
-    async fn security_txt_names_the_contact_where_there_is_one(app: &TestApp) {
-        let path = "/.well-known/security.txt";
-        page(&app.browser().open(path).await.is(404));
-        let app = app.configured(|config| {
-            config.security_contact = Some("mailto:security@example.com".parse().unwrap());
-            config.public_url = "https://keys.example.com".parse().unwrap();
-        });
-        let answer = app.anonymous().get(path).await.is(200);
+    for name in ["keyfob.css", "keyfob.js", "keyfob.wasm"] {
+        let path = format!("{}/pkg/{name}", app.state.site.version);
+        let answer = visitor.get(&path).await.is(200);
         no_page(&answer);
-        assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
-        assert_eq!(
-            answer.body,
-            "Contact: mailto:security@example.com\nExpires: 2027-04-15T08:00:00.000Z\n\
-             Canonical: https://keys.example.com/.well-known/security.txt\n"
-        );
-        app.advance(ONE_DAY);
-        assert!(app.anonymous().get(path).await.body.contains("Expires: 2027-04-16T"));
+        no_page(&visitor.with("if-modified-since", answer.header("last-modified")).get(&path).await.is(304));
+        no_page(&visitor.with("range", "bytes=0-3").get(&path).await.is(206));
     }
+    no_page(&visitor.get(&format!("{}/pkg/nothing.js", app.state.site.version)).await.is(404));
+    no_page(&visitor.get("/profile").await.is(302));
+    no_page(&ada.get("/profile/keys").await.is(303));
+    no_page(&browser.submit("/sign-in", "sign_in", &[("email", "x"), ("password", PASSWORD)]).await.is(302));
+    no_page(&browser.call("sign_in", &[("email", "x"), ("password", PASSWORD)]).await.is(400));
+    no_page(&browser.call("nothing", &[]).await.is(404));
+    no_page(&ada.call("list_keys", &[("revoked", "true")]).await.is(200));
+    no_page(&ada.on_another_site().call("save_name", &[("name", "x")]).await.is(403));
+    no_page(&browser.form("/fn/sign_in", &[("email", &"x".repeat(70_000))]).await.is(413));
+    no_page(&visitor.bare(Method::POST, "/healthz").await.is(405));
+    for path in ["/", "/healthz", "/robots.txt", "/api/v1/me"] {
+        no_page(&visitor.bare(Method::TRACE, path).await.is(405));
+    }
+    no_page(&visitor.bare(Method::POST, "/profile").await);
+    no_page(&app.admin().await.get("/admin/audit.csv").await.is(200));
+    no_page(&key.get(EMPLOYEES).await.is(200));
+    no_page(&key.bare(Method::OPTIONS, EMPLOYEES).await.is(204));
+    no_page(&key.post(EMPLOYEES, json!({"name": "x", "department": "hr", "salary": 1})).await.is(201));
+    no_page(&key.post(EMPLOYEES, json!({})).await.is(400));
+    no_page(&key.text(Method::POST, EMPLOYEES, "{").await.is(400));
+    no_page(&key.typed(Method::POST, EMPLOYEES, "text/plain", "x").await.is(415));
+    no_page(&key.with("accept", "text/html").get(EMPLOYEES).await.is(406));
+    no_page(&key.bare(Method::PUT, EMPLOYEES).await.is(405));
+    no_page(&key.get("/api/v1/me").await.is(200));
+    no_page(&key.get("/api/v1/verify").await.is(200));
+    no_page(&visitor.get("/api/v1/verify").await.is(401));
+    no_page(&visitor.get("/api/nothing").await.is(404));
+    no_page(&ada.on_another_site().post(EMPLOYEES, json!({})).await.is(403));
+    app.advance(100 * ONE_DAY);
+    no_page(&key.get(EMPLOYEES).await.is(401));
+    app.sql("ALTER TABLE employees RENAME TO employees_away").await;
+    no_page(&app.with_key("ada").await.get(EMPLOYEES).await.is(500));
+    app.state.db.close().await;
+    no_page(&app.anonymous().get("/readyz").await.is(503));
+    no_page(&key.get(EMPLOYEES).await.is(503));
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn only_the_page_of_the_api_shows_pictures_of_its_style_sheet_and_it_too_loads_nothing_from_others(
+    database: Database,
+) {
+    let app = &TestApp::start(database).await;
+    for path in ["/api/docs", "/api/docs/"] {
+        let docs = app.anonymous().get(path).await.is(200);
+        protected(&docs);
+        assert_eq!(
+            docs.header(CSP),
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+             form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+        );
+        assert!(!docs.body.contains("<script>") && !docs.body.contains("://"), "{docs:?}");
+    }
+    no_page(&app.anonymous().get("/api/docs/nothing.js").await.is(404));
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn hsts_is_said_of_https_only(database: Database) {
+    let app = &TestApp::start(database).await;
+    let https = app.configured(|config| config.public_url = "https://keys.example.com".parse().unwrap());
+    for path in ["/", "/healthz", "/profile", "/not-there", EMPLOYEES, "/api/docs", "/api/openapi.json", "/robots.txt"]
+    {
+        let secure = https.anonymous().get(path).await;
+        assert_eq!(secure.all(HSTS), ["max-age=63072000; includeSubDomains"], "{path}");
+        protected(&secure);
+        assert!(app.anonymous().get(path).await.all(HSTS).is_empty(), "{path}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn what_a_page_may_reach_is_wider_only_where_it_reloads_by_itself(database: Database) {
+    let app = &TestApp::start(database).await;
+    let watched = app.configured(|config| config.watch = Some("true".to_owned()));
+    let policy = watched.browser().open("/").await.header(CSP).to_owned();
+    assert!(policy.contains("connect-src 'self' ws:;"), "{policy}");
+    no_page(&watched.anonymous().get("/healthz").await);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn signing_out_clears_what_the_browser_kept_and_nothing_else_does(database: Database) {
+    let app = &TestApp::start(database).await;
+    let ada = app.signed_in("ada").await;
+    for answer in
+        [ada.open("/profile").await, ada.call("save_name", &[("name", "Ada")]).await, ada.get(EMPLOYEES).await]
+    {
+        assert!(!answer.headers.contains_key("clear-site-data"), "{answer:?}");
+    }
+    for answer in [ada.submit("/profile", "sign_out", &[]).await, app.browser().call("sign_out", &[]).await] {
+        assert_eq!(answer.all("clear-site-data"), ["\"cache\", \"storage\""], "{answer:?}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn security_txt_names_the_contact_where_there_is_one(database: Database) {
+    let app = &TestApp::start(database).await;
+    let path = "/.well-known/security.txt";
+    page(&app.browser().open(path).await.is(404));
+    let app = app.configured(|config| {
+        config.security_contact = Some("mailto:security@example.com".parse().unwrap());
+        config.public_url = "https://keys.example.com".parse().unwrap();
+    });
+    let answer = app.anonymous().get(path).await.is(200);
+    no_page(&answer);
+    assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(
+        answer.body,
+        "Contact: mailto:security@example.com\nExpires: 2027-04-15T08:00:00.000Z\n\
+         Canonical: https://keys.example.com/.well-known/security.txt\n"
+    );
+    app.advance(ONE_DAY);
+    assert!(app.anonymous().get(path).await.body.contains("Expires: 2027-04-16T"));
 }

@@ -1,8 +1,9 @@
 //! Lists of keys come in pages, however many there are, and a dialog finds its key on whatever page it is.
 
+use rstest_reuse::apply;
 use serde_json::Value;
 
-use crate::support::{Client, ONE_DAY, TestApp};
+use crate::support::{Client, Database, ONE_DAY, TestApp, each_database};
 
 /// Makes a number of keys of a user behind the server's back, each a second after the one before, and revoked or expired.
 async fn fill(app: &TestApp, name: &str, from: u32, number: u32, team: Option<&str>, columns: (&str, i64)) {
@@ -54,118 +55,137 @@ fn next(page: &str) -> Option<String> {
     field.captures(page).map(|found| found[1].to_owned())
 }
 
-both! {
-    async fn the_profile_page_shows_25_keys_at_a_time_the_revoked_ones_included(app: &TestApp) {
-        let now = app.state.now().as_millis();
-        for name in ["first", "second", "third"] {
-            app.make_key_that("ada", |spec| spec.name = keyfob::model::keys::KeyName::parse(name).unwrap()).await;
-            app.advance(std::time::Duration::from_secs(1));
-        }
-        fill(app, "ada", 100, 30, None, ("expires_at", now - 1_000)).await;
-        fill(app, "ada", 200, 40, None, ("revoked_at", now - 1_000)).await;
-        fill(app, "bob", 300, 30, None, ("revoked_at", now)).await;
-        let ada = app.signed_in("ada").await;
-        let expired: Vec<_> = (100..130).rev().map(|n| format!("k{n}")).collect();
-        let revoked: Vec<_> = (200..240).rev().map(|n| format!("k{n}")).collect();
-        let all = [["third", "second", "first"].map(str::to_owned).to_vec(), expired.clone(), revoked].concat();
-        let with = pages(&ada, "true").await;
-        assert_eq!(with.iter().map(Vec::len).collect::<Vec<_>>(), [25, 25, 23]);
-        assert_eq!(with.concat(), all);
-        let without = pages(&ada, "false").await;
-        assert_eq!(without.iter().map(Vec::len).collect::<Vec<_>>(), [25, 8]);
-        assert_eq!(without.concat(), all[..33]);
-        // The same by links, without JavaScript.
-        let (mut seen, mut path) = (Vec::new(), "/profile?revoked=".to_owned());
-        while !path.is_empty() {
-            let page = ada.open(&path).await.is(200).body;
-            assert!(shown(&page).len() <= 25);
-            seen.extend(shown(&page));
-            path = next(&page).map(|after| format!("/profile?revoked=1&after={after}")).unwrap_or_default();
-        }
-        assert_eq!(seen, all);
-        for junk in ["x", "~~", "2~x~y", "9~1~x", "2~1", "-1~5~x", "\0", "2~99999999999999999999~x"] {
-            ada.call("list_keys", &[("revoked", "true"), ("after", junk)]).await.is(200);
-        }
-    }
-
-    async fn keys_of_one_instant_are_each_on_one_page(app: &TestApp) {
-        let now = app.state.now().as_millis();
-        for (from, column) in [(100, "expires_at"), (200, "revoked_at")] {
-            fill(app, "ada", from, 60, None, (column, now - 1_000)).await;
-            app.sql(&format!("UPDATE keys SET {column} = {}, created_at = 7 WHERE {column} IS NOT NULL", now - 5)).await;
-        }
-        let mut seen = pages(&app.signed_in("ada").await, "true").await.concat();
-        assert_eq!(seen.len(), 120);
-        seen.sort();
-        seen.dedup();
-        assert_eq!(seen.len(), 120);
-    }
-
-    async fn a_dialog_finds_its_key_on_whatever_page_it_is(app: &TestApp) {
-        let now = app.state.now().as_millis();
-        let oldest = app.make_key("ada").await.facts;
-        let team = app.team("red", "ada", &[]).await;
-        let of_team = app.make_key_that("ada", |spec| spec.team = Some(team.id.clone())).await.facts;
+#[apply(each_database)]
+#[tokio::test]
+async fn the_profile_page_shows_25_keys_at_a_time_the_revoked_ones_included(database: Database) {
+    let app = &TestApp::start(database).await;
+    let now = app.state.now().as_millis();
+    for name in ["first", "second", "third"] {
+        app.make_key_that("ada", |spec| spec.name = keyfob::model::keys::KeyName::parse(name).unwrap()).await;
         app.advance(std::time::Duration::from_secs(1));
-        fill(app, "ada", 100, 40, Some(team.id.as_str()), ("expires_at", now + 1_000_000)).await;
-        app.sql(&format!("UPDATE keys SET created_at = {now} + 5000 + created_at WHERE created_at < 1000")).await;
-        fill(app, "ada", 200, 30, None, ("revoked_at", now)).await;
-        let ada = app.signed_in("ada").await;
-        for (dialog, title) in [("rotate", "Rotate this key"), ("revoke", "Revoke this key?"), ("usage", "Requests")] {
-            let page = ada.open(&format!("/profile?{dialog}={}", oldest.id)).await.is(200).body;
-            assert!(!shown(&page).contains(&"nightly report".to_owned()), "it is on the first page");
-            assert!(page.contains(&format!(">{title}<")) && page.contains(&format!("value=\"{}\"", oldest.id)) || dialog == "usage");
-            assert!(page.contains(&format!(">{title}<")), "{dialog}");
-        }
-        let page = ada.open(&format!("/profile?usage={}", id(200))).await.is(200).body;
-        assert!(page.contains(">Requests<"), "a revoked one that is hidden");
-        let page = ada.open(&format!("/a/red?revoke={}", of_team.id)).await.is(200).body;
-        assert!(page.contains(">Revoke this key?<") && !shown(&page).contains(&"nightly report".to_owned()), "{page}");
-        assert_eq!(shown(&page).len(), 25);
-        // Neither of somebody else nor, on a team's page, of no team.
-        let bobs = app.make_key("bob").await.facts;
-        for path in [format!("/profile?revoke={}", bobs.id), format!("/a/red?revoke={}", oldest.id), "/profile?revoke=x".into()] {
-            assert!(!ada.open(&path).await.is(200).body.contains(">Revoke this key?<"), "{path}");
-        }
-        let root = app.admin().await;
-        for (dialog, title) in [("edit", "Edit API key"), ("revoke", "Revoke this key?")] {
-            let page = root.open(&format!("/admin/keys?{dialog}={}", oldest.id)).await.is(200).body;
-            assert!(!shown(&page).contains(&"nightly report".to_owned()) || shown(&page).len() <= 25);
-            assert!(page.contains(&format!(">{title}<")), "{dialog}: {page}");
-        }
-        let page = root.open(&format!("/admin/keys?search=nobody&revoke={}&revoke={}", oldest.id, of_team.id)).await.is(200).body;
-        assert!(page.contains(">Revoke these 2 keys?<"), "{page}");
     }
+    fill(app, "ada", 100, 30, None, ("expires_at", now - 1_000)).await;
+    fill(app, "ada", 200, 40, None, ("revoked_at", now - 1_000)).await;
+    fill(app, "bob", 300, 30, None, ("revoked_at", now)).await;
+    let ada = app.signed_in("ada").await;
+    let expired: Vec<_> = (100..130).rev().map(|n| format!("k{n}")).collect();
+    let revoked: Vec<_> = (200..240).rev().map(|n| format!("k{n}")).collect();
+    let all = [["third", "second", "first"].map(str::to_owned).to_vec(), expired.clone(), revoked].concat();
+    let with = pages(&ada, "true").await;
+    assert_eq!(with.iter().map(Vec::len).collect::<Vec<_>>(), [25, 25, 23]);
+    assert_eq!(with.concat(), all);
+    let without = pages(&ada, "false").await;
+    assert_eq!(without.iter().map(Vec::len).collect::<Vec<_>>(), [25, 8]);
+    assert_eq!(without.concat(), all[..33]);
+    // The same by links, without JavaScript.
+    let (mut seen, mut path) = (Vec::new(), "/profile?revoked=".to_owned());
+    while !path.is_empty() {
+        let page = ada.open(&path).await.is(200).body;
+        assert!(shown(&page).len() <= 25);
+        seen.extend(shown(&page));
+        path = next(&page).map(|after| format!("/profile?revoked=1&after={after}")).unwrap_or_default();
+    }
+    assert_eq!(seen, all);
+    for junk in ["x", "~~", "2~x~y", "9~1~x", "2~1", "-1~5~x", "\0", "2~99999999999999999999~x"] {
+        ada.call("list_keys", &[("revoked", "true"), ("after", junk)]).await.is(200);
+    }
+}
 
-    async fn a_team_page_shows_25_keys_at_a_time(app: &TestApp) {
-        let (now, team) = (app.state.now().as_millis(), app.team("red", "ada", &["mia"]).await);
-        fill(app, "mia", 100, 30, Some(team.id.as_str()), ("revoked_at", now)).await;
-        fill(app, "ada", 200, 30, Some(team.id.as_str()), ("expires_at", now + 1_000)).await;
-        fill(app, "ada", 300, 30, None, ("expires_at", now + 1_000)).await;
-        let ada = app.signed_in("ada").await;
-        let (mut seen, mut path) = (Vec::new(), "/a/red".to_owned());
-        while !path.is_empty() {
-            let page = ada.open(&path).await.is(200).body;
-            assert!(shown(&page).len() <= 25);
-            seen.extend(shown(&page));
-            path = next(&page).map(|after| format!("/a/red?after={after}")).unwrap_or_default();
-        }
-        let expected: Vec<_> = (200..230).rev().chain((100..130).rev()).map(|n| format!("k{n}")).collect();
-        assert_eq!(seen, expected);
+#[apply(each_database)]
+#[tokio::test]
+async fn keys_of_one_instant_are_each_on_one_page(database: Database) {
+    let app = &TestApp::start(database).await;
+    let now = app.state.now().as_millis();
+    for (from, column) in [(100, "expires_at"), (200, "revoked_at")] {
+        fill(app, "ada", from, 60, None, (column, now - 1_000)).await;
+        app.sql(&format!("UPDATE keys SET {column} = {}, created_at = 7 WHERE {column} IS NOT NULL", now - 5)).await;
     }
+    let mut seen = pages(&app.signed_in("ada").await, "true").await.concat();
+    assert_eq!(seen.len(), 120);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 120);
+}
 
-    async fn few_of_many_reported_keys_are_named(app: &TestApp) {
-        let now = app.state.now().as_millis();
-        fill(app, "ada", 100, 40, None, ("revoked_at", now)).await;
-        app.sql("UPDATE keys SET leaked_at = revoked_at").await;
-        let ada = app.signed_in("ada").await;
-        let list = listed(&ada, "false", "").await;
-        let leaked: Vec<_> = list["leaked"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
-        assert_eq!(leaked, ["k139", "k138", "k137", "k136", "k135"]);
-        assert_eq!((&list["more_leaked"], &list["has_revoked"], names(&list).len()), (&true.into(), &true.into(), 0));
-        assert!(ada.open("/profile").await.is(200).body.contains("More of your keys were reported"));
-        app.advance(ONE_DAY * 31);
-        let list = listed(&app.signed_in("ada").await, "false", "").await;
-        assert_eq!((list["leaked"].as_array().unwrap().len(), &list["more_leaked"]), (0, &false.into()));
+#[apply(each_database)]
+#[tokio::test]
+async fn a_dialog_finds_its_key_on_whatever_page_it_is(database: Database) {
+    let app = &TestApp::start(database).await;
+    let now = app.state.now().as_millis();
+    let oldest = app.make_key("ada").await.facts;
+    let team = app.team("red", "ada", &[]).await;
+    let of_team = app.make_key_that("ada", |spec| spec.team = Some(team.id.clone())).await.facts;
+    app.advance(std::time::Duration::from_secs(1));
+    fill(app, "ada", 100, 40, Some(team.id.as_str()), ("expires_at", now + 1_000_000)).await;
+    app.sql(&format!("UPDATE keys SET created_at = {now} + 5000 + created_at WHERE created_at < 1000")).await;
+    fill(app, "ada", 200, 30, None, ("revoked_at", now)).await;
+    let ada = app.signed_in("ada").await;
+    for (dialog, title) in [("rotate", "Rotate this key"), ("revoke", "Revoke this key?"), ("usage", "Requests")] {
+        let page = ada.open(&format!("/profile?{dialog}={}", oldest.id)).await.is(200).body;
+        assert!(!shown(&page).contains(&"nightly report".to_owned()), "it is on the first page");
+        assert!(
+            page.contains(&format!(">{title}<")) && page.contains(&format!("value=\"{}\"", oldest.id))
+                || dialog == "usage"
+        );
+        assert!(page.contains(&format!(">{title}<")), "{dialog}");
     }
+    let page = ada.open(&format!("/profile?usage={}", id(200))).await.is(200).body;
+    assert!(page.contains(">Requests<"), "a revoked one that is hidden");
+    let page = ada.open(&format!("/a/red?revoke={}", of_team.id)).await.is(200).body;
+    assert!(page.contains(">Revoke this key?<") && !shown(&page).contains(&"nightly report".to_owned()), "{page}");
+    assert_eq!(shown(&page).len(), 25);
+    // Neither of somebody else nor, on a team's page, of no team.
+    let bobs = app.make_key("bob").await.facts;
+    for path in
+        [format!("/profile?revoke={}", bobs.id), format!("/a/red?revoke={}", oldest.id), "/profile?revoke=x".into()]
+    {
+        assert!(!ada.open(&path).await.is(200).body.contains(">Revoke this key?<"), "{path}");
+    }
+    let root = app.admin().await;
+    for (dialog, title) in [("edit", "Edit API key"), ("revoke", "Revoke this key?")] {
+        let page = root.open(&format!("/admin/keys?{dialog}={}", oldest.id)).await.is(200).body;
+        assert!(!shown(&page).contains(&"nightly report".to_owned()) || shown(&page).len() <= 25);
+        assert!(page.contains(&format!(">{title}<")), "{dialog}: {page}");
+    }
+    let page =
+        root.open(&format!("/admin/keys?search=nobody&revoke={}&revoke={}", oldest.id, of_team.id)).await.is(200).body;
+    assert!(page.contains(">Revoke these 2 keys?<"), "{page}");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn a_team_page_shows_25_keys_at_a_time(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (now, team) = (app.state.now().as_millis(), app.team("red", "ada", &["mia"]).await);
+    fill(app, "mia", 100, 30, Some(team.id.as_str()), ("revoked_at", now)).await;
+    fill(app, "ada", 200, 30, Some(team.id.as_str()), ("expires_at", now + 1_000)).await;
+    fill(app, "ada", 300, 30, None, ("expires_at", now + 1_000)).await;
+    let ada = app.signed_in("ada").await;
+    let (mut seen, mut path) = (Vec::new(), "/a/red".to_owned());
+    while !path.is_empty() {
+        let page = ada.open(&path).await.is(200).body;
+        assert!(shown(&page).len() <= 25);
+        seen.extend(shown(&page));
+        path = next(&page).map(|after| format!("/a/red?after={after}")).unwrap_or_default();
+    }
+    let expected: Vec<_> = (200..230).rev().chain((100..130).rev()).map(|n| format!("k{n}")).collect();
+    assert_eq!(seen, expected);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn few_of_many_reported_keys_are_named(database: Database) {
+    let app = &TestApp::start(database).await;
+    let now = app.state.now().as_millis();
+    fill(app, "ada", 100, 40, None, ("revoked_at", now)).await;
+    app.sql("UPDATE keys SET leaked_at = revoked_at").await;
+    let ada = app.signed_in("ada").await;
+    let list = listed(&ada, "false", "").await;
+    let leaked: Vec<_> = list["leaked"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
+    assert_eq!(leaked, ["k139", "k138", "k137", "k136", "k135"]);
+    assert_eq!((&list["more_leaked"], &list["has_revoked"], names(&list).len()), (&true.into(), &true.into(), 0));
+    assert!(ada.open("/profile").await.is(200).body.contains("More of your keys were reported"));
+    app.advance(ONE_DAY * 31);
+    let list = listed(&app.signed_in("ada").await, "false", "").await;
+    assert_eq!((list["leaked"].as_array().unwrap().len(), &list["more_leaked"]), (0, &false.into()));
 }

@@ -8,7 +8,6 @@
     reason = "tests: a panic is how they fail"
 )]
 
-#[macro_use]
 mod support;
 
 mod accounts;

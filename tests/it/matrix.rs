@@ -8,9 +8,10 @@ use keyfob::model::keys::{Access, KeySpec, Scope, Scopes};
 use keyfob::model::teams::TeamId;
 use keyfob::server::auth::{Caller, Superuser};
 use keyfob::server::state::AppState;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, TestApp};
+use crate::support::{Answer, Client, Database, TestApp, each_database};
 
 /// Each endpoint, the status of its success, and what each of [`SESSIONS`] and each of [`KEYS`] is answered: `.` success, or
 /// a letter of [`REFUSALS`].
@@ -191,77 +192,87 @@ fn row(expected: &str, cells: &[String]) -> String {
         .join("  ")
 }
 
-both! {
-    async fn every_session_is_answered_as_the_table_says(app: &TestApp) {
-        let (app, red, _) = populated(app).await;
-        for (endpoint, success, expected, _) in TABLE {
-            let mut cells = Vec::new();
-            for name in SESSIONS {
-                cells.push(cell(&call(&app, &session(&app, name).await, endpoint, &red).await, success));
-            }
-            assert_eq!(row(expected, &cells), expected, "{endpoint}: {SESSIONS:?}");
+#[apply(each_database)]
+#[tokio::test]
+async fn every_session_is_answered_as_the_table_says(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, red, _) = populated(app).await;
+    for (endpoint, success, expected, _) in TABLE {
+        let mut cells = Vec::new();
+        for name in SESSIONS {
+            cells.push(cell(&call(&app, &session(&app, name).await, endpoint, &red).await, success));
         }
+        assert_eq!(row(expected, &cells), expected, "{endpoint}: {SESSIONS:?}");
     }
+}
 
-    async fn every_key_is_answered_as_the_table_says(app: &TestApp) {
-        let (app, red, blue) = populated(app).await;
-        for (endpoint, success, _, expected) in TABLE {
-            let mut cells = Vec::new();
-            for kind in KEYS {
-                let client = key(&app, kind, (&red, &blue)).await;
-                cells.push(cell(&call(&app, &client, endpoint, &red).await, success));
-            }
-            assert_eq!(row(expected, &cells), expected, "{endpoint}: {KEYS:?}");
-        }
-    }
-
-    async fn a_missing_scope_is_named_for_people_and_for_programs(app: &TestApp) {
-        let (app, red, blue) = populated(app).await;
-        for (kind, endpoint, scope) in [
-            ("key:rotate", "GET {own}/employees/", "employees:read"),
-            ("employees:read", "POST {red}/employees/", "employees:write"),
-            ("employees:read", "GET /api/v1/me", "profile:read"),
-            ("profile:read", "POST /api/v1/key/rotate", "key:rotate"),
-        ] {
-            let answer = call(&app, &key(&app, kind, (&red, &blue)).await, endpoint, &red).await;
-            let problem = answer.refused(403, "scope_missing");
-            assert!(problem["detail"].as_str().unwrap().contains(scope), "{endpoint}: {problem}");
-            let challenge = format!("Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"{scope}\"");
-            assert_eq!(answer.all("www-authenticate"), [challenge], "{endpoint}");
-        }
-        let answer = call(&app, &key(&app, "employees:read", (&red, &blue)).await, "GET /api/unstated", &red).await;
-        assert!(answer.refused(403, "scope_missing")["detail"].as_str().unwrap().contains("full access"));
-        assert_eq!(answer.all("www-authenticate"), ["Bearer realm=\"api\", error=\"insufficient_scope\""]);
-    }
-
-    async fn whoever_calls_is_told_who_they_are_and_what_the_key_may(app: &TestApp) {
-        let (app, red, blue) = populated(app).await;
-        let ada = app.user("ada").await.id;
-        let session = app.signed_in("ada").await.get("/api/v1/me").await.is(200).json();
-        let user = json!({"id": ada.as_str(), "email": "ada@example.com", "name": ""});
-        assert_eq!(session, json!({"user": user, "via": "session", "key": null}));
-        let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-        for (kind, access, scopes, team) in [
-            ("full", "full", all, None),
-            ("read-only", "read_only", vec!["employees:read", "profile:read"], None),
-            ("profile:read", "profile:read", vec!["profile:read"], None),
-            ("for red", "full", Scope::ALL.iter().map(|scope| scope.as_str()).collect(), Some(&red)),
-        ] {
+#[apply(each_database)]
+#[tokio::test]
+async fn every_key_is_answered_as_the_table_says(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, red, blue) = populated(app).await;
+    for (endpoint, success, _, expected) in TABLE {
+        let mut cells = Vec::new();
+        for kind in KEYS {
             let client = key(&app, kind, (&red, &blue)).await;
-            let me = client.get("/api/v1/me").await.is(200).json();
-            let facts = client.get("/api/v1/key").await.is(200).json();
-            assert_eq!((&me["user"], &me["via"], &me["key"]), (&user, &json!("api_key"), &facts), "{kind}");
-            assert_eq!((&facts["name"], &facts["access"]), (&json!("nightly report"), &json!(access)), "{kind}");
-            assert_eq!((&facts["scopes"], &facts["team"]), (&json!(scopes), &json!(team.map(TeamId::as_str))), "{kind}");
-            assert_eq!(facts["expires_at"], "2027-04-15T08:00:00.000Z");
-            assert!(facts.get("digest").is_none() && facts.get("key").is_none(), "{facts}");
-            let path = if team.is_some() { "/api/v1/verify?team=red" } else { "/api/v1/verify" };
-            let verified = client.bare(Method::PUT, path).await.is(200);
-            assert_eq!(verified.header("x-auth-user"), ada.as_str());
-            assert_eq!(json!(verified.header("x-auth-key")), facts["id"]);
-            assert_eq!(verified.header("x-auth-scopes"), scopes.join(" "), "{kind}");
+            cells.push(cell(&call(&app, &client, endpoint, &red).await, success));
         }
-        let verified = app.signed_in("ada").await.get("/api/v1/verify").await.is(200);
-        assert_eq!((verified.header("x-auth-user"), verified.header("x-auth-key")), (ada.as_str(), ""));
+        assert_eq!(row(expected, &cells), expected, "{endpoint}: {KEYS:?}");
     }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn a_missing_scope_is_named_for_people_and_for_programs(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, red, blue) = populated(app).await;
+    for (kind, endpoint, scope) in [
+        ("key:rotate", "GET {own}/employees/", "employees:read"),
+        ("employees:read", "POST {red}/employees/", "employees:write"),
+        ("employees:read", "GET /api/v1/me", "profile:read"),
+        ("profile:read", "POST /api/v1/key/rotate", "key:rotate"),
+    ] {
+        let answer = call(&app, &key(&app, kind, (&red, &blue)).await, endpoint, &red).await;
+        let problem = answer.refused(403, "scope_missing");
+        assert!(problem["detail"].as_str().unwrap().contains(scope), "{endpoint}: {problem}");
+        let challenge = format!("Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"{scope}\"");
+        assert_eq!(answer.all("www-authenticate"), [challenge], "{endpoint}");
+    }
+    let answer = call(&app, &key(&app, "employees:read", (&red, &blue)).await, "GET /api/unstated", &red).await;
+    assert!(answer.refused(403, "scope_missing")["detail"].as_str().unwrap().contains("full access"));
+    assert_eq!(answer.all("www-authenticate"), ["Bearer realm=\"api\", error=\"insufficient_scope\""]);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn whoever_calls_is_told_who_they_are_and_what_the_key_may(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (app, red, blue) = populated(app).await;
+    let ada = app.user("ada").await.id;
+    let session = app.signed_in("ada").await.get("/api/v1/me").await.is(200).json();
+    let user = json!({"id": ada.as_str(), "email": "ada@example.com", "name": ""});
+    assert_eq!(session, json!({"user": user, "via": "session", "key": null}));
+    let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    for (kind, access, scopes, team) in [
+        ("full", "full", all, None),
+        ("read-only", "read_only", vec!["employees:read", "profile:read"], None),
+        ("profile:read", "profile:read", vec!["profile:read"], None),
+        ("for red", "full", Scope::ALL.iter().map(|scope| scope.as_str()).collect(), Some(&red)),
+    ] {
+        let client = key(&app, kind, (&red, &blue)).await;
+        let me = client.get("/api/v1/me").await.is(200).json();
+        let facts = client.get("/api/v1/key").await.is(200).json();
+        assert_eq!((&me["user"], &me["via"], &me["key"]), (&user, &json!("api_key"), &facts), "{kind}");
+        assert_eq!((&facts["name"], &facts["access"]), (&json!("nightly report"), &json!(access)), "{kind}");
+        assert_eq!((&facts["scopes"], &facts["team"]), (&json!(scopes), &json!(team.map(TeamId::as_str))), "{kind}");
+        assert_eq!(facts["expires_at"], "2027-04-15T08:00:00.000Z");
+        assert!(facts.get("digest").is_none() && facts.get("key").is_none(), "{facts}");
+        let path = if team.is_some() { "/api/v1/verify?team=red" } else { "/api/v1/verify" };
+        let verified = client.bare(Method::PUT, path).await.is(200);
+        assert_eq!(verified.header("x-auth-user"), ada.as_str());
+        assert_eq!(json!(verified.header("x-auth-key")), facts["id"]);
+        assert_eq!(verified.header("x-auth-scopes"), scopes.join(" "), "{kind}");
+    }
+    let verified = app.signed_in("ada").await.get("/api/v1/verify").await.is(200);
+    assert_eq!((verified.header("x-auth-user"), verified.header("x-auth-key")), (ada.as_str(), ""));
 }

@@ -2,9 +2,10 @@
 
 use keyfob::error::AppError;
 use regex::Regex;
+use rstest_reuse::apply;
 
 use crate::support::functions::{Belongings, FUNCTIONS, For};
-use crate::support::{Answer, Client, PASSWORD};
+use crate::support::{Answer, Client, Database, PASSWORD, TestApp, each_database};
 
 const SENTENCE: &str = "You are signed in as someone else now.";
 
@@ -20,87 +21,123 @@ async fn send_from(browser: &Client, user: &str, path: &str, fields: &[(&str, &s
     browser.form(path, &fields).await
 }
 
-both! {
-    async fn each_function_is_refused_from_a_page_of_another_account_and_changes_nothing(app: &TestApp) {
-        let own = Box::pin(Belongings::of(app, "bob", "blue")).await;
-        let (ada, root) = (app.user("ada").await.id.to_string(), app.admin().await);
-        let bob = app.signed_in("bob").await;
-        for (path, whose, form, _) in FUNCTIONS.into_iter().filter(|row| row.1 != For::Everybody) {
-            let browser = if whose == For::Superusers { &root } else { &bob };
-            let (fields, before) = (own.fill(form), app.rows().await);
-            let answer = call_from(browser, &ada, path, &fields).await.is(409);
-            assert_eq!(serde_json::from_str::<AppError>(&answer.body).unwrap(), AppError::AccountChanged, "{path}");
-            let page = send_from(browser, &ada, path, &fields).await.is(409);
-            assert!(page.body.contains(SENTENCE) && page.body.contains("href=\"/profile?create=\""), "{path}: {}", page.body);
-            assert_eq!(app.rows().await, before, "{path}");
+#[apply(each_database)]
+#[tokio::test]
+async fn each_function_is_refused_from_a_page_of_another_account_and_changes_nothing(database: Database) {
+    let app = &TestApp::start(database).await;
+    let own = Box::pin(Belongings::of(app, "bob", "blue")).await;
+    let (ada, root) = (app.user("ada").await.id.to_string(), app.admin().await);
+    let bob = app.signed_in("bob").await;
+    for (path, whose, form, _) in FUNCTIONS.into_iter().filter(|row| row.1 != For::Everybody) {
+        let browser = if whose == For::Superusers { &root } else { &bob };
+        let (fields, before) = (own.fill(form), app.rows().await);
+        let answer = call_from(browser, &ada, path, &fields).await.is(409);
+        assert_eq!(serde_json::from_str::<AppError>(&answer.body).unwrap(), AppError::AccountChanged, "{path}");
+        let page = send_from(browser, &ada, path, &fields).await.is(409);
+        assert!(
+            page.body.contains(SENTENCE) && page.body.contains("href=\"/profile?create=\""),
+            "{path}: {}",
+            page.body
+        );
+        assert_eq!(app.rows().await, before, "{path}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn from_a_page_of_the_same_account_each_works_as_before(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (bob, id) = (app.signed_in("bob").await, app.user("bob").await.id.to_string());
+    call_from(&bob, &id, "/fn/save_name", &[("name", "Bob")]).await.is(200);
+    send_from(&bob, &id, "/fn/save_name", &[("name", "Robert")]).await.is(302);
+    assert_eq!(app.texts("SELECT name FROM users").await, ["Robert"]);
+    // What says nothing acts as its session does; a page of a visitor is nobody's.
+    bob.call("save_name", &[("name", "B")]).await.is(200);
+    for junk in ["/as/junk/fn/save_name", "/as//fn/save_name", &format!("/as/{id}/profile"), &format!("/as/{id}")] {
+        assert_eq!(bob.with("accept", "application/json").form(junk, &[("name", "x")]).await.status, 404, "{junk}");
+    }
+    assert_eq!(app.texts("SELECT name FROM users").await, ["B"]);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn the_forms_for_keys_are_refused_too(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (ada, bob) = (app.user("ada").await.id.to_string(), app.signed_in("bob").await);
+    let form = [("form_id", "x"), ("name", "x"), ("expires", "90"), ("date", ""), ("access", "full"), ("team", "")];
+    for (path, fields) in
+        [("/profile/keys", &form[..]), ("/profile/keys/rotate", &[("id", "x"), ("grace", "0"), ("seen", "")])]
+    {
+        assert!(send_from(&bob, &ada, path, fields).await.is(409).body.contains(SENTENCE), "{path}");
+    }
+    assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 0);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn the_page_that_asks_for_the_password_says_whose_it_is(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
+    let id = app.user("ada").await.id.to_string();
+    app.advance(std::time::Duration::from_mins(15));
+    let page = send_from(&ada, &id, "/fn/end_other_sessions", &[]).await.is(403);
+    assert!(page.body.contains(&format!("name=\"page_user\" value=\"{id}\"")), "{}", page.body);
+    let fields = [("sent_from", "/profile"), ("password_again", PASSWORD)];
+    assert!(send_from(&bob, &id, "/fn/end_other_sessions", &fields).await.is(409).body.contains(SENTENCE));
+    send_from(&ada, &id, "/fn/end_other_sessions", &fields).await.is(302);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn signing_out_and_in_works_from_any_page(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (ada, bob) = (app.user("ada").await.id.to_string(), app.signed_in("bob").await);
+    let fields = [("email", "ada@example.com"), ("password", PASSWORD)];
+    call_from(&bob, &ada, "/fn/sign_in", &fields).await.is(200);
+    let bob = app.signed_in("bob").await;
+    send_from(&bob, &ada, "/fn/sign_out", &[]).await.goes_to("/");
+    bob.open("/profile").await.is(302);
+    // After signing out, the sentence is the one of before.
+    call_from(&bob, &ada, "/fn/save_name", &[("name", "x")]).await.is(401);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn every_form_of_every_page_says_for_whom_it_was_rendered(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (admin, id) = (app.admin().await, app.user("root").await.id.to_string());
+    app.user("ada").await;
+    app.employee("root", ("Grace", keyfob::model::employees::Department::Hr, 5)).await;
+    app.team("red-team", "root", &["bob"]).await;
+    let key = app.make_key("root").await.facts.id;
+    let form = Regex::new("(?s)<form method=\"post\" action=\"([^\"]+)\".*?</form>").unwrap();
+    let stated = format!("name=\"page_user\" value=\"{id}\"");
+    let mut seen = 0;
+    for path in [
+        "/profile?create=",
+        "/employees?add=",
+        "/teams",
+        "/a/red-team",
+        "/a/red-team?leave=",
+        "/admin/keys?create=",
+        "/admin/users",
+        "/admin/audit",
+        &format!("/profile?rotate={key}"),
+        &format!("/profile?revoke={key}"),
+        &format!("/admin/keys?edit={key}"),
+        &format!("/admin/keys?revoke={key}"),
+    ] {
+        let page = admin.open(path).await.is(200);
+        for found in form
+            .captures_iter(&page.body)
+            .filter(|found| !["/admin/keys", "/admin/users", "/admin/audit", "/fn/sign_out"].contains(&&found[1]))
+        {
+            assert!(found[0].contains(&stated), "{path}: {}", &found[0]);
+            seen += 1;
         }
     }
-
-    async fn from_a_page_of_the_same_account_each_works_as_before(app: &TestApp) {
-        let (bob, id) = (app.signed_in("bob").await, app.user("bob").await.id.to_string());
-        call_from(&bob, &id, "/fn/save_name", &[("name", "Bob")]).await.is(200);
-        send_from(&bob, &id, "/fn/save_name", &[("name", "Robert")]).await.is(302);
-        assert_eq!(app.texts("SELECT name FROM users").await, ["Robert"]);
-        // What says nothing acts as its session does; a page of a visitor is nobody's.
-        bob.call("save_name", &[("name", "B")]).await.is(200);
-        for junk in ["/as/junk/fn/save_name", "/as//fn/save_name", &format!("/as/{id}/profile"), &format!("/as/{id}")] {
-            assert_eq!(bob.with("accept", "application/json").form(junk, &[("name", "x")]).await.status, 404, "{junk}");
-        }
-        assert_eq!(app.texts("SELECT name FROM users").await, ["B"]);
-    }
-
-    async fn the_forms_for_keys_are_refused_too(app: &TestApp) {
-        let (ada, bob) = (app.user("ada").await.id.to_string(), app.signed_in("bob").await);
-        let form = [("form_id", "x"), ("name", "x"), ("expires", "90"), ("date", ""), ("access", "full"), ("team", "")];
-        for (path, fields) in [("/profile/keys", &form[..]), ("/profile/keys/rotate", &[("id", "x"), ("grace", "0"), ("seen", "")])] {
-            assert!(send_from(&bob, &ada, path, fields).await.is(409).body.contains(SENTENCE), "{path}");
-        }
-        assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 0);
-    }
-
-    async fn the_page_that_asks_for_the_password_says_whose_it_is(app: &TestApp) {
-        let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
-        let id = app.user("ada").await.id.to_string();
-        app.advance(std::time::Duration::from_mins(15));
-        let page = send_from(&ada, &id, "/fn/end_other_sessions", &[]).await.is(403);
-        assert!(page.body.contains(&format!("name=\"page_user\" value=\"{id}\"")), "{}", page.body);
-        let fields = [("sent_from", "/profile"), ("password_again", PASSWORD)];
-        assert!(send_from(&bob, &id, "/fn/end_other_sessions", &fields).await.is(409).body.contains(SENTENCE));
-        send_from(&ada, &id, "/fn/end_other_sessions", &fields).await.is(302);
-    }
-
-    async fn signing_out_and_in_works_from_any_page(app: &TestApp) {
-        let (ada, bob) = (app.user("ada").await.id.to_string(), app.signed_in("bob").await);
-        let fields = [("email", "ada@example.com"), ("password", PASSWORD)];
-        call_from(&bob, &ada, "/fn/sign_in", &fields).await.is(200);
-        let bob = app.signed_in("bob").await;
-        send_from(&bob, &ada, "/fn/sign_out", &[]).await.goes_to("/");
-        bob.open("/profile").await.is(302);
-        // After signing out, the sentence is the one of before.
-        call_from(&bob, &ada, "/fn/save_name", &[("name", "x")]).await.is(401);
-    }
-
-    async fn every_form_of_every_page_says_for_whom_it_was_rendered(app: &TestApp) {
-        let (admin, id) = (app.admin().await, app.user("root").await.id.to_string());
-        app.user("ada").await;
-        app.employee("root", ("Grace", keyfob::model::employees::Department::Hr, 5)).await;
-        app.team("red-team", "root", &["bob"]).await;
-        let key = app.make_key("root").await.facts.id;
-        let form = Regex::new("(?s)<form method=\"post\" action=\"([^\"]+)\".*?</form>").unwrap();
-        let stated = format!("name=\"page_user\" value=\"{id}\"");
-        let mut seen = 0;
-        for path in ["/profile?create=", "/employees?add=", "/teams", "/a/red-team", "/a/red-team?leave=", "/admin/keys?create=", "/admin/users",
-            "/admin/audit", &format!("/profile?rotate={key}"), &format!("/profile?revoke={key}"), &format!("/admin/keys?edit={key}"),
-            &format!("/admin/keys?revoke={key}")] {
-            let page = admin.open(path).await.is(200);
-            for found in form.captures_iter(&page.body).filter(|found| !["/admin/keys", "/admin/users", "/admin/audit", "/fn/sign_out"].contains(&&found[1])) {
-                assert!(found[0].contains(&stated), "{path}: {}", &found[0]);
-                seen += 1;
-            }
-        }
-        assert!(seen > 15, "{seen}");
-        assert!(!app.browser().open("/sign-in").await.body.contains("page_user"));
-    }
+    assert!(seen > 15, "{seen}");
+    assert!(!app.browser().open("/sign-in").await.body.contains("page_user"));
 }
 
 #[test]

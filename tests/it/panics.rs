@@ -8,8 +8,9 @@ use keyfob::error::AppError;
 use keyfob::server::auth::Caller;
 use keyfob::server::state::AppState;
 use leptos::prelude::*;
+use rstest_reuse::apply;
 
-use crate::support::EMPLOYEES;
+use crate::support::{Database, EMPLOYEES, TestApp, each_database};
 
 async fn broken_handler(_: Caller) -> &'static str {
     panic!("on purpose: a test")
@@ -33,40 +34,47 @@ fn own() -> Router<AppState> {
     Router::new().route("/api/broken", any(broken_handler)).route("/broken", any(broken_page))
 }
 
-both! {
-    async fn in_a_handler_of_the_api_it_is_a_problem(app: &TestApp) {
-        let app = app.with_own(own());
-        let ada = app.with_key("ada").await;
-        for _ in 0..3 {
-            let answer = ada.get("/api/broken").await;
-            let problem = answer.refused(500, "internal_error");
-            assert_eq!(problem["request_id"], answer.header("x-request-id"));
-            assert_eq!(answer.header("cache-control"), "no-store");
-            assert!(!answer.body.contains("on purpose"), "{answer:?}");
-        }
-        ada.get(EMPLOYEES).await.is(200);
+#[apply(each_database)]
+#[tokio::test]
+async fn in_a_handler_of_the_api_it_is_a_problem(database: Database) {
+    let app = &TestApp::start(database).await;
+    let app = app.with_own(own());
+    let ada = app.with_key("ada").await;
+    for _ in 0..3 {
+        let answer = ada.get("/api/broken").await;
+        let problem = answer.refused(500, "internal_error");
+        assert_eq!(problem["request_id"], answer.header("x-request-id"));
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert!(!answer.body.contains("on purpose"), "{answer:?}");
     }
+    ada.get(EMPLOYEES).await.is(200);
+}
 
-    async fn in_a_page_it_is_a_page_that_shows_the_id_of_the_request(app: &TestApp) {
-        let app = app.with_own(own());
-        let browser = app.browser();
-        let page = browser.open("/broken").await;
-        let id = page.header("x-request-id");
-        assert!(page.status == 500 && id.len() == 32, "{page:?}");
-        assert!(page.body.starts_with("<!DOCTYPE html>") && page.body.contains(id), "{page:?}");
-        assert!(page.body.contains("role=\"alert\"") && !page.body.contains("on purpose"), "{page:?}");
-        assert!(page.header("content-security-policy").contains("nonce-"), "{page:?}");
-        assert_eq!(page.header("cache-control"), "no-store");
-        browser.open("/sign-in").await.is(200);
-    }
+#[apply(each_database)]
+#[tokio::test]
+async fn in_a_page_it_is_a_page_that_shows_the_id_of_the_request(database: Database) {
+    let app = &TestApp::start(database).await;
+    let app = app.with_own(own());
+    let browser = app.browser();
+    let page = browser.open("/broken").await;
+    let id = page.header("x-request-id");
+    assert!(page.status == 500 && id.len() == 32, "{page:?}");
+    assert!(page.body.starts_with("<!DOCTYPE html>") && page.body.contains(id), "{page:?}");
+    assert!(page.body.contains("role=\"alert\"") && !page.body.contains("on purpose"), "{page:?}");
+    assert!(page.header("content-security-policy").contains("nonce-"), "{page:?}");
+    assert_eq!(page.header("cache-control"), "no-store");
+    browser.open("/sign-in").await.is(200);
+}
 
-    async fn in_a_server_function_it_is_an_error_for_the_page_or_a_page_of_its_own(app: &TestApp) {
-        let browser = app.browser();
-        let answer = browser.call("broken_function", &[]).await;
-        assert_eq!(answer.failed(500), serde_json::json!("Internal"));
-        assert_eq!(answer.header("x-request-id").len(), 32);
-        let page = browser.submit("/sign-in", "broken_function", &[]).await;
-        assert!(page.status == 500 && page.body.contains(page.header("x-request-id")), "{page:?}");
-        browser.open("/sign-in").await.is(200);
-    }
+#[apply(each_database)]
+#[tokio::test]
+async fn in_a_server_function_it_is_an_error_for_the_page_or_a_page_of_its_own(database: Database) {
+    let app = &TestApp::start(database).await;
+    let browser = app.browser();
+    let answer = browser.call("broken_function", &[]).await;
+    assert_eq!(answer.failed(500), serde_json::json!("Internal"));
+    assert_eq!(answer.header("x-request-id").len(), 32);
+    let page = browser.submit("/sign-in", "broken_function", &[]).await;
+    assert!(page.status == 500 && page.body.contains(page.header("x-request-id")), "{page:?}");
+    browser.open("/sign-in").await.is(200);
 }

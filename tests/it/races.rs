@@ -1,6 +1,7 @@
 //! Rights that are taken away while a request that needs them is on its way: the request was let in, waits for the database,
 //! and must not undo or outlive the change that was answered first.
 
+use rstest_reuse::apply;
 use std::time::Duration;
 
 use axum::http::Method;
@@ -10,7 +11,7 @@ use keyfob::server::users::Change;
 use sqlx::AssertSqlSafe;
 
 use crate::keys::form_id;
-use crate::support::{Answer, Client, PASSWORD, TestApp};
+use crate::support::{Answer, Client, Database, PASSWORD, TestApp, each_database};
 
 /// How long a request may take from the check of its rights to the lock. SQLite has no list of those who wait for it.
 const TO_THE_LOCK: Duration = Duration::from_millis(100);
@@ -91,335 +92,448 @@ async fn create_key(client: &Client) -> Act {
     )
 }
 
-both! {
-    async fn removed_team_admin_cannot_act_on_the_team(app: &TestApp) {
-        let red = app.team("red", "ada", &["eve", "mia"]).await;
-        let (eve_id, mia) = (id(app, "eve").await, id(app, "mia").await);
-        let eve = app.signed_in("eve").await;
-        let key = app.make_key_that("mia", |spec| spec.team = Some(red.id.clone())).await.facts.id.to_string();
-        app.user("bob").await;
-        app.invite(&red, "ada", "guest@example.com").await;
-        let lock = format!("UPDATE teams SET name = name WHERE id = '{}'", red.id);
-        let demote = format!("UPDATE members SET role = 'member' WHERE user_id = '{eve_id}'");
-        let remove = format!("DELETE FROM members WHERE user_id = '{eve_id}'");
-        let team = ("team", "red");
-        for taking in [&demote, &remove] {
-            for deed in [
-                act("/fn/set_role", [team, ("user", &eve_id), ("role", "admin")]),
-                act("/fn/set_role", [team, ("user", &mia), ("role", "admin")]),
-                act("/fn/add_member", [team, ("email", "bob@example.com"), ("role", "member")]),
-                act("/fn/cancel_invitation", [team, ("email", "guest@example.com")]),
-                act("/fn/remove_member", [team, ("user", &mia)]),
-                act("/fn/revoke_team_key", [team, ("id", &key)]),
-            ] {
-                app.sql(&format!("DELETE FROM members WHERE user_id = '{eve_id}'")).await;
-                let again = format!("INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{eve_id}', 'admin', 0)", red.id);
-                app.sql(&again).await;
-                let answer = overtaken(app, &[&lock, taking], &eve, &deed).await;
-                // 503: on a busy machine SQLite's writer is not free in time.
-                assert!(matches!(answer.status, 400 | 404 | 503), "{} {answer:?}", deed.path);
-                let roles = app.texts("SELECT u.email || ' ' || m.role FROM members m JOIN users u ON u.id = m.user_id ORDER BY u.email").await;
-                assert!(roles.contains(&"mia@example.com member".to_owned()), "{roles:?}");
-                assert!(!roles.iter().any(|role| role.starts_with("bob") || role == "eve@example.com admin"), "{roles:?}");
-                assert_eq!(app.number("SELECT COUNT(*) FROM keys WHERE revoked_at IS NOT NULL").await, 0, "{}", deed.path);
-                assert_eq!(app.texts("SELECT email FROM invitations").await, ["guest@example.com"], "{}", deed.path);
-            }
+#[apply(each_database)]
+#[tokio::test]
+async fn removed_team_admin_cannot_act_on_the_team(database: Database) {
+    let app = &TestApp::start(database).await;
+    let red = app.team("red", "ada", &["eve", "mia"]).await;
+    let (eve_id, mia) = (id(app, "eve").await, id(app, "mia").await);
+    let eve = app.signed_in("eve").await;
+    let key = app.make_key_that("mia", |spec| spec.team = Some(red.id.clone())).await.facts.id.to_string();
+    app.user("bob").await;
+    app.invite(&red, "ada", "guest@example.com").await;
+    let lock = format!("UPDATE teams SET name = name WHERE id = '{}'", red.id);
+    let demote = format!("UPDATE members SET role = 'member' WHERE user_id = '{eve_id}'");
+    let remove = format!("DELETE FROM members WHERE user_id = '{eve_id}'");
+    let team = ("team", "red");
+    for taking in [&demote, &remove] {
+        for deed in [
+            act("/fn/set_role", [team, ("user", &eve_id), ("role", "admin")]),
+            act("/fn/set_role", [team, ("user", &mia), ("role", "admin")]),
+            act("/fn/add_member", [team, ("email", "bob@example.com"), ("role", "member")]),
+            act("/fn/cancel_invitation", [team, ("email", "guest@example.com")]),
+            act("/fn/remove_member", [team, ("user", &mia)]),
+            act("/fn/revoke_team_key", [team, ("id", &key)]),
+        ] {
+            app.sql(&format!("DELETE FROM members WHERE user_id = '{eve_id}'")).await;
+            let again = format!(
+                "INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{eve_id}', 'admin', 0)",
+                red.id
+            );
+            app.sql(&again).await;
+            let answer = overtaken(app, &[&lock, taking], &eve, &deed).await;
+            // 503: on a busy machine SQLite's writer is not free in time.
+            assert!(matches!(answer.status, 400 | 404 | 503), "{} {answer:?}", deed.path);
+            let roles = app
+                .texts(
+                    "SELECT u.email || ' ' || m.role FROM members m JOIN users u ON u.id = m.user_id ORDER BY u.email",
+                )
+                .await;
+            assert!(roles.contains(&"mia@example.com member".to_owned()), "{roles:?}");
+            assert!(!roles.iter().any(|role| role.starts_with("bob") || role == "eve@example.com admin"), "{roles:?}");
+            assert_eq!(app.number("SELECT COUNT(*) FROM keys WHERE revoked_at IS NOT NULL").await, 0, "{}", deed.path);
+            assert_eq!(app.texts("SELECT email FROM invitations").await, ["guest@example.com"], "{}", deed.path);
         }
     }
+}
 
-    async fn former_superuser_cannot_act_as_one(app: &TestApp) {
-        app.admin().await;
-        app.change("eve", Change::Promote).await;
-        let (eve_id, ada) = (id(app, "eve").await, id(app, "ada").await);
-        let key = app.make_key("ada").await.facts.id.to_string();
-        let lock = "UPDATE locks SET name = name WHERE name = 'superusers'";
-        let demote = format!("UPDATE users SET superuser = FALSE WHERE id = '{eve_id}'");
-        let disable = format!("UPDATE users SET disabled_at = 1 WHERE id = '{eve_id}'; DELETE FROM sessions WHERE user_id = '{eve_id}'");
-        let end = format!("DELETE FROM sessions WHERE user_id = '{eve_id}'");
-        for (taking, enable) in [(&demote, false), (&disable, true), (&end, false)] {
+#[apply(each_database)]
+#[tokio::test]
+async fn former_superuser_cannot_act_as_one(database: Database) {
+    let app = &TestApp::start(database).await;
+    app.admin().await;
+    app.change("eve", Change::Promote).await;
+    let (eve_id, ada) = (id(app, "eve").await, id(app, "ada").await);
+    let key = app.make_key("ada").await.facts.id.to_string();
+    let lock = "UPDATE locks SET name = name WHERE name = 'superusers'";
+    let demote = format!("UPDATE users SET superuser = FALSE WHERE id = '{eve_id}'");
+    let disable = format!(
+        "UPDATE users SET disabled_at = 1 WHERE id = '{eve_id}'; DELETE FROM sessions WHERE user_id = '{eve_id}'"
+    );
+    let end = format!("DELETE FROM sessions WHERE user_id = '{eve_id}'");
+    for (taking, enable) in [(&demote, false), (&disable, true), (&end, false)] {
+        app.sql(&format!("UPDATE users SET superuser = TRUE, disabled_at = NULL WHERE id = '{eve_id}'")).await;
+        let form = form_id(&app.signed_in("eve").await).await;
+        let mut deeds = vec![
+            act("/admin/fn/change_user", [("id", &eve_id), ("change", "promote")]),
+            act("/admin/fn/change_user", [("id", &ada), ("change", "promote")]),
+            act("/admin/fn/change_user", [("id", &ada), ("change", "disable")]),
+            act(
+                "/admin/fn/edit_key",
+                [
+                    ("form[id]", &key),
+                    ("form[name]", "renamed"),
+                    ("form[expires]", "never"),
+                    ("form[date]", ""),
+                    ("form[rate]", ""),
+                ],
+            ),
+            act("/admin/fn/revoke_keys", [("ids[0]", &key)]),
+            act(
+                "/fn/create_key",
+                [
+                    ("form[form_id]", &form),
+                    ("form[owner]", "ada@example.com"),
+                    ("form[name]", "ci"),
+                    ("form[expires]", "90"),
+                    ("form[access]", "full"),
+                ],
+            ),
+        ];
+        if enable {
+            deeds.push(act("/admin/fn/change_user", [("id", &eve_id), ("change", "enable")]));
+        }
+        for deed in deeds {
             app.sql(&format!("UPDATE users SET superuser = TRUE, disabled_at = NULL WHERE id = '{eve_id}'")).await;
-            let form = form_id(&app.signed_in("eve").await).await;
-            let mut deeds = vec![
-                act("/admin/fn/change_user", [("id", &eve_id), ("change", "promote")]),
-                act("/admin/fn/change_user", [("id", &ada), ("change", "promote")]),
-                act("/admin/fn/change_user", [("id", &ada), ("change", "disable")]),
-                act("/admin/fn/edit_key", [("form[id]", &key), ("form[name]", "renamed"), ("form[expires]", "never"), ("form[date]", ""), ("form[rate]", "")]),
-                act("/admin/fn/revoke_keys", [("ids[0]", &key)]),
-                act("/fn/create_key", [
-                    ("form[form_id]", &form), ("form[owner]", "ada@example.com"), ("form[name]", "ci"), ("form[expires]", "90"), ("form[access]", "full"),
-                ]),
-            ];
-            if enable {
-                deeds.push(act("/admin/fn/change_user", [("id", &eve_id), ("change", "enable")]));
-            }
-            for deed in deeds {
-                app.sql(&format!("UPDATE users SET superuser = TRUE, disabled_at = NULL WHERE id = '{eve_id}'")).await;
-                let eve = app.signed_in("eve").await;
-                let answer = overtaken(app, &[lock, taking], &eve, &deed).await;
-                assert!(matches!(answer.status, 401 | 404 | 503), "{} {answer:?}", deed.path);
-                let changed = app.number("SELECT COUNT(*) FROM users WHERE email LIKE 'ada%' AND (superuser OR disabled_at IS NOT NULL)").await;
-                let keys = app.number("SELECT COUNT(*) FROM keys WHERE revoked_at IS NULL AND name = 'nightly report'").await;
-                assert_eq!((changed, keys), (0, 1), "{} {:?}", deed.path, deed.fields);
-                let restored = format!("SELECT COUNT(*) FROM users WHERE id = '{eve_id}' AND superuser AND disabled_at IS NULL");
-                let still = i64::from(taking == &end);
-                assert_eq!(app.number(&restored).await, still, "{} {:?}", deed.path, deed.fields);
-            }
+            let eve = app.signed_in("eve").await;
+            let answer = overtaken(app, &[lock, taking], &eve, &deed).await;
+            assert!(matches!(answer.status, 401 | 404 | 503), "{} {answer:?}", deed.path);
+            let changed = app
+                .number("SELECT COUNT(*) FROM users WHERE email LIKE 'ada%' AND (superuser OR disabled_at IS NOT NULL)")
+                .await;
+            let keys =
+                app.number("SELECT COUNT(*) FROM keys WHERE revoked_at IS NULL AND name = 'nightly report'").await;
+            assert_eq!((changed, keys), (0, 1), "{} {:?}", deed.path, deed.fields);
+            let restored =
+                format!("SELECT COUNT(*) FROM users WHERE id = '{eve_id}' AND superuser AND disabled_at IS NULL");
+            let still = i64::from(taking == &end);
+            assert_eq!(app.number(&restored).await, still, "{} {:?}", deed.path, deed.fields);
         }
     }
+}
 
-    async fn ended_session_changes_nothing(app: &TestApp) {
-        let ada_id = id(app, "ada").await;
-        let made = app.make_key("ada").await.facts.id.to_string();
-        let red = app.team("red", "mia", &[]).await;
-        app.invite(&red, "mia", "ada@example.com").await;
-        let end = format!("DELETE FROM sessions WHERE user_id = '{ada_id}'");
-        let disable = format!("UPDATE users SET disabled_at = 1 WHERE id = '{ada_id}'");
-        for _ in 0..ROUNDS {
-            let ada = app.signed_in("ada").await;
-            let other = app.signed_in("ada").await.call("list_sessions", &[]).await.is(200).json()[1]["id"].as_str().unwrap().to_owned();
-            for deed in [
-                create_key(&ada).await,
-                act("/fn/rotate_key", [("form[id]", &made), ("form[grace]", "0"), ("form[seen]", "")]),
-                act("/fn/revoke_key", [("id", &made)]),
-                act("/fn/save_name", [("name", "Eve")]),
-                act("/fn/create_team", [("form[name]", "Eve"), ("form[slug]", "eve")]),
-                act("/fn/accept_invitation", [("team", "red")]),
-                act("/fn/decline_invitation", [("team", "red")]),
-                act("/fn/end_session", [("id", &other)]),
-                act("/fn/end_other_sessions", []),
-            ] {
-                let ada = app.signed_in("ada").await;
-                let before = rights(app).await;
-                for taking in [&end, &disable] {
-                    let ada = if taking == &end { ada.clone() } else { app.signed_in("ada").await };
-                    let answer = overtaken(app, &["UPDATE users SET name = name", taking], &ada, &deed).await;
-                    assert!(matches!(answer.status, 401 | 503), "{} {answer:?}", deed.path);
-                    assert_eq!(rights(app).await, before, "{}", deed.path);
-                }
-                app.sql("UPDATE users SET disabled_at = NULL").await;
-            }
-        }
-    }
-
-    async fn sign_in_with_a_replaced_password_begins_no_session(app: &TestApp) {
-        let ada_id = id(app, "ada").await;
-        let sign_in = act("/fn/sign_in", [("email", "ada@example.com"), ("password", PASSWORD)]);
-        let hash = app.texts("SELECT password_hash FROM users").await.remove(0);
-        let change = "UPDATE users SET password_hash = 'another'".to_owned();
-        let disable = format!("UPDATE users SET disabled_at = 1 WHERE id = '{ada_id}'");
-        for round in 0..ROUNDS {
-            for taking in [&change, &disable] {
-                let browser = app.browser().coming_from(&format!("192.0.2.{}", round + 1));
-                let answer = overtaken(app, &[taking, "UPDATE failed_sign_ins SET ip = ip"], &browser, &sign_in).await;
-                assert_eq!(answer.failed_at("non_field_errors"), "The email address or the password is wrong.");
-                assert!(answer.all("set-cookie").is_empty(), "{answer:?}");
-                assert_eq!(app.number("SELECT COUNT(*) FROM sessions").await, 0);
-                app.sql(&format!("UPDATE users SET disabled_at = NULL, password_hash = '{hash}'; DELETE FROM failed_sign_ins")).await;
-            }
-        }
-        app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200);
-    }
-
-    async fn replaced_password_confirms_nothing_and_changes_no_password(app: &TestApp) {
-        let hash = app.texts("SELECT password_hash FROM users").await;
-        assert!(hash.is_empty());
+#[apply(each_database)]
+#[tokio::test]
+async fn ended_session_changes_nothing(database: Database) {
+    let app = &TestApp::start(database).await;
+    let ada_id = id(app, "ada").await;
+    let made = app.make_key("ada").await.facts.id.to_string();
+    let red = app.team("red", "mia", &[]).await;
+    app.invite(&red, "mia", "ada@example.com").await;
+    let end = format!("DELETE FROM sessions WHERE user_id = '{ada_id}'");
+    let disable = format!("UPDATE users SET disabled_at = 1 WHERE id = '{ada_id}'");
+    for _ in 0..ROUNDS {
         let ada = app.signed_in("ada").await;
-        let hash = app.texts("SELECT password_hash FROM users").await.remove(0);
-        for (deed, field) in [
-            (act("/fn/confirm_password", [("password", PASSWORD)]), "password"),
-            (act("/fn/change_password", [("current", PASSWORD), ("new", "five other words for it")]), "current"),
+        let other = app.signed_in("ada").await.call("list_sessions", &[]).await.is(200).json()[1]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        for deed in [
+            create_key(&ada).await,
+            act("/fn/rotate_key", [("form[id]", &made), ("form[grace]", "0"), ("form[seen]", "")]),
+            act("/fn/revoke_key", [("id", &made)]),
+            act("/fn/save_name", [("name", "Eve")]),
+            act("/fn/create_team", [("form[name]", "Eve"), ("form[slug]", "eve")]),
+            act("/fn/accept_invitation", [("team", "red")]),
+            act("/fn/decline_invitation", [("team", "red")]),
+            act("/fn/end_session", [("id", &other)]),
+            act("/fn/end_other_sessions", []),
         ] {
-            let taking = ["UPDATE users SET password_hash = 'another'"];
-            let answer = overtaken(app, &taking, &ada, &deed).await;
-            answer.failed_at(field);
-            assert_eq!(app.texts("SELECT password_hash FROM users").await, ["another"]);
-            app.sql(&format!("UPDATE users SET password_hash = '{hash}'")).await;
+            let ada = app.signed_in("ada").await;
+            let before = rights(app).await;
+            for taking in [&end, &disable] {
+                let ada = if taking == &end { ada.clone() } else { app.signed_in("ada").await };
+                let answer = overtaken(app, &["UPDATE users SET name = name", taking], &ada, &deed).await;
+                assert!(matches!(answer.status, 401 | 503), "{} {answer:?}", deed.path);
+                assert_eq!(rights(app).await, before, "{}", deed.path);
+            }
+            app.sql("UPDATE users SET disabled_at = NULL").await;
         }
     }
+}
 
-    async fn rehash_at_a_sign_in_never_brings_an_old_password_back(app: &TestApp) {
-        let id = id(app, "ada").await;
-        let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, argon2::Params::new(64, 1, 1, None).unwrap());
-        let weak: argon2::password_hash::phc::PasswordHash =
-            argon2::PasswordHasher::hash_password(&weak, PASSWORD.as_bytes()).unwrap();
-        let sign_in = act("/fn/sign_in", [("email", "ada@example.com"), ("password", PASSWORD)]);
-        let store = format!("UPDATE users SET password_hash = '{weak}' WHERE id = '{id}'");
-        app.sql(&store).await;
-        let answer = overtaken(app, &["UPDATE users SET password_hash = 'another'"], &app.browser(), &sign_in).await;
-        answer.failed_at("non_field_errors");
+#[apply(each_database)]
+#[tokio::test]
+async fn sign_in_with_a_replaced_password_begins_no_session(database: Database) {
+    let app = &TestApp::start(database).await;
+    let ada_id = id(app, "ada").await;
+    let sign_in = act("/fn/sign_in", [("email", "ada@example.com"), ("password", PASSWORD)]);
+    let hash = app.texts("SELECT password_hash FROM users").await.remove(0);
+    let change = "UPDATE users SET password_hash = 'another'".to_owned();
+    let disable = format!("UPDATE users SET disabled_at = 1 WHERE id = '{ada_id}'");
+    for round in 0..ROUNDS {
+        for taking in [&change, &disable] {
+            let browser = app.browser().coming_from(&format!("192.0.2.{}", round + 1));
+            let answer = overtaken(app, &[taking, "UPDATE failed_sign_ins SET ip = ip"], &browser, &sign_in).await;
+            assert_eq!(answer.failed_at("non_field_errors"), "The email address or the password is wrong.");
+            assert!(answer.all("set-cookie").is_empty(), "{answer:?}");
+            assert_eq!(app.number("SELECT COUNT(*) FROM sessions").await, 0);
+            app.sql(&format!(
+                "UPDATE users SET disabled_at = NULL, password_hash = '{hash}'; DELETE FROM failed_sign_ins"
+            ))
+            .await;
+        }
+    }
+    app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn replaced_password_confirms_nothing_and_changes_no_password(database: Database) {
+    let app = &TestApp::start(database).await;
+    let hash = app.texts("SELECT password_hash FROM users").await;
+    assert!(hash.is_empty());
+    let ada = app.signed_in("ada").await;
+    let hash = app.texts("SELECT password_hash FROM users").await.remove(0);
+    for (deed, field) in [
+        (act("/fn/confirm_password", [("password", PASSWORD)]), "password"),
+        (act("/fn/change_password", [("current", PASSWORD), ("new", "five other words for it")]), "current"),
+    ] {
+        let taking = ["UPDATE users SET password_hash = 'another'"];
+        let answer = overtaken(app, &taking, &ada, &deed).await;
+        answer.failed_at(field);
         assert_eq!(app.texts("SELECT password_hash FROM users").await, ["another"]);
-        app.sql(&store).await;
-        app.sql("DELETE FROM failed_sign_ins").await;
-        send(&app.browser(), &sign_in).await.is(200);
-        let stored = app.texts("SELECT password_hash FROM users").await.remove(0);
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        app.sql(&format!("UPDATE users SET password_hash = '{hash}'")).await;
     }
+}
 
-    async fn changing_the_password_ends_the_other_sessions_in_the_same_transaction(app: &TestApp) {
-        let (ada, other) = (app.signed_in("ada").await, app.signed_in("ada").await);
-        // No session can be deleted: then the password is not changed either.
-        app.sql("CREATE TABLE holds (session_id TEXT NOT NULL REFERENCES sessions (id)); INSERT INTO holds SELECT id FROM sessions").await;
-        let fields = [("current", PASSWORD), ("new", "five other words for it")];
-        assert_eq!(ada.call("change_password", &fields).await.status, 500);
-        app.sql("DROP TABLE holds").await;
-        other.get("/api/v1/me").await.is(200);
-        app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200);
-        ada.call("change_password", &fields).await.is(200);
-        other.get("/api/v1/me").await.refused(401, "credentials_missing");
+#[apply(each_database)]
+#[tokio::test]
+async fn rehash_at_a_sign_in_never_brings_an_old_password_back(database: Database) {
+    let app = &TestApp::start(database).await;
+    let id = id(app, "ada").await;
+    let weak = argon2::Argon2::new(
+        argon2::Algorithm::Argon2id,
+        argon2::Version::V0x13,
+        argon2::Params::new(64, 1, 1, None).unwrap(),
+    );
+    let weak: argon2::password_hash::phc::PasswordHash =
+        argon2::PasswordHasher::hash_password(&weak, PASSWORD.as_bytes()).unwrap();
+    let sign_in = act("/fn/sign_in", [("email", "ada@example.com"), ("password", PASSWORD)]);
+    let store = format!("UPDATE users SET password_hash = '{weak}' WHERE id = '{id}'");
+    app.sql(&store).await;
+    let answer = overtaken(app, &["UPDATE users SET password_hash = 'another'"], &app.browser(), &sign_in).await;
+    answer.failed_at("non_field_errors");
+    assert_eq!(app.texts("SELECT password_hash FROM users").await, ["another"]);
+    app.sql(&store).await;
+    app.sql("DELETE FROM failed_sign_ins").await;
+    send(&app.browser(), &sign_in).await.is(200);
+    let stored = app.texts("SELECT password_hash FROM users").await.remove(0);
+    assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn changing_the_password_ends_the_other_sessions_in_the_same_transaction(database: Database) {
+    let app = &TestApp::start(database).await;
+    let (ada, other) = (app.signed_in("ada").await, app.signed_in("ada").await);
+    // No session can be deleted: then the password is not changed either.
+    app.sql("CREATE TABLE holds (session_id TEXT NOT NULL REFERENCES sessions (id)); INSERT INTO holds SELECT id FROM sessions").await;
+    let fields = [("current", PASSWORD), ("new", "five other words for it")];
+    assert_eq!(ada.call("change_password", &fields).await.status, 500);
+    app.sql("DROP TABLE holds").await;
+    other.get("/api/v1/me").await.is(200);
+    app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200);
+    ada.call("change_password", &fields).await.is(200);
+    other.get("/api/v1/me").await.refused(401, "credentials_missing");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn key_for_a_team_is_not_made_past_a_removal(database: Database) {
+    let app = &TestApp::start(database).await;
+    let red = app.team("red", "ada", &["mia"]).await;
+    let (mia, mia_id) = (app.signed_in("mia").await, id(app, "mia").await);
+    for _ in 0..ROUNDS {
+        let mut deed = create_key(&mia).await;
+        deed.fields.push(("form[team]", red.id.to_string()));
+        let remove = format!("DELETE FROM members WHERE user_id = '{mia_id}'");
+        overtaken(app, &[&remove], &mia, &deed).await.failed_at("team");
+        assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 0);
+        app.sql(&format!(
+            "INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{mia_id}', 'member', 0)",
+            red.id
+        ))
+        .await;
     }
+}
 
-    async fn key_for_a_team_is_not_made_past_a_removal(app: &TestApp) {
-        let red = app.team("red", "ada", &["mia"]).await;
-        let (mia, mia_id) = (app.signed_in("mia").await, id(app, "mia").await);
-        for _ in 0..ROUNDS {
-            let mut deed = create_key(&mia).await;
-            deed.fields.push(("form[team]", red.id.to_string()));
-            let remove = format!("DELETE FROM members WHERE user_id = '{mia_id}'");
-            overtaken(app, &[&remove], &mia, &deed).await.failed_at("team");
-            assert_eq!(app.number("SELECT COUNT(*) FROM keys").await, 0);
-            app.sql(&format!("INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{mia_id}', 'member', 0)", red.id)).await;
+#[apply(each_database)]
+#[tokio::test]
+async fn invitation_is_not_accepted_past_its_end(database: Database) {
+    let app = &TestApp::start(database).await;
+    let red = app.team("red", "ada", &["eve"]).await;
+    let (bob, eve_id) = (app.signed_in("bob").await, id(app, "eve").await);
+    let lock = format!("UPDATE teams SET name = name WHERE id = '{}'", red.id);
+    for taking in [
+        "DELETE FROM invitations".to_owned(),
+        format!("UPDATE members SET role = 'member' WHERE user_id = '{eve_id}'"),
+        format!("DELETE FROM members WHERE user_id = '{eve_id}'"),
+        format!("UPDATE users SET disabled_at = 1 WHERE id = '{eve_id}'"),
+    ] {
+        app.sql(&format!("DELETE FROM invitations; DELETE FROM members WHERE user_id = '{eve_id}'; UPDATE users SET disabled_at = NULL")).await;
+        app.sql(&format!(
+            "INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{eve_id}', 'admin', 0)",
+            red.id
+        ))
+        .await;
+        app.invite(&red, "eve", "bob@example.com").await;
+        let accept = act("/fn/accept_invitation", [("team", "red")]);
+        overtaken(app, &[&lock, &taking], &bob, &accept).await.failed(404);
+        let role = "SELECT m.role FROM members m JOIN users u ON u.id = m.user_id WHERE u.email = 'bob@example.com'";
+        assert!(app.texts(role).await.is_empty(), "{taking}");
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn admins_who_remove_each_other_at_once_leave_one(database: Database) {
+    let app = &TestApp::start(database).await;
+    for round in 0..10 {
+        let slug = format!("team-{round}");
+        let team = app.team(&slug, "ada", &["eve"]).await;
+        app.sql("UPDATE members SET role = 'admin'").await;
+        let (ada, eve) = (app.signed_in("ada").await, app.signed_in("eve").await);
+        let (ada_id, eve_id) = (id(app, "ada").await, id(app, "eve").await);
+        let (remove_eve, remove_ada) = (
+            [("team", slug.as_str()), ("user", eve_id.as_str())],
+            [("team", slug.as_str()), ("user", ada_id.as_str())],
+        );
+        let (first, second) =
+            tokio::join!(ada.call("remove_member", &remove_eve), eve.call("remove_member", &remove_ada));
+        let mut statuses = [first.status, second.status];
+        statuses.sort_unstable();
+        assert!(matches!(statuses, [200, 302 | 404] | [302, 404]), "{statuses:?}");
+        let left = format!("SELECT COUNT(*) FROM members WHERE team_id = '{}' AND role = 'admin'", team.id);
+        assert_eq!(app.number(&left).await, 1);
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn superusers_who_demote_each_other_at_once_leave_one(database: Database) {
+    let app = &TestApp::start(database).await;
+    for _ in 0..10 {
+        app.change("ada", Change::Promote).await;
+        app.change("eve", Change::Promote).await;
+        let (ada, eve) = (app.signed_in("ada").await, app.signed_in("eve").await);
+        let (ada_id, eve_id) = (id(app, "ada").await, id(app, "eve").await);
+        let (demote_eve, disable_ada) =
+            ([("id", eve_id.as_str()), ("change", "demote")], [("id", ada_id.as_str()), ("change", "disable")]);
+        let (first, second) =
+            tokio::join!(ada.call_admin("change_user", &demote_eve), eve.call_admin("change_user", &disable_ada));
+        assert!(first.status < 500 && second.status < 500, "{first:?} {second:?}");
+        assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL").await, 1);
+        app.change("ada", Change::Enable).await;
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn removed_admin_who_keeps_trying_does_not_come_back(database: Database) {
+    let app = &TestApp::start(database).await;
+    for round in 0..10 {
+        let slug = format!("team-{round}");
+        let team = app.team(&slug, "ada", &["eve"]).await;
+        app.sql("UPDATE members SET role = 'admin'").await;
+        let (ada, eve, eve_id) = (app.signed_in("ada").await, app.signed_in("eve").await, id(app, "eve").await);
+        let fields = [("team", slug.as_str()), ("user", eve_id.as_str())];
+        let insist = async {
+            for _ in 0..5 {
+                let add = [("team", slug.as_str()), ("email", "eve@example.com"), ("role", "admin")];
+                assert!(eve.call("add_member", &add).await.status < 500);
+                let promote = [("team", slug.as_str()), ("user", eve_id.as_str()), ("role", "admin")];
+                assert!(eve.call("set_role", &promote).await.status < 500);
+            }
+        };
+        let (removed, ()) = tokio::join!(ada.call("remove_member", &fields), insist);
+        assert!(removed.status < 400, "{removed:?}");
+        let there = format!("SELECT COUNT(*) FROM members WHERE team_id = '{}' AND user_id = '{eve_id}'", team.id);
+        assert_eq!(app.number(&there).await, 0);
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn retired_secret_does_not_revoke_its_successor(database: Database) {
+    let app = &TestApp::start(database).await;
+    let old = app.make_key_that("ada", |spec| spec.access = Access::Full).await.key;
+    let client = app.anonymous();
+    let rotated =
+        client.with_key(&old).post("/api/v1/key/rotate", serde_json::json!({"grace": "15m"})).await.is(200).json();
+    let new = rotated["key"].as_str().unwrap().to_owned();
+    app.advance(Duration::from_mins(15));
+    let report = serde_json::json!([{ "token": old }]);
+    client.post("/api/v1/leaked-keys", report.clone()).await.is(202);
+    client.with_key(&new).get("/api/v1/verify").await.is(200);
+    // Within its grace it opens something, and so it does revoke.
+    let again =
+        client.with_key(&new).post("/api/v1/key/rotate", serde_json::json!({"grace": "15m"})).await.is(200).json();
+    client.post("/api/v1/leaked-keys", report).await.is(202);
+    client.with_key(again["key"].as_str().unwrap()).get("/api/v1/verify").await.is(200);
+    client.post("/api/v1/leaked-keys", serde_json::json!([{ "token": new }])).await.is(202);
+    client.with_key(again["key"].as_str().unwrap()).get("/api/v1/verify").await.refused(401, "key_revoked");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn verify_requires_the_team_of_a_limited_key_and_sends_every_header(database: Database) {
+    let app = &TestApp::start(database).await;
+    let red = app.team("red", "ada", &[]).await;
+    app.team("blue", "ada", &[]).await;
+    let key = |team| app.make_key_that("ada", move |spec| spec.team = team);
+    let (limited, free) = (key(Some(red.id.clone())).await, key(None).await);
+    let (limited, free) = (app.anonymous().with_key(&limited.key), app.anonymous().with_key(&free.key));
+    for path in [
+        "/api/v1/verify",
+        "/api/v1/verify?team=",
+        "/api/v1/verify?team=blue",
+        "/api/v1/verify?team=nothing",
+        "/api/v1/verify?team=RED",
+    ] {
+        limited.get(path).await.refused(403, "team_mismatch");
+    }
+    free.get("/api/v1/verify?team=nothing").await.refused(403, "team_mismatch");
+    app.with_key("bob").await.get("/api/v1/verify?team=red").await.refused(403, "team_mismatch");
+    free.get("/api/v1/verify?team=red&team=blue").await.invalid(&["team"]);
+    for (client, path, team) in [
+        (&limited, "/api/v1/verify?team=red", "red"),
+        (&free, "/api/v1/verify?team=blue", "blue"),
+        (&free, "/api/v1/verify", ""),
+        (&app.signed_in("ada").await, "/api/v1/verify", ""),
+    ] {
+        let verified = client.get(path).await.is(200);
+        for name in ["x-auth-user", "x-auth-email", "x-auth-key", "x-auth-scopes", "x-auth-team"] {
+            assert_eq!(verified.all(name).len(), 1, "{name} {verified:?}");
         }
+        assert_eq!((verified.header("x-auth-team"), verified.header("x-auth-email")), (team, "ada@example.com"));
     }
+}
 
-    async fn invitation_is_not_accepted_past_its_end(app: &TestApp) {
-        let red = app.team("red", "ada", &["eve"]).await;
-        let (bob, eve_id) = (app.signed_in("bob").await, id(app, "eve").await);
-        let lock = format!("UPDATE teams SET name = name WHERE id = '{}'", red.id);
-        for taking in [
-            "DELETE FROM invitations".to_owned(),
-            format!("UPDATE members SET role = 'member' WHERE user_id = '{eve_id}'"),
-            format!("DELETE FROM members WHERE user_id = '{eve_id}'"),
-            format!("UPDATE users SET disabled_at = 1 WHERE id = '{eve_id}'"),
+#[apply(each_database)]
+#[tokio::test]
+async fn verify_refuses_a_session_that_another_origin_uses_whatever_the_method(database: Database) {
+    let app = &TestApp::start(database).await;
+    let ada = app.signed_in("ada").await.without("sec-fetch-site").without("origin");
+    let key = app.with_key("ada").await;
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT] {
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("sec-fetch-site", "junk"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
         ] {
-            app.sql(&format!("DELETE FROM invitations; DELETE FROM members WHERE user_id = '{eve_id}'; UPDATE users SET disabled_at = NULL")).await;
-            app.sql(&format!("INSERT INTO members (team_id, user_id, role, created_at) VALUES ('{}', '{eve_id}', 'admin', 0)", red.id)).await;
-            app.invite(&red, "eve", "bob@example.com").await;
-            let accept = act("/fn/accept_invitation", [("team", "red")]);
-            overtaken(app, &[&lock, &taking], &bob, &accept).await.failed(404);
-            let role = "SELECT m.role FROM members m JOIN users u ON u.id = m.user_id WHERE u.email = 'bob@example.com'";
-            assert!(app.texts(role).await.is_empty(), "{taking}");
+            let refused = ada.with(name, value).bare(method.clone(), "/api/v1/verify").await;
+            assert_eq!(refused.status, 403, "{method} {name}: {value}");
+            key.with(name, value).bare(method.clone(), "/api/v1/verify").await.is(200);
+        }
+        for (name, value) in [("sec-fetch-site", "same-origin"), ("origin", "http://localhost:8000")] {
+            ada.with(name, value).bare(method.clone(), "/api/v1/verify").await.is(200);
         }
     }
+    ada.with("sec-fetch-site", "none").get("/api/v1/verify").await.is(200);
+}
 
-    async fn admins_who_remove_each_other_at_once_leave_one(app: &TestApp) {
-        for round in 0..10 {
-            let slug = format!("team-{round}");
-            let team = app.team(&slug, "ada", &["eve"]).await;
-            app.sql("UPDATE members SET role = 'admin'").await;
-            let (ada, eve) = (app.signed_in("ada").await, app.signed_in("eve").await);
-            let (ada_id, eve_id) = (id(app, "ada").await, id(app, "eve").await);
-            let (remove_eve, remove_ada) = ([("team", slug.as_str()), ("user", eve_id.as_str())], [("team", slug.as_str()), ("user", ada_id.as_str())]);
-            let (first, second) = tokio::join!(ada.call("remove_member", &remove_eve), eve.call("remove_member", &remove_ada));
-            let mut statuses = [first.status, second.status];
-            statuses.sort_unstable();
-            assert!(matches!(statuses, [200, 302 | 404] | [302, 404]), "{statuses:?}");
-            let left = format!("SELECT COUNT(*) FROM members WHERE team_id = '{}' AND role = 'admin'", team.id);
-            assert_eq!(app.number(&left).await, 1);
-        }
+#[apply(each_database)]
+#[tokio::test]
+async fn verify_answers_whatever_the_client_accepts(database: Database) {
+    let app = &TestApp::start(database).await;
+    let key = app.with_key("ada").await;
+    for accept in ["text/html", "image/png", "application/json;q=0", "nonsense", ""] {
+        key.with("accept", accept).get("/api/v1/verify").await.is(200);
+        key.with("accept", accept).get("/api/v1/verify/").await.is(200);
+        app.anonymous().with("accept", accept).get("/api/v1/verify").await.refused(401, "credentials_missing");
     }
-
-    async fn superusers_who_demote_each_other_at_once_leave_one(app: &TestApp) {
-        for _ in 0..10 {
-            app.change("ada", Change::Promote).await;
-            app.change("eve", Change::Promote).await;
-            let (ada, eve) = (app.signed_in("ada").await, app.signed_in("eve").await);
-            let (ada_id, eve_id) = (id(app, "ada").await, id(app, "eve").await);
-            let (demote_eve, disable_ada) = ([("id", eve_id.as_str()), ("change", "demote")], [("id", ada_id.as_str()), ("change", "disable")]);
-            let (first, second) = tokio::join!(ada.call_admin("change_user", &demote_eve), eve.call_admin("change_user", &disable_ada));
-            assert!(first.status < 500 && second.status < 500, "{first:?} {second:?}");
-            assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL").await, 1);
-            app.change("ada", Change::Enable).await;
-        }
-    }
-
-    async fn removed_admin_who_keeps_trying_does_not_come_back(app: &TestApp) {
-        for round in 0..10 {
-            let slug = format!("team-{round}");
-            let team = app.team(&slug, "ada", &["eve"]).await;
-            app.sql("UPDATE members SET role = 'admin'").await;
-            let (ada, eve, eve_id) = (app.signed_in("ada").await, app.signed_in("eve").await, id(app, "eve").await);
-            let fields = [("team", slug.as_str()), ("user", eve_id.as_str())];
-            let insist = async {
-                for _ in 0..5 {
-                    let add = [("team", slug.as_str()), ("email", "eve@example.com"), ("role", "admin")];
-                    assert!(eve.call("add_member", &add).await.status < 500);
-                    let promote = [("team", slug.as_str()), ("user", eve_id.as_str()), ("role", "admin")];
-                    assert!(eve.call("set_role", &promote).await.status < 500);
-                }
-            };
-            let (removed, ()) = tokio::join!(ada.call("remove_member", &fields), insist);
-            assert!(removed.status < 400, "{removed:?}");
-            let there = format!("SELECT COUNT(*) FROM members WHERE team_id = '{}' AND user_id = '{eve_id}'", team.id);
-            assert_eq!(app.number(&there).await, 0);
-        }
-    }
-
-    async fn retired_secret_does_not_revoke_its_successor(app: &TestApp) {
-        let old = app.make_key_that("ada", |spec| spec.access = Access::Full).await.key;
-        let client = app.anonymous();
-        let rotated = client.with_key(&old).post("/api/v1/key/rotate", serde_json::json!({"grace": "15m"})).await.is(200).json();
-        let new = rotated["key"].as_str().unwrap().to_owned();
-        app.advance(Duration::from_mins(15));
-        let report = serde_json::json!([{ "token": old }]);
-        client.post("/api/v1/leaked-keys", report.clone()).await.is(202);
-        client.with_key(&new).get("/api/v1/verify").await.is(200);
-        // Within its grace it opens something, and so it does revoke.
-        let again = client.with_key(&new).post("/api/v1/key/rotate", serde_json::json!({"grace": "15m"})).await.is(200).json();
-        client.post("/api/v1/leaked-keys", report).await.is(202);
-        client.with_key(again["key"].as_str().unwrap()).get("/api/v1/verify").await.is(200);
-        client.post("/api/v1/leaked-keys", serde_json::json!([{ "token": new }])).await.is(202);
-        client.with_key(again["key"].as_str().unwrap()).get("/api/v1/verify").await.refused(401, "key_revoked");
-    }
-
-    async fn verify_requires_the_team_of_a_limited_key_and_sends_every_header(app: &TestApp) {
-        let red = app.team("red", "ada", &[]).await;
-        app.team("blue", "ada", &[]).await;
-        let key = |team| app.make_key_that("ada", move |spec| spec.team = team);
-        let (limited, free) = (key(Some(red.id.clone())).await, key(None).await);
-        let (limited, free) = (app.anonymous().with_key(&limited.key), app.anonymous().with_key(&free.key));
-        for path in ["/api/v1/verify", "/api/v1/verify?team=", "/api/v1/verify?team=blue", "/api/v1/verify?team=nothing", "/api/v1/verify?team=RED"] {
-            limited.get(path).await.refused(403, "team_mismatch");
-        }
-        free.get("/api/v1/verify?team=nothing").await.refused(403, "team_mismatch");
-        app.with_key("bob").await.get("/api/v1/verify?team=red").await.refused(403, "team_mismatch");
-        free.get("/api/v1/verify?team=red&team=blue").await.invalid(&["team"]);
-        for (client, path, team) in [
-            (&limited, "/api/v1/verify?team=red", "red"),
-            (&free, "/api/v1/verify?team=blue", "blue"),
-            (&free, "/api/v1/verify", ""),
-            (&app.signed_in("ada").await, "/api/v1/verify", ""),
-        ] {
-            let verified = client.get(path).await.is(200);
-            for name in ["x-auth-user", "x-auth-email", "x-auth-key", "x-auth-scopes", "x-auth-team"] {
-                assert_eq!(verified.all(name).len(), 1, "{name} {verified:?}");
-            }
-            assert_eq!((verified.header("x-auth-team"), verified.header("x-auth-email")), (team, "ada@example.com"));
-        }
-    }
-
-    async fn verify_refuses_a_session_that_another_origin_uses_whatever_the_method(app: &TestApp) {
-        let ada = app.signed_in("ada").await.without("sec-fetch-site").without("origin");
-        let key = app.with_key("ada").await;
-        for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT] {
-            for (name, value) in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("sec-fetch-site", "junk"), ("origin", "https://evil.example"), ("origin", "null")] {
-                let refused = ada.with(name, value).bare(method.clone(), "/api/v1/verify").await;
-                assert_eq!(refused.status, 403, "{method} {name}: {value}");
-                key.with(name, value).bare(method.clone(), "/api/v1/verify").await.is(200);
-            }
-            for (name, value) in [("sec-fetch-site", "same-origin"), ("origin", "http://localhost:8000")] {
-                ada.with(name, value).bare(method.clone(), "/api/v1/verify").await.is(200);
-            }
-        }
-        ada.with("sec-fetch-site", "none").get("/api/v1/verify").await.is(200);
-    }
-
-    async fn verify_answers_whatever_the_client_accepts(app: &TestApp) {
-        let key = app.with_key("ada").await;
-        for accept in ["text/html", "image/png", "application/json;q=0", "nonsense", ""] {
-            key.with("accept", accept).get("/api/v1/verify").await.is(200);
-            key.with("accept", accept).get("/api/v1/verify/").await.is(200);
-            app.anonymous().with("accept", accept).get("/api/v1/verify").await.refused(401, "credentials_missing");
-        }
-        key.with("accept", "image/png").get("/api/v1/me").await.refused(406, "not_acceptable");
-    }
+    key.with("accept", "image/png").get("/api/v1/me").await.refused(406, "not_acceptable");
 }

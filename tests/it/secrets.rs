@@ -4,10 +4,11 @@
 use axum::Router;
 use axum::routing::any;
 use keyfob::server::auth::random::make_request_id;
+use rstest_reuse::apply;
 
 use crate::cli::run;
 use crate::support::server::{Server, between};
-use crate::support::{EMPLOYEES, trail};
+use crate::support::{Database, EMPLOYEES, TestApp, each_database, trail};
 
 /// Does with an account all that is done with secrets; gives the secrets.
 async fn live(server: &Server, email: &str) -> Vec<String> {
@@ -49,47 +50,51 @@ async fn live(server: &Server, email: &str) -> Vec<String> {
     vec![password, other, wrong, session, second, key[12..].to_owned(), rotated[12..].to_owned()]
 }
 
-both! {
-    async fn a_server_that_logs_all_it_can_writes_no_secret_anywhere(app: &TestApp) {
-        for format in ["text", "json"] {
-            let server = Server::start(&app.url, "trace", format).await;
-            let secrets = live(&server, &format!("{format}@example.com")).await;
-            let log = server.log();
-            // The log has all that there is to tell. hyper tells nothing of HTTP/1.
-            for there in ["/fn/change_password", "INSERT INTO sessions", "h2::", "TRACE"] {
-                assert!(log.contains(there), "{there} is not in the log");
-            }
-            let mut written = vec![("the log", log), ("the database", app.rows().await.join("\n"))];
-            if let Some(file) = app.url.strip_prefix("sqlite://") {
-                let bytes = [file.to_owned(), format!("{file}-wal")].map(|file| std::fs::read(file).unwrap_or_default());
-                written.push(("the file", String::from_utf8_lossy(&bytes.concat()).into_owned()));
-            }
-            for (place, text) in &written {
-                assert!(text.contains("sign_up") || text.contains(&format!("{format}@example.com")), "{place}");
-                for secret in &secrets {
-                    assert!(!text.contains(secret), "{secret} is in {place}");
-                }
+#[apply(each_database)]
+#[tokio::test]
+async fn a_server_that_logs_all_it_can_writes_no_secret_anywhere(database: Database) {
+    let app = &TestApp::start(database).await;
+    for format in ["text", "json"] {
+        let server = Server::start(&app.url, "trace", format).await;
+        let secrets = live(&server, &format!("{format}@example.com")).await;
+        let log = server.log();
+        // The log has all that there is to tell. hyper tells nothing of HTTP/1.
+        for there in ["/fn/change_password", "INSERT INTO sessions", "h2::", "TRACE"] {
+            assert!(log.contains(there), "{there} is not in the log");
+        }
+        let mut written = vec![("the log", log), ("the database", app.rows().await.join("\n"))];
+        if let Some(file) = app.url.strip_prefix("sqlite://") {
+            let bytes = [file.to_owned(), format!("{file}-wal")].map(|file| std::fs::read(file).unwrap_or_default());
+            written.push(("the file", String::from_utf8_lossy(&bytes.concat()).into_owned()));
+        }
+        for (place, text) in &written {
+            assert!(text.contains("sign_up") || text.contains(&format!("{format}@example.com")), "{place}");
+            for secret in &secrets {
+                assert!(!text.contains(secret), "{secret} is in {place}");
             }
         }
     }
+}
 
-    /// What `scripts/leaks.sh` has to find, or it does not look.
-    async fn the_canary_is_left_in_every_place(app: &TestApp) {
-        async fn sing(body: String) -> String {
-            tracing::trace!(body);
-            body
-        }
-        async fn panic(body: String) {
-            panic!("{body}");
-        }
-        let canary = format!("canary-{}", String::from_utf8_lossy(&make_request_id()));
-        let own = app.with_own(Router::new().route("/api/sing", any(sing)).route("/api/panic", any(panic)));
-        let bird = own.with_key("ada").await;
-        assert_eq!(bird.text(axum::http::Method::POST, "/api/sing", &canary).await.is(200).body, canary);
-        bird.text(axum::http::Method::POST, "/api/panic", &canary).await.is(500);
-        app.sql(&format!("UPDATE users SET name = '{canary}'")).await;
-        assert!(run(&app.url, &["serve"], &[("KEYFOB_SIGNUP", &canary)], "").await.err.contains(&canary));
-        assert!(app.rows().await.join("\n").contains(&canary));
-        trail::write("canaries", &canary);
+/// What `scripts/leaks.sh` has to find, or it does not look.
+#[apply(each_database)]
+#[tokio::test]
+async fn the_canary_is_left_in_every_place(database: Database) {
+    async fn sing(body: String) -> String {
+        tracing::trace!(body);
+        body
     }
+    async fn panic(body: String) {
+        panic!("{body}");
+    }
+    let app = &TestApp::start(database).await;
+    let canary = format!("canary-{}", String::from_utf8_lossy(&make_request_id()));
+    let own = app.with_own(Router::new().route("/api/sing", any(sing)).route("/api/panic", any(panic)));
+    let bird = own.with_key("ada").await;
+    assert_eq!(bird.text(axum::http::Method::POST, "/api/sing", &canary).await.is(200).body, canary);
+    bird.text(axum::http::Method::POST, "/api/panic", &canary).await.is(500);
+    app.sql(&format!("UPDATE users SET name = '{canary}'")).await;
+    assert!(run(&app.url, &["serve"], &[("KEYFOB_SIGNUP", &canary)], "").await.err.contains(&canary));
+    assert!(app.rows().await.join("\n").contains(&canary));
+    trail::write("canaries", &canary);
 }

@@ -26,10 +26,11 @@ use keyfob::server::users::Change;
 use keyfob::server::{clock::Clock, state::AppState};
 use keyfob::server::{employees, keys, teams, users};
 use keyfob::web::middleware::Middleware;
+use rstest_reuse::template;
 use secrecy::ExposeSecret;
 
 pub use client::{Answer, Client, request};
-pub use databases::{Database, Kind, execute, open_scratch, set_read_only, texts};
+pub use databases::{Database, ScratchDatabase, execute, open_scratch, set_read_only, texts};
 
 /// Where the employees are.
 pub const EMPLOYEES: &str = "/pegasus/employees/api/employees/";
@@ -42,42 +43,12 @@ pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// One day.
 pub const ONE_DAY: Duration = Duration::from_hours(24);
 
-/// Makes two tests of each function: `sqlite::…` and `postgres::…`.
-#[macro_export]
-macro_rules! both {
-    ($($(#[doc = $doc:literal])* async fn $name:ident($app:ident: &TestApp) $body:block)*) => {
-        $($(#[doc = $doc])* async fn $name($app: &$crate::support::TestApp) $body)*
-
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                $crate::support::run($crate::support::Kind::Sqlite, async |app| super::$name(app).await).await;
-            })*
-        }
-
-        mod postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                $crate::support::run($crate::support::Kind::Postgres, async |app| super::$name(app).await).await;
-            })*
-        }
-    };
-}
-
-/// Runs a test on a database of its own, and throws the database away if the test passes.
-pub async fn run(kind: Kind, test: impl AsyncFnOnce(&TestApp)) {
-    let database = Database::scratch(kind).await;
-    let db = Db::open(&database.url).await.unwrap();
-    if kind == Kind::Sqlite {
-        db.migrate().await.unwrap();
-    }
-    let app = TestApp::over(db, default_config(), Router::new()).at(&database.url);
-    test(&app).await;
-    trail::database(&app).await;
-    database.leave_trail();
-    app.state.db.close().await;
-    database.throw_away().await;
-}
+/// Runs a test on SQLite and on PostgreSQL, as the cases `sqlite` and `postgres`.
+#[template]
+#[rstest::rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgres(Database::Postgres)]
+pub fn each_database(#[case] database: Database) {}
 
 /// The settings as they are where nothing is set, whatever the environment says. No browser's files.
 pub fn default_config() -> Config {
@@ -96,9 +67,42 @@ pub struct TestApp {
     pub url: String,
     own: Router<AppState>,
     router: Middleware,
+    /// The database of the test, removed with the app. An app that shares the database of another one has none.
+    scratch: Option<ScratchDatabase>,
+}
+
+impl Drop for TestApp {
+    /// Removes the database of a test that passed, after its rows and files went to the trail.
+    fn drop(&mut self) {
+        let Some(scratch) = self.scratch.take() else { return };
+        if std::thread::panicking() {
+            return;
+        }
+        // On a thread of its own: the runtime of the test waits for this one, and its connections with it.
+        let clean_up = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                trail::database(&self.state, &self.url).await;
+                scratch.throw_away().await;
+            });
+        };
+        std::thread::scope(|scope| scope.spawn(clean_up).join().expect("the database of the test is removed"));
+    }
 }
 
 impl TestApp {
+    /// Starts the server on a migrated database of its own.
+    pub async fn start(database: Database) -> Self {
+        let scratch = ScratchDatabase::migrated(database).await;
+        let db = Db::open(&scratch.url).await.unwrap();
+        if database == Database::Sqlite {
+            db.migrate().await.unwrap();
+        }
+        let mut app = Self::over(db, default_config(), Router::new()).at(&scratch.url);
+        app.scratch = Some(scratch);
+        app
+    }
+
     fn over(db: Db, config: Config, own: Router<AppState>) -> Self {
         if trail::is_left() {
             trail::listen();
@@ -106,7 +110,7 @@ impl TestApp {
         }
         let state = AppState::new(db, config, Clock::standing(NOW));
         let router = keyfob::web::router::router(state.clone(), own.clone());
-        Self { state, url: String::new(), own, router }
+        Self { state, url: String::new(), own, router, scratch: None }
     }
 
     fn at(mut self, url: &str) -> Self {

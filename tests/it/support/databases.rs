@@ -17,13 +17,13 @@ use super::trail;
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Database {
     Sqlite,
     Postgres,
 }
 
 /// A database of one test.
-pub struct Database {
+pub struct ScratchDatabase {
     /// As `DATABASE_URL` takes it.
     pub url: String,
     /// Its name on the server, or the folder of its file.
@@ -35,24 +35,24 @@ enum Place {
     Server(String),
 }
 
-impl Database {
-    /// A fresh one: an empty SQLite file, a PostgreSQL database that is migrated already.
-    pub async fn scratch(kind: Kind) -> Self {
+impl ScratchDatabase {
+    /// Makes an empty SQLite file, or a PostgreSQL database that is migrated already.
+    pub async fn migrated(kind: Database) -> Self {
         match kind {
-            Kind::Sqlite => Self::empty(kind).await,
-            Kind::Postgres => Self::postgres(&format!("TEMPLATE {}", template().await)).await,
+            Database::Sqlite => Self::empty(kind).await,
+            Database::Postgres => Self::postgres(&format!("TEMPLATE {}", template().await)).await,
         }
     }
 
     /// A fresh one without any table.
-    pub async fn empty(kind: Kind) -> Self {
+    pub async fn empty(kind: Database) -> Self {
         match kind {
-            Kind::Sqlite => {
+            Database::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("data/keyfob.db").display());
                 Self { url, place: Place::Folder(folder) }
             }
-            Kind::Postgres => Self::postgres("TEMPLATE template0").await,
+            Database::Postgres => Self::postgres("TEMPLATE template0").await,
         }
     }
 
@@ -86,8 +86,8 @@ impl Database {
 }
 
 /// An empty, unmigrated database of a kind, and an open `Db` on it.
-pub async fn open_scratch(kind: Kind) -> (Database, Db) {
-    let database = Database::empty(kind).await;
+pub async fn open_scratch(kind: Database) -> (ScratchDatabase, Db) {
+    let database = ScratchDatabase::empty(kind).await;
     let db = Db::open(&database.url).await.unwrap();
     (database, db)
 }
@@ -115,7 +115,7 @@ async fn on_server(statement: &str) {
 async fn template() -> &'static str {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
     let made = TEMPLATE.get_or_init(|| async {
-        let database = Database::empty(Kind::Postgres).await;
+        let database = ScratchDatabase::empty(Database::Postgres).await;
         let db = Db::open(&database.url).await.unwrap();
         db.migrate().await.unwrap();
         // A database that somebody is connected to cannot be copied.

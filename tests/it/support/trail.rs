@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use keyfob::server::auth::key_format::PresentedKey;
+use keyfob::server::db::Db;
+use keyfob::server::state::AppState;
 use regex::Regex;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use super::TestApp;
 use crate::queries::Counter;
 
 static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os("KEYFOB_TRAIL").map(PathBuf::from));
@@ -83,13 +84,18 @@ pub fn keys(text: &str) {
     }
 }
 
-/// Leaves what a test's database has in it, and the bytes of the files that it is in.
-pub async fn database(app: &TestApp) {
-    // Some tests take the database away, or keys that were used.
-    if is_left() && app.state.db.ready().await.is_ok() {
-        let _ = app.state.usage.flush(&app.state.db, app.state.now()).await;
-        write("rows", &app.rows().await.join("\n"));
+/// Writes the rows of a test's database to the trail, over a connection of its own.
+pub async fn database(state: &AppState, url: &str) {
+    if !is_left() {
+        return;
     }
+    // A test may have broken its database on purpose, or the keys that were used.
+    let Ok(db) = Db::open(url).await else { return };
+    if db.ready().await.is_ok() {
+        let _ = state.usage.flush(&db, state.now()).await;
+        write("rows", &super::databases::rows(&db).await.join("\n"));
+    }
+    db.close().await;
 }
 
 /// Leaves the bytes of all files of a folder, such as a database and its write-ahead log.
