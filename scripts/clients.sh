@@ -1,6 +1,6 @@
 #!/bin/sh
-# Generates clients by the API's own description: in Python by two generators, and in TypeScript. Both in Python call every kind
-# of operation of a running server, the one in TypeScript is type-checked.
+# Generates API clients from the OpenAPI document: two in Python and one in TypeScript. The Python clients call every kind of
+# operation on a running server; the TypeScript client is type-checked.
 set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.tools/clients/bin
@@ -22,7 +22,7 @@ $(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 EOT
 make_key() { $keyfob key create --user "$email" --name "$1" --no-expiry 2>/dev/null; }
 
-# The port may be taken: then the server ends, and we take another.
+# If the port is taken, the server exits; try another.
 tries=0
 until [ -n "$server" ] && "$bin/python" -c "import urllib.request as r; r.urlopen('$origin/readyz')" 2>/dev/null; do
     if [ -z "$server" ] || ! kill -0 "$server" 2>/dev/null; then
@@ -36,7 +36,7 @@ until [ -n "$server" ] && "$bin/python" -c "import urllib.request as r; r.urlope
 done
 "$bin/python" -c "import urllib.request as r; r.urlretrieve('$origin/api/openapi.json', '$dir/openapi.json')"
 
-# quietly COMMAND...: what it says is shown only where it fails.
+# quietly COMMAND...: shows the output only on failure.
 quietly() {
     "$@" >"$dir/report" 2>&1 || { cat "$dir/report" >&2; return 1; }
 }

@@ -1,4 +1,4 @@
-// Writes each file of a folder once more with Brotli, for the server to send as it is.
+// Compresses each file of a folder with Brotli, for the server to send as is.
 const { readFileSync, readdirSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { brotliCompressSync, constants } = require("node:zlib");

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Runs each fuzz target for FUZZ_SECONDS, or 60: what it finds stays in fuzz/corpus and is where the next run starts, an input that
-# fails is left in fuzz/artifacts. Or one of them, and for libFuzzer whatever else it is given:
+# Runs each fuzz target for FUZZ_SECONDS (default 60). The next run starts from fuzz/corpus; failing inputs are in
+# fuzz/artifacts. With arguments, runs one target and passes the rest to libFuzzer:
 #     scripts/fuzz.sh key -runs=0
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
-# In the place of those in .cargo/config.toml, which cargo-fuzz does not keep.
+# Replaces the flags of .cargo/config.toml, which cargo-fuzz drops.
 export RUSTFLAGS="--cfg erase_components"
 
-# Without a sanitizer stable Rust will do; one looks for what only unsafe code can get wrong, and there is none here.
+# No sanitizer: it finds errors of unsafe code, which Keyfob doesn't have, and needs nightly Rust.
 fuzz() {
     target=$1
     shift

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs a command that runs the integration tests, and then looks for every secret that they made, keys, passwords, sessions, the
-# database's password, in all that was written meanwhile: the log at trace, as text and as JSON, panics, answers, what
-# the program printed, and all rows and files of all databases.
+# Runs the given test command, then searches everything it wrote for the secrets that the tests made:
 #     scripts/leaks.sh cargo test --test it
-# A canary that a test leaves in each of these places shows that what is there is found.
+# Secrets are keys, passwords, sessions and the database password. The search covers the trace log (text and JSON), panics,
+# answers, printed output, and all rows and files of all databases. Each test leaves a canary in these places, which shows that
+# the search works.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -18,7 +18,7 @@ sort -u secrets >all
 leaks=0
 for place in answers files log.json log.txt panics printed rows; do
     if ! grep -aqFf canaries "$place"; then
-        echo "No canary was found in $place: nothing is looked for there." >&2
+        echo "No canary in $place: the search does not work there." >&2
         leaks=1
     fi
     if grep -aFf all "$place" >found; then
@@ -27,5 +27,5 @@ for place in answers files log.json log.txt panics printed rows; do
         leaks=1
     fi
 done
-echo "Looked for $(wc -l <all) secrets in $(du -ch answers files log.json log.txt panics printed rows | tail -n 1 | cut -f1)."
+echo "Searched for $(wc -l <all) secrets in $(du -ch answers files log.json log.txt panics printed rows | tail -n 1 | cut -f1)."
 exit "$leaks"

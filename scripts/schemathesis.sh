@@ -1,7 +1,6 @@
 #!/bin/sh
-# Calls every operation of the API by its own description, with good and bad data, once with a key and once with a session:
-# no answer may be a 5xx, and none that the description does not allow. The requests are the same each time, but within
-# `make test-faults`: there they are more, and others each time.
+# Calls every operation of the OpenAPI document with valid and invalid data, with a key and with a session. Fails on a 5xx and on
+# any answer that the document doesn't allow. The requests are the same in each run; `make test-faults` sends more, at random.
 set -eu
 cd "$(dirname "$0")/.."
 tools=.tools/schemathesis/bin
@@ -26,7 +25,7 @@ EOT
 $keyfob seed --users 1 --keys-per-user 400 --employees-per-user 1 >"$KEYFOB_KEYS" 2>/dev/null
 key=$($keyfob key create --user "$email" --name fuzzing --no-expiry 2>/dev/null)
 
-# The port may be taken: then the server ends, and we take another.
+# If the port is taken, the server exits; try another.
 tries=0
 until [ -n "$server" ] && "$tools/python" -c "import requests; requests.get('$origin/readyz').raise_for_status()" 2>/dev/null; do
     if [ -z "$server" ] || ! kill -0 "$server" 2>/dev/null; then
@@ -48,7 +47,7 @@ if [ -n "${KEYFOB_FAULTS_TABLE-}" ]; then
 fi
 
 status=0 calls=0
-# call WHAT ARGUMENT...: the operations that the arguments choose, as they say.
+# call NAME ARGUMENT...: calls the operations that the arguments select.
 call() {
     echo "$1"
     shift
@@ -63,11 +62,11 @@ call() {
 }
 call "With a key" --header "X-Api-Key: $key" --exclude-operation-id key_destroy --exclude-operation-id key_rotate
 call "With a session" --header "Cookie: keyfob_session=$session"
-# That nothing is answered without a credential is seen above: here each call has one, whatever the check takes away.
+# The calls above check missing credentials. Here every call has one, even where a check removes it.
 export KEYFOB_SPEND=yes
 call "What ends a key" --include-operation-id key_destroy --include-operation-id key_rotate --exclude-checks ignored_auth
 
-# What went wrong inside is in the log, and nowhere else.
+# Internal errors appear only in the log.
 if grep -q ' ERROR \|panicked' "$dir/log"; then
     cat "$dir/log" >&2
     status=1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the browser side into target/site: WASM and its JavaScript, CSS, and the files of public/, each also compressed with
-# Brotli. What cargo-leptos does for `make dev`, in a few commands that need no build of cargo-leptos.
+# Builds the browser side into target/site: WASM, JavaScript, CSS and the files of public/, each also compressed with Brotli.
+# It replaces cargo-leptos outside `make dev`, because building cargo-leptos takes minutes.
 #     scripts/site.sh
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ mkdir -p "$site/pkg"
 cargo build --lib --no-default-features --features hydrate --target wasm32-unknown-unknown --profile wasm-release
 wasm-bindgen --target web --no-typescript --out-dir "$site/pkg" --out-name keyfob \
     "$target/wasm32-unknown-unknown/wasm-release/keyfob.wasm"
-# Without inlining, which makes what Brotli would have found twice into different code.
+# No inlining: it turns repeated code into different code, which Brotli compresses worse.
 wasm-opt -Oz --always-inline-max-function-size=0 --flexible-inline-max-function-size=0 \
     --one-caller-inline-max-function-size=0 --enable-bulk-memory --enable-nontrapping-float-to-int "$site/pkg/keyfob_bg.wasm" -o "$site/pkg/keyfob.wasm"
 rm "$site/pkg/keyfob_bg.wasm"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the long form of the tests of faults, for at most 15 minutes, and prints what came of them as a table.
+# Runs the long form of the fault tests for at most 15 minutes, and prints the results as a table.
 set -eu
 
 table=$(mktemp)
@@ -16,7 +16,7 @@ printf '\n%-66s  %s\n' 'fault' 'outcome'
 awk -F '\t' '{ printf "%-66s  %s\n", $1, $2 }' "$table"
 case $status in
     0) ;;
-    124) echo 'Not done within 15 minutes.' >&2 ;;
-    *) echo 'Not all came out well: see above.' >&2 ;;
+    124) echo 'Not finished within 15 minutes.' >&2 ;;
+    *) echo 'Some tests failed: see above.' >&2 ;;
 esac
 exit "$status"

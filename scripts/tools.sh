@@ -1,14 +1,14 @@
 #!/bin/sh
-# Installs what `make` needs and the machine has not got, in pinned versions; what is there already is used:
-#     scripts/tools.sh run      to build and run
-#     scripts/tools.sh site     to build the browser side
-#     scripts/tools.sh dev      to rebuild on each change
-#     scripts/tools.sh test     and to test
-#     scripts/tools.sh fuzz     to fuzz
-#     scripts/tools.sh audit    to audit
-#     scripts/tools.sh dist     to build what is handed on
-# Everything goes to .tools and node_modules, but for the Rust toolchain (rustup's) and, for root on Debian,
-# the packages chromium, nginx, pgbouncer, postgresql and sqlite3.
+# Installs the missing tools of a make target, in pinned versions:
+#     scripts/tools.sh run      make run
+#     scripts/tools.sh site     the browser side
+#     scripts/tools.sh dev      make dev
+#     scripts/tools.sh test     make test
+#     scripts/tools.sh fuzz     make fuzz
+#     scripts/tools.sh audit    make security-scan
+#     scripts/tools.sh dist     make dist
+# Installs into .tools and node_modules. Exceptions: the Rust toolchain (by rustup) and, for root on Debian, the packages
+# chromium, nginx, pgbouncer, postgresql and sqlite3.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -16,7 +16,7 @@ PATH="$PWD/.tools/bin:$PATH"
 CARGO_LEPTOS=0.3.10
 CARGO_CYCLONEDX=0.5.9
 CARGO_FUZZ=0.13.2
-# The command-line side of wasm-bindgen has to be the very version that the code is built with.
+# The wasm-bindgen program must have the version of the crate.
 WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock)
 
 say() { echo "==> $*" >&2; }
@@ -29,7 +29,7 @@ is_version() { [ "$("$1" --version 2>/dev/null)" = "$1 $2" ]; }
 
 toolchain() {
     has cargo || has rustup || fail "Rust is missing: install rustup (https://rustup.rs), then run make again."
-    # Without the variable rustup would install right here, and silently.
+    # Without the variable, rustup would silently install here.
     sysroot=$(RUSTUP_AUTO_INSTALL=0 rustc --print sysroot 2>/dev/null || true)
     if [ -d "$sysroot/lib/rustlib/wasm32-unknown-unknown" ] && [ -x "$sysroot/bin/cargo-clippy" ] &&
         [ -x "$sysroot/bin/rustfmt" ]; then return; fi
@@ -44,7 +44,7 @@ cargo_leptos() {
     say "Installing cargo-leptos $CARGO_LEPTOS into .tools (once; from source it takes some minutes)"
     if has cargo-binstall &&
         cargo binstall --no-confirm --root .tools "cargo-leptos@$CARGO_LEPTOS"; then return; fi
-    # Its own release profile takes 23 minutes of processor time and gains nothing here.
+    # Its own release profile takes 23 CPU minutes and gains nothing here.
     CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
         cargo install cargo-leptos --version "$CARGO_LEPTOS" --locked --no-default-features --features no_downloads \
         --root .tools
@@ -56,7 +56,7 @@ wasm_bindgen() {
     cargo install wasm-bindgen-cli --version "$WASM_BINDGEN" --root .tools
 }
 
-# It writes what a program is made of.
+# Writes the bill of materials.
 cargo_cyclonedx() {
     if [ "$(cargo-cyclonedx cyclonedx --version 2>/dev/null)" = "cargo-cyclonedx-cyclonedx $CARGO_CYCLONEDX" ]; then return; fi
     say "Installing cargo-cyclonedx $CARGO_CYCLONEDX into .tools (once; a minute or two)"
@@ -71,7 +71,7 @@ cargo_fuzz() {
         cargo install cargo-fuzz --version "$CARGO_FUZZ" --locked --root .tools
 }
 
-# The packages of one folder, again only when its lock file has changed.
+# Installs the packages of one folder, if its lock file has changed.
 node_packages() {
     if cmp -s "$1/package-lock.json" "$1/node_modules/.installed"; then return; fi
     has npm || fail "Node.js is missing: install it with npm, version 20 or later, then run make again."
@@ -80,7 +80,7 @@ node_packages() {
     cp "$1/package-lock.json" "$1/node_modules/.installed"
 }
 
-# A Chromium that starts: on some systems the command is there but only says how to install it.
+# Checks that Chromium starts: on some systems the command only says how to install it.
 find_chromium() {
     for name in chromium chromium-browser google-chrome; do
         if has "$name" && "$name" --version >/dev/null 2>&1; then
@@ -90,7 +90,7 @@ find_chromium() {
     done
 }
 
-# Leaves the browser's path in .tools/chromium for end2end/playwright.config.ts; empty means Playwright's own.
+# Writes the browser's path to .tools/chromium for end2end/playwright.config.ts; empty means Playwright's own.
 browser() {
     if [ -n "${KEYFOB_CHROMIUM:-}" ]; then return; fi
     if [ -f .tools/chromium ]; then
@@ -111,7 +111,7 @@ browser() {
     echo "$path" >.tools/chromium
 }
 
-# Installs a package of Debian, where that can be done.
+# Installs a Debian package, as root on Debian.
 package() {
     if [ "$(id -u)" = 0 ] && has apt-get; then
         say "Installing $1 for the tests"
@@ -120,7 +120,7 @@ package() {
     fi
 }
 
-# The tests of many machines stand behind it. Debian keeps it off an ordinary user's PATH.
+# The cluster tests use nginx. Debian keeps it off the PATH of ordinary users.
 has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 proxy() {
     if has_nginx; then return; fi
@@ -135,14 +135,14 @@ pooler() {
     has_pgbouncer || fail "The tests need PgBouncer: install it (Debian: apt-get install pgbouncer), then run make test again."
 }
 
-# With it the browser tests let a session grow old.
+# The browser tests age sessions with it.
 sqlite() {
     if has sqlite3; then return; fi
     package sqlite3
     has sqlite3 || fail "The tests need sqlite3: install it (Debian: apt-get install sqlite3), then run make test again."
 }
 
-# What calls the API by its own description.
+# Tests the API by its OpenAPI document.
 schemathesis() {
     if cmp -s scripts/schemathesis/requirements.txt .tools/schemathesis/.installed; then return; fi
     has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null ||
@@ -153,7 +153,7 @@ schemathesis() {
     cp scripts/schemathesis/requirements.txt .tools/schemathesis/.installed
 }
 
-# What generates clients of the API, with a Java of its own.
+# Generate API clients; includes a Java runtime.
 clients() {
     if cmp -s scripts/clients/requirements.txt .tools/clients/.installed; then return; fi
     say "Installing generators of clients into .tools"
@@ -162,7 +162,7 @@ clients() {
     cp scripts/clients/requirements.txt .tools/clients/.installed
 }
 
-# wasm-bindgen is left to scripts/site.sh, so that the server is built meanwhile.
+# scripts/site.sh installs wasm-bindgen, so that the server builds meanwhile.
 run() {
     toolchain
     node_packages style

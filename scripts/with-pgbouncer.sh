@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs a command with PgBouncer in transaction mode in front of the server of TEST_DATABASE_URL, and takes it away afterwards:
+# Runs a command with PgBouncer (transaction mode) in front of the server of TEST_DATABASE_URL, and stops it afterwards:
 #     scripts/with-postgres.sh scripts/with-pgbouncer.sh cargo test --test it postgres -- --test-threads=4
 set -eu
 
-url=${TEST_DATABASE_URL:?run this by scripts/with-postgres.sh}
+url=${TEST_DATABASE_URL:?run this with scripts/with-postgres.sh}
 # postgres://user:password@host:port/name
 rest=${url#*://}
 login=${rest%%@*}
@@ -13,7 +13,7 @@ place=${place%%/*}
 program=$(command -v pgbouncer || echo /usr/sbin/pgbouncer)
 [ -x "$program" ] || { echo "PgBouncer is missing: install it (Debian: apt-get install pgbouncer)." >&2; exit 1; }
 
-# It refuses to run as root.
+# PgBouncer refuses to run as root.
 as_server_user() { "$@"; }
 if [ "$(id -u)" = 0 ]; then
     as_server_user() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
@@ -31,8 +31,8 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# The tests copy a database, which nobody may be connected to: an idle session leaves after a second. Each test has a database
-# of its own, and so a pool. The driver of the tests themselves sends extra_float_digits.
+# Idle sessions end after a second, because PostgreSQL cannot copy a database with open sessions. Each test has its own database
+# and pool. The tests' own driver sends extra_float_digits.
 port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
 cat >"$dir/pgbouncer.ini" <<EOF
 [databases]

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs a command with TEST_DATABASE_URL set to an empty PostgreSQL server, and takes the server away afterwards:
+# Runs a command with TEST_DATABASE_URL set to an empty PostgreSQL server, and removes the server afterwards:
 #     scripts/with-postgres.sh cargo test
-# A TEST_DATABASE_URL that is already set is used as it is. Without a command: only sees to it that PostgreSQL is there.
+# Uses a TEST_DATABASE_URL that is already set. Without a command, only checks that PostgreSQL is installed.
 set -eu
 
 if [ -n "${TEST_DATABASE_URL:-}" ]; then
@@ -9,7 +9,7 @@ if [ -n "${TEST_DATABASE_URL:-}" ]; then
     exit 0
 fi
 
-# The folder of the server's programs. Debian keeps them off PATH, one folder for each version.
+# Finds the folder of the server's programs. Debian keeps them off PATH, one folder per version.
 find_programs() {
     initdb=$(command -v initdb || true)
     for dir in "${initdb:+$(dirname "$(readlink -f "$initdb")")}" "$(pg_config --bindir 2>/dev/null || true)" \
@@ -34,7 +34,7 @@ if [ -z "$bin" ]; then
 fi
 [ $# -gt 0 ] || exit 0
 
-# PostgreSQL refuses to run as root, so root runs it as somebody else.
+# PostgreSQL refuses to run as root, so root runs it as another user.
 as_server_user() { "$@"; }
 if [ "$(id -u)" = 0 ]; then
     user=nobody
@@ -48,7 +48,7 @@ if [ "$(id -u)" = 0 ]; then
     }
 fi
 
-# Not below TMPDIR: the server's user may not be able to go there, and a socket's path has at most 107 bytes.
+# Not below TMPDIR: the server's user may have no access, and a socket path has at most 107 bytes.
 dir=$(mktemp -d /tmp/keyfob-postgres.XXXXXX)
 stop() {
     status=$?
@@ -68,8 +68,8 @@ fail() {
     exit 1
 }
 
-# Other users of this machine can reach a port on loopback, hence a password. md5 because SCRAM's many rounds,
-# in a debug build and for each connection, would cost more than many a test.
+# A password, because other users of this machine can reach the port. md5, because SCRAM is slow in a debug build, for each
+# connection.
 password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 echo "$password" >"$dir/password"
 : >"$dir/log"
@@ -79,7 +79,7 @@ cd "$dir"
 as_server_user "$bin/initdb" -D "$dir/data" -U postgres -E UTF8 --locale=C --no-sync \
     --auth-local=trust --auth-host=md5 --pwfile="$dir/password" >"$dir/log" 2>&1 || fail
 
-# The port may be taken, also by a second run that starts now: then the server does not start, and we take another.
+# If the port is taken, the server does not start; try another.
 tries=0
 while :; do
     port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
@@ -91,5 +91,5 @@ while :; do
 done
 cd "$home"
 
-# Not exec: the server has to be stopped afterwards.
+# Not exec, so that the trap stops the server.
 TEST_DATABASE_URL="postgres://postgres:$password@127.0.0.1:$port/postgres" "$@"

@@ -1,4 +1,4 @@
-// Looks at the release binary from outside, as a browser and an auditor do.
+// Scans the release binary from outside, with a browser and MDN's Observatory.
 import { visit } from "./firefox.js";
 import { scan } from "./observatory.js";
 import { serve } from "./served.js";

@@ -1,4 +1,4 @@
-// The pages in Firefox: the browser tests have Chromium. Firefox speaks WebDriver BiDi by itself, so nothing stands between.
+// Opens the pages in Firefox over WebDriver BiDi; the browser tests use Chromium.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,14 +7,14 @@ import { WebSocket } from "ws";
 
 const PAGES = ["/", "/sign-in", "/docs/errors", "/not-there"];
 const OWN_PAGES = ["/profile", "/profile?create=", "/employees", "/employees?add=", "/teams"];
-// To leave a page before would be an error in its console.
+// Leaving a page earlier would log an error.
 const LOADED = "performance.getEntriesByType('resource').some((one) => one.name.endsWith('.wasm') && one.responseEnd > 0)";
 
-/** Opens the pages. Fails on whatever stands in the console as an error: what the policy refused, above all. */
+/** Opens the pages. Fails on any console error, such as a violation of the content security policy. */
 export async function visit({ host }) {
   const command = ["firefox-esr", "firefox"].find((name) => spawnSync(name, ["--version"]).status === 0);
   if (!command) {
-    console.log("Firefox: not here, so not tried (Debian: apt-get install firefox-esr)");
+    console.log("Firefox: missing, so skipped (Debian: apt-get install firefox-esr)");
     return;
   }
   const profile = mkdtempSync(join(tmpdir(), "keyfob-firefox-"));
@@ -87,7 +87,7 @@ async function walk({ send, context }, origin) {
       if (await run(expression).catch(() => false)) return;
       await new Promise((done) => setTimeout(done, 100));
     }
-    throw new Error(`Firefox: in vain for ${expression}`);
+    throw new Error(`Firefox: timed out waiting for ${expression}`);
   };
   const open = async (path, whole = LOADED) => {
     await send("browsingContext.navigate", { context, url: origin + path, wait: "complete" });
@@ -101,6 +101,6 @@ async function walk({ send, context }, origin) {
   await until(`location.pathname === "/profile" && ${LOADED}`);
   for (const path of OWN_PAGES) await open(path);
   await open("/profile");
-  // Only the WASM opens the dialog without leaving the page.
+  // Only WASM opens the dialog without loading a page.
   await until("document.querySelector('#open-create-key').click(), document.querySelector('dialog[open]') !== null");
 }

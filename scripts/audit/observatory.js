@@ -1,4 +1,4 @@
-// MDN's HTTP Observatory, run here.
+// Runs MDN's HTTP Observatory locally.
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ const GRADE = "A+";
 const SCORE = 130;
 const observatory = join(import.meta.dirname, "node_modules/@mdn/mdn-http-observatory");
 
-/** Scans the host and prints what was found. Fails below the grade and the score. */
+/** Scans the host and prints the results. Fails below the required grade and score. */
 export async function scan({ host, authority }) {
   const { error, scan: whole, tests } = await run(host, authority);
   if (error) throw new Error(`Observatory: ${error}`);
@@ -15,12 +15,12 @@ export async function scan({ host, authority }) {
     console.log(`${pass ? "ok  " : "FAIL"} ${String(scoreModifier ?? 0).padStart(4)}  ${name}: ${result}`);
   }
   console.log(`Observatory: grade ${whole.grade}, score ${whole.score}, ${whole.testsPassed} of ${whole.testsQuantity} passed`);
-  if (whole.grade !== GRADE || whole.score < SCORE) throw new Error(`Observatory: at least ${GRADE} and ${SCORE} is wanted.`);
+  if (whole.grade !== GRADE || whole.score < SCORE) throw new Error(`Observatory: at least ${GRADE} and ${SCORE} are required.`);
 }
 
-/** A program of its own, for it is to trust the authority, and that is read when a program starts. */
+/** Runs in its own process, because Node reads trusted authorities at its start. */
 function run(host, authority) {
-  // The list of hosts that browsers know to have https would come from the network; this host is none of them.
+  // Skip the HSTS preload list: it would come from the network, and this host is not on it.
   writeFileSync(join(observatory, "conf/hsts-preload.json"), "{}");
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: authority };
   const scanner = spawn(process.execPath, [join(observatory, "src/scan.js"), host], { env });
@@ -32,7 +32,7 @@ function run(host, authority) {
       try {
         done(JSON.parse(said));
       } catch {
-        failed(new Error(`Observatory said nothing that can be read: ${said}`));
+        failed(new Error(`Observatory printed no JSON: ${said}`));
       }
     });
   });

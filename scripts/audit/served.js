@@ -1,4 +1,4 @@
-// The release binary on a fresh database, behind a proxy that ends TLS with a certificate of an authority of our own.
+// Runs the release binary on a fresh database, behind a TLS proxy with a certificate of our own authority.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -10,7 +10,7 @@ import { join } from "node:path";
 const HOST = "127.0.0.1";
 const root = join(import.meta.dirname, "../..");
 
-/** Starts both. Gives the host with its port, the file with the authority's certificate, and how to stop. */
+/** Starts both. Returns host and port, the authority's certificate file, and a function that stops them. */
 export async function serve() {
   const folder = mkdtempSync(join(tmpdir(), "keyfob-audit-"));
   const port = await freePort();
@@ -49,7 +49,7 @@ function certificate(folder) {
   return { key: readFileSync(join(folder, "server.key")), cert: readFileSync(join(folder, "server.pem")) };
 }
 
-/** Ends TLS, and sends whoever speaks plainly to https, as the proxy before a server that is run for real does. */
+/** Ends TLS and redirects plain http to https, as a production proxy does. */
 async function proxy(to, secrets) {
   const ending = createServer(secrets, (incoming, answer) => {
     const { url: path, method, headers } = incoming;
@@ -64,7 +64,7 @@ async function proxy(to, secrets) {
   const entrance = listen((socket) => {
     socket.on("error", () => socket.destroy());
     socket.once("data", (first) => {
-      // With this byte a TLS handshake begins.
+      // First byte of a TLS handshake.
       if (first[0] !== 0x16) {
         const { port } = entrance.address();
         socket.end(`HTTP/1.1 301 Moved Permanently\r\nLocation: https://${HOST}:${port}/\r\nContent-Length: 0\r\n\r\n`);

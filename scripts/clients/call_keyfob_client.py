@@ -1,4 +1,4 @@
-"""Calls the API by the client that openapi-python-client generates: what comes back has the types that the description says."""
+"""Calls the API with the client of openapi-python-client, and checks the types of the results."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Calls the API by the client that openapi-generator generates for Python."""
+"""Calls the API with the Python client of openapi-generator."""
 
 import os
 import sys

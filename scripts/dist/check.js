@@ -1,5 +1,5 @@
-// Runs dist/keyfob in an empty folder and with nothing set but where to listen: the pages and all that they load must be there,
-// to the byte, and the bills of materials must name what the program is made of.
+// Runs dist/keyfob in an empty folder with only its address set. Checks that it serves the pages and their files byte for byte,
+// and that the bills of materials name its crates.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { join } from "node:path";
 const HOST = "127.0.0.1";
 const root = join(import.meta.dirname, "../..");
 
-/** What a path answers with, as it comes: fetch would unpack it. */
+/** Requests a path and returns the raw answer; fetch would decompress it. */
 const get = (port, path, headers = {}) =>
   new Promise((done, failed) => {
     const asked = request({ host: HOST, port, path, headers }, async (answer) => {
@@ -80,7 +80,7 @@ try {
   await ready(keyfob, port);
   await check(port);
   assert.doesNotMatch(log, /WARN|ERROR/);
-  assert.deepEqual(readdirSync(folder), ["data"], "it needs nothing beside it, and leaves only its data");
+  assert.deepEqual(readdirSync(folder), ["data"], "it writes nothing but its data");
   checkMaterials("keyfob.cdx.json", ["leptos", "axum", "sqlx", "argon2", "libsqlite3-sys"]);
   checkMaterials("keyfob-browser.cdx.json", ["leptos", "wasm-bindgen", "web-sys"]);
   console.log("dist/keyfob serves its pages and files from an empty folder.");

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Puts the program, the bills of materials of both of its sides (CycloneDX) and the checksums of all into dist/.
+# Collects the program, the bills of materials of server and browser side (CycloneDX) and the checksums in dist/.
 set -eu
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.tools/bin:$PATH"
 
-# The crates that are compiled into one side, with their licences and digests.
+# Lists the crates of one side, with licences and digests.
 materials() {
     name=$1 target=$2 features=$3
     cargo cyclonedx --quiet --format json --spec-version 1.5 --no-default-features --features "$features" \
         --target "$target" --override-filename "$name"
-    # Where it was built is nobody's concern.
+    # Remove the build path.
     sed "s|path+file://$PWD|path+file:///keyfob|g" "$name.json" >"dist/$name.json"
     rm "$name.json"
 }

@@ -1,4 +1,4 @@
-"""What the requests of schemathesis need to get anywhere: things that are there, and keys to spend."""
+"""Gives the requests of schemathesis ids that exist and keys to use up."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ with open(os.environ["KEYFOB_KEYS"]) as keys:
     KEYS = itertools.cycle(keys.read().split())
 with open(os.environ["KEYFOB_EMPLOYEES"]) as employees:
     OF_USER, OF_TEAM = (iter(line.split()) for line in employees)
-# Whether each call needs a key of its own, for it may be the last of that key.
+# Whether each call needs its own key, because the call may end the key.
 SPEND = "KEYFOB_SPEND" in os.environ
 CALLS = itertools.count()
 PRESENT = {"user": next(OF_USER), "team": next(OF_TEAM)}
@@ -22,13 +22,13 @@ PRESENT = {"user": next(OF_USER), "team": next(OF_TEAM)}
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     schemas = raw_schema["components"]["schemas"]
-    # What only the server writes may be sent back; schemathesis expects it to be refused.
+    # Clients may send back read-only fields; schemathesis expects an error.
     for name in ("EmployeeRequest", "PatchedEmployeeRequest"):
         for value in schemas[name]["properties"].values():
             value.pop("readOnly", None)
 
 
-# Characters with more than four hexadecimal digits that are not shown: the pattern of a name cannot exclude them for every program.
+# Invisible characters above U+FFFF: a portable pattern of a name cannot exclude them.
 HIDDEN = re.compile("[\U00013430-\U00013440\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
 
 
@@ -42,7 +42,7 @@ def filter_body(context, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    # Each from another address, for the limit of reports is one of an address.
+    # Each from another address, because reports are limited per address.
     number = next(CALLS)
     case.headers["X-Forwarded-For"] = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     if SPEND:

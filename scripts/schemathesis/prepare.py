@@ -1,5 +1,5 @@
-"""Signs in and makes a team and employees, by the pages' functions and the API: prints the session, and writes the ids of the
-user's employees on one line and of the team's on the next."""
+"""Signs in, and creates a team and employees through server functions and the API. Prints the session, and writes the ids of
+the user's employees on one line and of the team's on the next."""
 
 import sys
 
