@@ -1,4 +1,4 @@
-//! The command line of Keyfob; `serve` is the default.
+//! Program entry: runs a command and sets the exit code.
 
 mod cli;
 
@@ -9,14 +9,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match cli::parse() {
+    let outcome = match cli::parse() {
         Ok(command) => cli::run(command).await,
-        Err(refusal) => Err(refusal),
+        Err(error) => Err(error),
     };
-    match done {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(refusal) => {
-            eprintln!("keyfob: {refusal}");
+        Err(error) => {
+            eprintln!("keyfob: {error}");
             ExitCode::from(1)
         }
     }

@@ -69,7 +69,7 @@ test("a common password is refused at its field", async ({ page, expectedErrors 
   await page.getByLabel("Password").fill("password1");
   await page.getByRole("button", { name: "Sign up" }).click();
   await expect(page.getByLabel("Password")).toHaveAttribute("aria-invalid", "true");
-  await expect(page.getByText("among the first that are tried")).toBeVisible();
+  await expect(page.getByText("too easy to guess")).toBeVisible();
 });
 
 test("the display name, the password and the other sessions", async ({ page, browser, expectedErrors }) => {

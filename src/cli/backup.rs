@@ -11,16 +11,17 @@ use super::{CommandError, Database};
 pub struct Backup {
     #[command(flatten)]
     database: Database,
-    /// The file to make; its folder must be there, and the file must not
+    /// New file to write; its folder must exist, and the file must not
     file: PathBuf,
 }
 
-/// # Errors
-/// If the command was refused.
 pub async fn run(Backup { database, file }: Backup) -> Result<(), CommandError> {
     let to = file.clone();
     let copied = tokio::task::spawn_blocking(move || backup(&database.database_url, &to)).await;
     copied.map_err(|error| error.to_string())?.map_err(|refused| refused.to_string())?;
-    eprintln!("The copy is {}. To restore it, stop the server and put it in place of the database.", file.display());
+    eprintln!(
+        "Backed up to {}. To restore it, stop the server and put this file in place of the database.",
+        file.display()
+    );
     Ok(())
 }

@@ -9,10 +9,10 @@ use super::CommandError;
 
 #[derive(Args)]
 pub struct Databases {
-    /// The database to read: `sqlite://path` or `postgres://...`
+    /// Database to read: `sqlite://path` or `postgres://...`
     #[arg(long, value_name = "URL")]
     from: String,
-    /// The database to fill, of either kind; an SQLite file is made if it is missing
+    /// Empty database to fill, of either kind; a missing SQLite file is created
     #[arg(long, value_name = "URL")]
     to: String,
 }
@@ -26,13 +26,11 @@ impl From<Refused> for CommandError {
     }
 }
 
-/// # Errors
-/// If the command was refused.
 pub async fn run(Databases { from, to }: Databases) -> Result<(), CommandError> {
     let named = |flag| move |OpenError(error)| CommandError(error.replace("DATABASE_URL", flag));
     let source = Db::open_to_read(&from).await.map_err(named("--from"))?;
     let target = Db::open(&to).await.map_err(named("--to"))?;
-    // Draws on stderr, and nothing where that is no terminal.
+    // Draws on stderr, if that is a terminal.
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}%, {eta} to go") {
         bar.set_style(style);
@@ -49,6 +47,6 @@ pub async fn run(Databases { from, to }: Databases) -> Result<(), CommandError> 
     for (table, contents) in copied {
         eprintln!("{:<10} {:>12}  {}", table.name, contents.rows, contents.short());
     }
-    eprintln!("Copied all of it and read it back: each table has the rows and the digest of its source.");
+    eprintln!("Copied and verified: every table has the same rows and digest as its source.");
     Ok(())
 }

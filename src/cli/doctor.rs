@@ -6,8 +6,6 @@ use keyfob::server::maintenance::doctor::{Finding, examine};
 
 use super::CommandError;
 
-/// # Errors
-/// If anything is wrong.
 pub async fn run(url: &str, config: &Config) -> Result<(), CommandError> {
     let found = examine(url, config, Clock::system().now()).await;
     for finding in &found {
@@ -15,6 +13,6 @@ pub async fn run(url: &str, config: &Config) -> Result<(), CommandError> {
     }
     match found.iter().filter(|finding| matches!(finding, Finding::Wrong(_))).count() {
         0 => Ok(()),
-        number => Err(CommandError(format!("things that are wrong: {number}. The lines above say what to do."))),
+        number => Err(CommandError(format!("problems found: {number}. The lines above say how to fix them."))),
     }
 }

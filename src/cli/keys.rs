@@ -16,13 +16,13 @@ use super::{CommandError, Database};
 
 #[derive(Subcommand)]
 pub enum KeyCommand {
-    /// Make a key and print it, alone, on standard output
+    /// Create a key and print it alone on standard output
     Create(Create),
-    /// List a user's keys, revoked ones too
+    /// List a user's keys, including revoked ones
     List {
         #[command(flatten)]
         database: Database,
-        /// The user's email address
+        /// Email address of the user
         #[arg(long)]
         user: String,
     },
@@ -30,7 +30,7 @@ pub enum KeyCommand {
     Revoke {
         #[command(flatten)]
         database: Database,
-        /// Its prefix as the pages show it, such as `kf_8Qw3ZkPa`, or its id
+        /// Prefix as the pages show it, such as `kf_8Qw3ZkPa`, or id
         prefix_or_id: String,
     },
 }
@@ -41,31 +41,29 @@ pub struct Create {
     database: Database,
     #[command(flatten)]
     config: KeyConfig,
-    /// The user's email address
+    /// Email address of the user
     #[arg(long)]
     user: String,
-    /// What the key is called
+    /// Name of the key
     #[arg(long)]
     name: String,
-    /// How long it works: 90d, 24h, 15m, 2s
+    /// Time until the key expires: 90d, 24h, 15m, 2s
     #[arg(long, default_value = "90d", value_parser = humantime::parse_duration)]
     expires_in: std::time::Duration,
-    /// It works until it is revoked
+    /// Never expire
     #[arg(long, conflicts_with = "expires_in")]
     no_expiry: bool,
-    /// It may only read
+    /// Allow reading only
     #[arg(long)]
     read_only: bool,
-    /// It may only what this scope allows, such as employees:read; can be given again
+    /// Grant only this scope, such as employees:read; repeatable
     #[arg(long, conflicts_with = "read_only")]
     scope: Vec<String>,
-    /// It reaches this team's data only; by the team's part of an address
+    /// Limit the key to this team, by its slug
     #[arg(long)]
     team: Option<String>,
 }
 
-/// # Errors
-/// If the command was refused.
 pub async fn run(command: KeyCommand) -> Result<(), CommandError> {
     let now = Clock::system().now();
     match command {
@@ -83,30 +81,30 @@ async fn create(options: Create, now: Timestamp) -> Result<(), CommandError> {
         (false, true) => Access::Full,
         (false, false) => Access::Only(
             Scopes::parse(options.scope.iter().map(String::as_str))
-                .map_err(|_| format!("there is no such scope. Give one of {}.", Scopes::list()))?,
+                .map_err(|_| format!("there is no such scope. Use one of {}.", Scopes::list()))?,
         ),
     };
     let name = KeyName::parse(&options.name)?;
     let db = options.database.open().await?;
-    let user = find(&db, &options.user).await?;
+    let user = find_user(&db, &options.user).await?;
     let team = match &options.team {
-        Some(slug) => Some(teams::find(&db, &user.id, slug).await.map_err(|_| no_team(slug))?.team.id),
+        Some(slug) => Some(teams::find(&db, &user.id, slug).await.map_err(|_| not_in_team(slug))?.team.id),
         None => None,
     };
     let spec = KeySpec { name, expires_at, access, team };
     let request = Request { user: &user.id, form: None, spec };
     let made = keys::create(&db, &options.config, request, &Actor::operator(now)).await?;
     println!("{}", made.key);
-    eprintln!("Made the key {}. It is shown this once.", made.facts.prefix);
+    eprintln!("Created the key {}. It is shown only once.", made.facts.prefix);
     Ok(())
 }
 
-fn no_team(slug: &str) -> CommandError {
-    CommandError(format!("the user is in no team {slug}."))
+fn not_in_team(slug: &str) -> CommandError {
+    CommandError(format!("the user is not in a team {slug}. `keyfob team list` shows all teams."))
 }
 
 async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), CommandError> {
-    let user = find(db, email).await?;
+    let user = find_user(db, email).await?;
     let show = |entry: KeyEntry| {
         let key = entry.key;
         let expires = key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339);
@@ -117,21 +115,20 @@ async fn list(db: &Db, email: &str, now: Timestamp) -> Result<(), CommandError> 
 }
 
 async fn revoke(db: &Db, prefix_or_id: &str, now: Timestamp) -> Result<(), CommandError> {
-    // A pasted key would stand in the shell's history: what identifies it is its beginning.
     let found = keys::find(db, prefix_or_id).await?;
     let Some((id, user)) = found else {
         return Err(CommandError(
-            "there is no key with this prefix or id. `keyfob key list --user E` shows them.".to_owned(),
+            "there is no key with this prefix or id. `keyfob key list --user E` lists them.".to_owned(),
         ));
     };
     if !keys::revoke(db, &user, &id, &Actor::operator(now)).await? {
-        return Err(CommandError("this key is revoked already.".to_owned()));
+        return Err(CommandError("this key is already revoked.".to_owned()));
     }
-    eprintln!("The key is revoked.");
+    eprintln!("Revoked the key.");
     Ok(())
 }
 
-async fn find(db: &Db, email: &str) -> Result<User, CommandError> {
+async fn find_user(db: &Db, email: &str) -> Result<User, CommandError> {
     let email = Email::to_find(email)?;
-    users::find(db, &email).await?.ok_or_else(|| super::users::unknown(&email))
+    users::find(db, &email).await?.ok_or_else(|| super::users::unknown_user(&email))
 }

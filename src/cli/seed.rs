@@ -17,23 +17,21 @@ pub struct Seed {
     database: Database,
     #[command(flatten)]
     config: KeyConfig,
-    /// How many users
+    /// Number of users
     #[arg(long)]
     users: u32,
-    /// How many keys each has
+    /// Keys per user
     #[arg(long, default_value_t = 1)]
     keys_per_user: u32,
-    /// How many employees each has
+    /// Employees per user
     #[arg(long, default_value_t = 25)]
     employees_per_user: u32,
 }
 
-/// # Errors
-/// If the command was refused.
 pub async fn run(options: Seed) -> Result<(), CommandError> {
     let Seed { database, config, users, keys_per_user, employees_per_user } = options;
     let db = database.open().await?;
-    // Draws on stderr, and nothing where that is no terminal.
+    // Draws on stderr, if that is a terminal.
     let bar = ProgressBar::new(users.into());
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} users, {eta} to go") {
         bar.set_style(style);
@@ -53,6 +51,6 @@ pub async fn run(options: Seed) -> Result<(), CommandError> {
     bar.finish_and_clear();
     written.and_then(|()| out.flush()).map_err(|error| format!("cannot write the keys: {error}."))?;
     db.close().await;
-    eprintln!("Made {users} users.");
+    eprintln!("Created {users} users.");
     Ok(())
 }

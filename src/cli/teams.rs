@@ -13,29 +13,26 @@ use super::{CommandError, Database};
 
 #[derive(Subcommand)]
 pub enum TeamCommand {
-    /// List all teams: slug, members, active admins, day of creation, name
+    /// List all teams: slug, members, active admins, creation date, name
     List(Database),
-    /// Give a user a role in a team; one who is not in the team is added
+    /// Set a user's role in a team, and add the user if needed
     ///
-    /// For a team whose only admin has left the company or whose account is disabled. The last active admin of a team cannot
-    /// be made a member.
+    /// Use this for a team whose only admin has left or is disabled. The last active admin of a team cannot become a member.
     SetRole {
         #[command(flatten)]
         database: Database,
-        /// The team's part of an address, such as red-team
+        /// Slug of the team, such as red-team
         #[arg(long)]
         team: String,
-        /// The user's email address
+        /// Email address of the user
         #[arg(long)]
         user: String,
-        /// `admin` or `member`
+        /// Role: `admin` or `member`
         #[arg(long, value_parser = |raw: &str| Role::try_from(raw.to_owned()).map_err(|_| "use admin or member"))]
         role: Role,
     },
 }
 
-/// # Errors
-/// If the command was refused.
 pub async fn run(command: TeamCommand) -> Result<(), CommandError> {
     match command {
         TeamCommand::List(database) => list(&database).await,
@@ -43,10 +40,10 @@ pub async fn run(command: TeamCommand) -> Result<(), CommandError> {
             let email = Email::to_find(&user)?;
             let db = database.open().await?;
             let found = operator::find(&db, &team).await?;
-            let team = found.ok_or_else(|| format!("there is no team {team}. `keyfob team list` shows all."))?;
-            let user = users::find(&db, &email).await?.ok_or_else(|| super::users::unknown(&email))?;
+            let team = found.ok_or_else(|| format!("there is no team {team}. `keyfob team list` lists all teams."))?;
+            let user = users::find(&db, &email).await?.ok_or_else(|| super::users::unknown_user(&email))?;
             operator::set_role(&db, &team, &user, role, &Actor::operator(Clock::system().now())).await?;
-            eprintln!("{} is {} of {}.", isolated(&shown(&user.email)), role.as_str(), team.slug);
+            eprintln!("{} is now {} of {}.", isolated(&shown(&user.email)), role.as_str(), team.slug);
             Ok(())
         }
     }
@@ -60,8 +57,8 @@ async fn list(database: &Database) -> Result<(), CommandError> {
         after.clone_from(&last.slug);
         for team in teams {
             let members = if team.members == 1 { "1 member".to_owned() } else { format!("{} members", team.members) };
-            let (admins, made) = (team.admins.as_deref().unwrap_or("no active admin"), team.created_at.iso_date());
-            println!("{}\t{members}\t{}\t{made}\t{}", team.slug, shown(admins), shown(&team.name));
+            let (admins, created) = (team.admins.as_deref().unwrap_or("no active admin"), team.created_at.iso_date());
+            println!("{}\t{members}\t{}\t{created}\t{}", team.slug, shown(admins), shown(&team.name));
         }
     }
 }

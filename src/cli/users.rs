@@ -8,32 +8,32 @@ use keyfob::server::audit::Actor;
 use keyfob::server::auth::password::Passwords;
 use keyfob::server::clock::Clock;
 use keyfob::server::users;
-use keyfob::server::users::{Change, NewUser};
+use keyfob::server::users::{AccountChange, NewUser};
 
 use super::{CommandError, Database, password_from_stdin};
 
 #[derive(Subcommand)]
 pub enum UserCommand {
-    /// Make an account
+    /// Create a user
     Create {
         #[command(flatten)]
         database: Database,
-        /// Its email address
+        /// Email address
         #[arg(long)]
         email: String,
-        /// Its display name
+        /// Display name
         #[arg(long, default_value = "")]
         name: String,
-        /// It may do everything
+        /// Grant superuser rights
         #[arg(long)]
         superuser: bool,
-        /// Read its password from the first line of standard input
+        /// Read the password from the first line of standard input
         #[arg(long, required = true)]
         password_stdin: bool,
     },
-    /// List all accounts
+    /// List all users: email address, role, state, creation date, name
     List(Database),
-    /// Set the password of an account and end its sessions
+    /// Set a user's password and end their sessions
     SetPassword {
         #[command(flatten)]
         account: Account,
@@ -41,13 +41,13 @@ pub enum UserCommand {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
-    /// Disable an account: its sessions end, its keys are refused
+    /// Disable a user: end their sessions and reject their keys
     Disable(Account),
-    /// Enable an account again
+    /// Enable a disabled user
     Enable(Account),
-    /// Make an account a superuser
+    /// Grant superuser rights
     Promote(Account),
-    /// Make an account a superuser no more; the last one stays
+    /// Withdraw superuser rights; the last superuser keeps them
     Demote(Account),
 }
 
@@ -55,13 +55,11 @@ pub enum UserCommand {
 pub struct Account {
     #[command(flatten)]
     database: Database,
-    /// Its email address
+    /// Email address of the user
     #[arg(long)]
     email: String,
 }
 
-/// # Errors
-/// If the command was refused.
 pub async fn run(command: UserCommand) -> Result<(), CommandError> {
     let now = Clock::system().now();
     match command {
@@ -72,15 +70,16 @@ pub async fn run(command: UserCommand) -> Result<(), CommandError> {
                 superuser,
                 password: password_from_stdin()?,
             };
-            let made = users::create(&database.open().await?, &Passwords::new(), new, &Actor::operator(now)).await?;
-            eprintln!("Made the account {}.", isolated(&made.user.email));
+            let created =
+                users::create(&database.open().await?, &Passwords::default(), new, &Actor::operator(now)).await?;
+            eprintln!("Created the user {}.", isolated(&created.user.email));
         }
         UserCommand::List(database) => {
             let show = |account: keyfob::model::users::Account| {
                 let role = if account.user.superuser { "superuser" } else { "user" };
                 let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
-                let (made, user) = (account.created_at.iso_date(), account.user);
-                println!("{}\t{role}\t{state}\t{made}\t{}", shown(&user.email), shown(&user.name));
+                let (created, user) = (account.created_at.iso_date(), account.user);
+                println!("{}\t{role}\t{state}\t{created}\t{}", shown(&user.email), shown(&user.name));
             };
             users::list(&database.open().await?, show).await?;
         }
@@ -88,29 +87,29 @@ pub async fn run(command: UserCommand) -> Result<(), CommandError> {
             let (email, password) = (Email::to_find(&account.email)?, password_from_stdin()?);
             let db = account.database.open().await?;
             let by = Actor::operator(now);
-            if !users::set_password(&db, &Passwords::new(), (&email, password), &by).await? {
-                return Err(unknown(&email));
+            if !users::set_password(&db, &Passwords::default(), &email, password, &by).await? {
+                return Err(unknown_user(&email));
             }
-            eprintln!("{} has a new password.", isolated(&shown(email.as_str())));
+            eprintln!("Changed the password of {}.", isolated(&shown(email.as_str())));
         }
-        UserCommand::Disable(account) => change(account, Change::Disable, "is disabled", now).await?,
-        UserCommand::Enable(account) => change(account, Change::Enable, "is enabled", now).await?,
-        UserCommand::Promote(account) => change(account, Change::Promote, "is a superuser", now).await?,
-        UserCommand::Demote(account) => change(account, Change::Demote, "is a superuser no more", now).await?,
+        UserCommand::Disable(account) => change(account, AccountChange::Disable, "is now disabled", now).await?,
+        UserCommand::Enable(account) => change(account, AccountChange::Enable, "is now enabled", now).await?,
+        UserCommand::Promote(account) => change(account, AccountChange::Promote, "is now a superuser", now).await?,
+        UserCommand::Demote(account) => change(account, AccountChange::Demote, "is no longer a superuser", now).await?,
     }
     Ok(())
 }
 
-async fn change(account: Account, change: Change, what: &str, now: Timestamp) -> Result<(), CommandError> {
+async fn change(account: Account, change: AccountChange, outcome: &str, now: Timestamp) -> Result<(), CommandError> {
     let email = Email::to_find(&account.email)?;
     let db = account.database.open().await?;
-    let user = users::find(&db, &email).await?.ok_or_else(|| unknown(&email))?;
+    let user = users::find(&db, &email).await?.ok_or_else(|| unknown_user(&email))?;
     users::change(&db, &user, change, &Actor::operator(now)).await?;
-    eprintln!("{} {what}.", isolated(&shown(email.as_str())));
+    eprintln!("{} {outcome}.", isolated(&shown(email.as_str())));
     Ok(())
 }
 
-/// The refusal for an email address that nobody has.
-pub fn unknown(email: &Email) -> CommandError {
-    CommandError(format!("there is no account {}. `keyfob user list` shows all.", email.as_str()))
+/// Returns the error for an unknown email address.
+pub fn unknown_user(email: &Email) -> CommandError {
+    CommandError(format!("there is no account {}. `keyfob user list` lists all accounts.", email.as_str()))
 }

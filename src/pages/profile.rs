@@ -30,7 +30,7 @@ pub async fn save_name(name: String) -> Result<(), AppError> {
 #[server(prefix = "/fn", endpoint = "change_password")]
 pub async fn change_password(current: String, new: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::auth::login::change_password(&state, &session, (current.into(), new.into())).await
+    crate::server::auth::login::change_password(&state, &session, current.into(), new.into()).await
 }
 
 /// The live sessions of whoever asks, the newest first.

@@ -23,7 +23,7 @@ const WHY: &str = "You entered it more than 15 minutes ago. Enter it again to go
 #[server(prefix = "/fn", endpoint = "confirm_password")]
 pub async fn confirm_password(password: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::auth::login::confirm_here(&state, &session, password.into()).await
+    crate::server::auth::login::reauthenticate(&state, &session, password.into()).await
 }
 
 /// Sends something. No [`Callback`], for that ends with the row of a table that it was made in.

@@ -24,7 +24,7 @@ pub const MAX_IN_FLIGHT: usize = 256;
 pub const MAX_FORMS_IN_FLIGHT: usize = 128;
 /// How many may sign in or up: as many as can wait for their password to be hashed. The rest of a crowd is refused before it
 /// costs anything.
-pub const MAX_SIGN_INS_IN_FLIGHT: usize = password::QUEUE;
+pub const MAX_SIGN_INS_IN_FLIGHT: usize = password::MAX_QUEUED;
 /// How long a request may take, its body included: a client that waits ten seconds has an answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_millis(9_500);
 

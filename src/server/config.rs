@@ -1,4 +1,4 @@
-//! Settings: each a flag and an environment variable, checked once at the start.
+//! Settings. Each is a flag and an environment variable, checked once at the start.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,139 +8,133 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use url::{Host, Url};
 
-/// How `keyfob serve` shall run.
+/// Settings of `keyfob serve`.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, env = "KEYFOB_ADDR", default_value = "127.0.0.1:8000")]
     pub addr: SocketAddr,
 
-    /// The address that people type: decides cookie name and Secure, HSTS, and the trusted origin
+    /// Address that people type; decides the cookie's name and Secure flag, HSTS and the trusted origin
     #[arg(long, env = "KEYFOB_PUBLIC_URL", default_value = "http://localhost:8000", value_parser = public_url)]
     pub public_url: Url,
 
-    /// Serve plain http on a host that is not loopback: passwords and keys then travel in the clear
+    /// Allow plain http on a public host; passwords and keys are then sent unencrypted
     #[arg(long, env = "KEYFOB_ALLOW_INSECURE_HTTP", default_value_t = false, action = clap::ArgAction::Set)]
     pub allow_insecure_http: bool,
 
-    /// Who may make an account
+    /// Who can create an account: anyone, or only administrators
     #[arg(long, env = "KEYFOB_SIGNUP", default_value = "open")]
     pub signup: Signup,
 
-    /// One more header that may carry a key
+    /// Additional request header that can carry a key
     #[arg(long, env = "KEYFOB_API_KEY_HEADER", value_parser = key_header)]
     pub api_key_header: Option<HeaderName>,
 
-    /// Requests a minute that a key may make, 0 for no limit; an administrator can give a key its own
+    /// Requests per minute and key, 0 for no limit; administrators can set a limit per key
     #[arg(long, env = "KEYFOB_KEY_RATE", default_value_t = 0)]
     pub key_rate: u32,
 
-    /// Sign-ins a minute that may fail from one address, and sign-ups an hour; 0 for no limit
+    /// Failed sign-ins per minute and address, and sign-ups per hour; 0 for no limit
     #[arg(long, env = "KEYFOB_SIGN_IN_RATE", default_value_t = 10)]
     pub sign_in_rate: u32,
 
-    /// Networks of proxies whose X-Forwarded-For counts, with commas between them: 10.0.0.0/8,192.0.2.7
+    /// Networks of proxies whose X-Forwarded-For is trusted, separated by commas: 10.0.0.0/8,192.0.2.7
     #[arg(long, env = "KEYFOB_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Whom to tell of a weakness, an email address or a page, for /.well-known/security.txt
+    /// Contact for security reports in /.well-known/security.txt, an email address or a page
     #[arg(long, env = "KEYFOB_SECURITY_CONTACT", value_parser = contact)]
     pub security_contact: Option<Url>,
 
-    /// How many employees a user or a team may have
+    /// Employees per user or team
     #[arg(long, env = "KEYFOB_MAX_EMPLOYEES", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_employees: u32,
 
-    /// What keys are made like
     #[command(flatten)]
     pub keys: KeyConfig,
 
-    /// Which log lines to write: error, warn, info, debug, trace, or per module as `tracing-subscriber` reads it
+    /// Log level: error, warn, info, debug, trace, or one per module as for `tracing-subscriber`
     #[arg(long, env = "KEYFOB_LOG", default_value = "info")]
     pub log: String,
 
-    /// How to write them
+    /// Format of log lines: for people, or one JSON object per line
     #[arg(long, env = "KEYFOB_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// The folder with the browser's files, as cargo-leptos writes it
+    /// Folder with the browser's files
     #[arg(long, env = "LEPTOS_SITE_ROOT", default_value = "target/site", hide = true)]
     pub site_root: PathBuf,
 
-    /// Set by cargo-leptos where it watches the sources: pages then reload by themselves
+    /// Set by cargo-leptos in watch mode, which reloads pages
     #[arg(long, env = "LEPTOS_WATCH", hide = true)]
     pub watch: Option<String>,
 }
 
-/// What new keys are made like; for the server and the command line alike.
+/// Settings for new keys, shared by the server and `keyfob key create`.
 #[derive(Args, Clone, Debug)]
 pub struct KeyConfig {
     /// First part of new keys, 2 to 8 lower-case letters; older keys keep working
     #[arg(long, env = "KEYFOB_KEY_BRAND", default_value = "kf", value_parser = brand)]
     pub key_brand: String,
 
-    /// How many live keys a user may have
+    /// Live keys per user
     #[arg(long, env = "KEYFOB_MAX_KEYS_PER_USER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_keys_per_user: u32,
 }
 
-/// Who may make an account.
+/// Who can create an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Signup {
-    /// Anyone, on the page.
+    /// Anyone
     Open,
-    /// Only the command line or an administrator.
+    /// Administrators only
     Closed,
 }
 
-/// How log lines are written.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// For people
     Text,
-    /// For programs, one object a line.
+    /// For programs, one object per line
     Json,
 }
 
 impl Config {
-    /// Checks what no single setting can tell alone.
-    ///
-    /// # Errors
-    /// One line that names the variable and the fix.
+    /// Checks settings against each other. The error names the variable and the fix.
     pub fn check(&self) -> Result<(), String> {
         if self.https() || is_loopback(&self.public_url) || self.allow_insecure_http {
             return Ok(());
         }
         Err(format!(
-            "KEYFOB_PUBLIC_URL is {}: without https, passwords and keys travel in the clear. Use https://, or set \
-             KEYFOB_ALLOW_INSECURE_HTTP=true if you accept that.",
+            "KEYFOB_PUBLIC_URL is {}: without https, passwords and keys are sent unencrypted. Use https://, or set \
+             KEYFOB_ALLOW_INSECURE_HTTP=true to accept that.",
             self.origin()
         ))
     }
 
-    /// Whether people reach the server by https.
-    #[must_use]
+    /// Whether the public address is https.
     pub fn https(&self) -> bool {
         self.public_url.scheme() == "https"
     }
 
-    /// The public address without a path, as a browser sends it in `Origin`: `http://localhost:8000`.
-    #[must_use]
+    /// Returns the public address as browsers send it in `Origin`: `http://localhost:8000`.
     pub fn origin(&self) -> String {
         self.public_url.origin().ascii_serialization()
     }
 }
 
 fn public_url(raw: &str) -> Result<Url, String> {
-    let url = Url::parse(raw).map_err(|error| format!("{error}: give it as https://keys.example.com"))?;
-    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let url = Url::parse(raw).map_err(|error| format!("{error}: use the form https://keys.example.com"))?;
+    let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     match url.scheme() {
-        "http" | "https" if plain && url.has_host() => Ok(url),
-        _ => Err("give it as https://keys.example.com, without a path".to_owned()),
+        "http" | "https" if is_origin && url.has_host() => Ok(url),
+        _ => Err("use the form https://keys.example.com, without a path".to_owned()),
     }
 }
 
-/// Whether an address is of the machine itself.
+/// Whether an address is on this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -151,38 +145,39 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 }
 
 fn key_header(raw: &str) -> Result<HeaderName, String> {
-    let name: HeaderName = raw.parse().map_err(|_| "give the name of a header, such as X-Company-Key".to_owned())?;
+    let name: HeaderName = raw.parse().map_err(|_| "use the name of a header, such as X-Company-Key".to_owned())?;
     if ["authorization", "cookie", "host", "content-type", "content-length"].contains(&name.as_str()) {
-        return Err("this header has another meaning: give one of your own, such as X-Company-Key".to_owned());
+        return Err("this header has another purpose; use one of your own, such as X-Company-Key".to_owned());
     }
     Ok(name)
 }
 
 fn network(raw: &str) -> Result<IpNet, String> {
-    let (raw, wrong) = (raw.trim(), "give networks such as 10.0.0.0/8, or addresses");
-    raw.parse().or_else(|_| raw.parse::<IpAddr>().map(IpNet::from)).map_err(|_| wrong.to_owned())
+    let raw = raw.trim();
+    let parsed = raw.parse().or_else(|_| raw.parse::<IpAddr>().map(IpNet::from));
+    parsed.map_err(|_| "use networks such as 10.0.0.0/8, or addresses".to_owned())
 }
 
 fn contact(raw: &str) -> Result<Url, String> {
     let url = Url::parse(raw).or_else(|_| Url::parse(&format!("mailto:{raw}")));
-    let wrong = "give it as security@example.com or https://example.com/security";
-    let fits = |url: &Url| match url.scheme() {
+    let is_contact = |url: &Url| match url.scheme() {
         "mailto" => url.path().split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()),
         scheme => scheme == "https",
     };
-    url.ok().filter(fits).ok_or_else(|| wrong.to_owned())
+    let hint = || "use the form security@example.com or https://example.com/security".to_owned();
+    url.ok().filter(is_contact).ok_or_else(hint)
 }
 
 fn brand(raw: &str) -> Result<String, String> {
-    let fits = (2..=8).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_lowercase());
-    if fits { Ok(raw.to_owned()) } else { Err("use 2 to 8 lower-case letters, such as kf".to_owned()) }
+    let is_valid = (2..=8).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_lowercase());
+    if is_valid { Ok(raw.to_owned()) } else { Err("use 2 to 8 lower-case letters, such as kf".to_owned()) }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    /// The settings as they are where only this one is set.
+    /// Default settings with this public address.
     pub fn config(url: &str) -> Result<Config, String> {
         Ok(Config {
             addr: ([127, 0, 0, 1], 0).into(),
@@ -208,7 +203,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn plain_http_is_refused_on_a_host_that_is_not_loopback() {
+    fn plain_http_is_rejected_on_a_public_host() {
         for url in
             ["http://localhost:8000", "http://127.0.0.1", "http://[::1]:1", "http://a.localhost", "https://a.example"]
         {
@@ -220,14 +215,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_public_url_is_an_origin() {
+    fn public_url_is_an_origin() {
         for url in ["", "localhost", "ftp://a", "https://a/b", "https://a?b", "https://u@a", "mailto:a@b"] {
             assert!(public_url(url).is_err(), "{url}");
         }
     }
 
     #[test]
-    fn a_contact_is_an_email_address_or_a_page() {
+    fn contact_is_an_email_address_or_a_page() {
         for (raw, uri) in [
             ("security@example.com", "mailto:security@example.com"),
             ("mailto:security@example.com", "mailto:security@example.com"),
@@ -242,7 +237,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_brand_is_2_to_8_lower_case_letters() {
+    fn brand_is_2_to_8_lower_case_letters() {
         assert!(brand("kf").is_ok());
         for raw in ["k", "abcdefghi", "KF", "k_", "k1", ""] {
             assert!(brand(raw).is_err(), "{raw}");

@@ -27,7 +27,7 @@ impl IpQuota {
         of.and_then(|of| self.held.get(&of)).is_some_and(|held| *held >= self.limit)
     }
 
-    /// An empty share of an address, see [`client::limited`](crate::server::auth::client_ip::limited). A share of `None` has no limit.
+    /// An empty share of an address, see [`client_ip::quota_network`](crate::server::auth::client_ip::quota_network). A share of `None` has no limit.
     #[must_use]
     pub fn share(&self, of: Option<IpAddr>) -> Share {
         Share { quota: self.clone(), of, amount: 0 }

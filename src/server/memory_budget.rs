@@ -26,7 +26,7 @@ impl MemoryBudget {
     }
 
     /// Takes so much, for as long as the reservation lives; `None` if there is not as much left. For the address see
-    /// [`client::limited`](crate::server::auth::client_ip::limited).
+    /// [`client_ip::quota_network`](crate::server::auth::client_ip::quota_network).
     #[must_use]
     pub fn try_reserve(&self, of: Option<IpAddr>, amount: usize) -> Option<Reservation> {
         let mut reserved = self.reserve(of, 0);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dashmap::DashMap;
 use hashlink::LruCache;
 
-use super::auth::client_ip::network;
+use super::auth::client_ip::rate_limit_network;
 use crate::model::time::Timestamp;
 
 /// A minute, in milliseconds.
@@ -109,7 +109,7 @@ impl IpRateLimiter {
     /// # Errors
     /// The seconds after which one more will be within the limit.
     pub fn try_acquire(&self, from: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), u32> {
-        let Some(from) = from.map(network) else { return Ok(()) };
+        let Some(from) = from.map(rate_limit_network) else { return Ok(()) };
         let mut counts = self.counts();
         if let Some(window) = counts.get_mut(&from) {
             return window.try_acquire(self.length, limit, now);
@@ -125,13 +125,13 @@ impl IpRateLimiter {
     /// # Errors
     /// As [`IpRateLimiter::try_acquire`].
     pub fn check(&self, from: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), u32> {
-        let Some(from) = from.map(network) else { return Ok(()) };
+        let Some(from) = from.map(rate_limit_network) else { return Ok(()) };
         self.counts().get(&from).map_or(Ok(()), |window| window.check(self.length, limit, now))
     }
 
     /// Takes one back that shall not count.
     pub fn release(&self, from: Option<IpAddr>) {
-        let Some(from) = from.map(network) else { return };
+        let Some(from) = from.map(rate_limit_network) else { return };
         if let Some(window) = self.counts().get_mut(&from) {
             window.spent = window.spent.saturating_sub(1);
         }

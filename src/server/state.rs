@@ -82,7 +82,7 @@ impl AppState {
             key_cache,
             key_lookups: Lookups::default(),
             usage: Usage::default(),
-            passwords: Passwords::new(),
+            passwords: Passwords::default(),
             login_throttle: LoginThrottle::default(),
             denials: DenialLogLimiter::default(),
             proxy_warnings: ProxyWarnings::default(),

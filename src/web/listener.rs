@@ -109,7 +109,7 @@ impl IpRateLimiter {
     /// One more connection of an address; `None` if that is one too many.
     fn admit(&self, from: IpAddr) -> Option<Share> {
         let trusted = self.state.as_ref().map_or(&[][..], |state| &state.config.trusted_proxies);
-        let mut share = self.quota.share(client_ip::limited(from, trusted));
+        let mut share = self.quota.share(client_ip::quota_network(from, trusted));
         if share.try_grow(1) {
             return Some(share);
         }

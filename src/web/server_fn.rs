@@ -27,10 +27,10 @@ pub async fn server_function(
 ) -> Response {
     let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
     // Leptos redirects a form without JavaScript back there.
-    let entrance = origin::entrance(&state, &parts.headers, (parts.uri.path(), &body));
-    let is_here = origin::is_this_site(&state, &parts.headers);
+    let form_url = origin::login_form_url(&state.config, &parts.headers, parts.uri.path(), &body);
+    let is_here = origin::is_same_site(&state.config, &parts.headers);
     let sent_by = parts.headers.remove(header::REFERER).filter(|_| is_here);
-    if let Some(page) = entrance.or(sent_by) {
+    if let Some(page) = form_url.or(sent_by) {
         parts.headers.insert(header::REFERER, without_keys(page));
     }
     if get_server_fn_service(parts.uri.path(), parts.method.clone()).is_none() {

@@ -20,7 +20,7 @@ use crate::model::redact::{contains_key, redact};
 use crate::pages::home::FailureDocument;
 use crate::pages::{Entrance, Page, PageData, QueryParams, Visitor};
 use crate::server::audit;
-use crate::server::auth::key_format::searched;
+use crate::server::auth::key_format::search_term;
 use crate::server::auth::{self, origin};
 use crate::server::config::Signup;
 use crate::server::leptos_context::accepts_html;
@@ -44,7 +44,7 @@ pub async fn page(State(state): State<AppState>, parts: Parts) -> Response {
             response
         }
         Err(AppError::CredentialsMissing) => {
-            (StatusCode::FOUND, [(header::LOCATION, origin::sign_in_for(&uri))]).into_response()
+            (StatusCode::FOUND, [(header::LOCATION, origin::login_redirect_target(&uri))]).into_response()
         }
         Err(error) => error_page(&state, (id, None), error),
     }
@@ -64,8 +64,8 @@ pub fn account_changed(state: &AppState, parts: &Parts) -> Response {
         response.extensions_mut().insert(error);
         return response;
     }
-    let page = origin::referrer(&parts.headers).filter(|_| origin::is_this_site(state, &parts.headers));
-    let back = page.map(|page| origin::next(page.path(), page.query()));
+    let page = origin::referrer(&parts.headers).filter(|_| origin::is_same_site(&state.config, &parts.headers));
+    let back = page.map(|page| origin::return_path(page.path(), page.query()));
     error_page(state, (RequestId::of(&parts.extensions), back), error)
 }
 
@@ -168,7 +168,7 @@ pub async fn search_keys(State(state): State<AppState>, mut parts: Parts, RawFor
 pub async fn search(parts: Parts, RawForm(body): RawForm) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(
-        url::form_urlencoded::parse(&body).map(|(name, value)| (redact(&name).into_owned(), searched(&value))),
+        url::form_urlencoded::parse(&body).map(|(name, value)| (redact(&name).into_owned(), search_term(&value))),
     );
     Redirect::to(&format!("{}?{}", parts.uri.path(), query.finish())).into_response()
 }

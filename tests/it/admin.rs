@@ -4,7 +4,7 @@ use axum::http::Method;
 use keyfob::model::keys::KeyName;
 use keyfob::model::users::Email;
 use keyfob::server::users;
-use keyfob::server::users::Change;
+use keyfob::server::users::AccountChange;
 use rstest_reuse::apply;
 
 use crate::support::{Answer, Client, Database, EMPLOYEES, TestApp, each_database};
@@ -303,7 +303,7 @@ async fn the_last_superuser_stays_also_when_two_go_at_once(database: Database) {
     for what in ["disable", "demote"] {
         root.call_admin("change_user", &[("id", &root_id), ("change", what)]).await.failed_at("non_field_errors");
     }
-    app.change("ada", Change::Promote).await;
+    app.change("ada", AccountChange::Promote).await;
     let (ada, ada_id) = (app.signed_in("ada").await, id(app, "ada").await);
     for what in ["demote", "disable"] {
         let (one, other) = ([("id", ada_id.as_str()), ("change", what)], [("id", root_id.as_str()), ("change", what)]);
@@ -311,8 +311,8 @@ async fn the_last_superuser_stays_also_when_two_go_at_once(database: Database) {
         assert!(one.status == 200 || other.status == 200, "{one:?} {other:?}");
         assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL").await, 1);
         for name in ["ada", "root"] {
-            app.change(name, Change::Enable).await;
-            app.change(name, Change::Promote).await;
+            app.change(name, AccountChange::Enable).await;
+            app.change(name, AccountChange::Promote).await;
         }
         app.sql("UPDATE users SET disabled_at = NULL").await;
     }

@@ -87,8 +87,8 @@ async fn every_kind_of_event_is_recorded_with_who_and_from_where_and_nothing_sec
     for expected in [
         "account.create ada@example.com 203.0.113.9 ada@example.com",
         "session.begin ada@example.com 203.0.113.9 ada@example.com",
-        "session.fail somebody 203.0.113.9 ada@example.com",
-        "session.delay somebody 203.0.113.9 bob@example.com",
+        "session.fail unknown 203.0.113.9 ada@example.com",
+        "session.delay unknown 203.0.113.9 bob@example.com",
         "team.invite ada@example.com 203.0.113.9 red",
         "team.add the command line  red",
         "team.join bob@example.com  red",

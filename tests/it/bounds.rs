@@ -12,7 +12,7 @@ use keyfob::model::employees::Department::Hr;
 use keyfob::model::employees::{EmployeeId, EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::scope::EmployeesWrite;
 use keyfob::server::auth::Scoped;
-use keyfob::server::auth::password::{MAX_PER_MINUTE, Whose};
+use keyfob::server::auth::password::{MAX_CHECKS_PER_MINUTE, SlotOwner};
 use keyfob::server::concurrency_limit::{MAX_RUNNING, MAX_WAITING};
 use keyfob::server::employees;
 use keyfob::server::employees::Change;
@@ -272,7 +272,7 @@ async fn so_many_keys_are_made_on_pages_in_a_day_and_the_operator_is_not_bounded
 async fn a_user_has_one_password_in_the_queue(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, bob, user) = (app.signed_in("ada").await, app.signed_in("bob").await, app.user("ada").await.id);
-    let held = app.state.passwords.turn(Whose::User(&user), app.state.now()).unwrap();
+    let held = app.state.passwords.take_slot(SlotOwner::User(&user), app.state.now()).unwrap();
     let fields = [("current", PASSWORD), ("new", NEW)];
     let refused = ada.call("change_password", &fields).await.is(429);
     assert_eq!(refused.header("retry-after"), "1");
@@ -281,7 +281,7 @@ async fn a_user_has_one_password_in_the_queue(database: Database) {
     // Whoever is new to the account counts apart, or strangers could keep its user out.
     app.browser().call("sign_in", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200);
     drop(held);
-    let held = app.state.passwords.turn(Whose::Account("ada@example.com"), app.state.now()).unwrap();
+    let held = app.state.passwords.take_slot(SlotOwner::Email("ada@example.com"), app.state.now()).unwrap();
     app.browser().call("sign_in", &[("email", "Ada@example.com"), ("password", PASSWORD)]).await.is(429);
     ada.call("change_password", &fields).await.is(200);
     drop(held);
@@ -293,14 +293,14 @@ async fn a_user_has_one_password_in_the_queue(database: Database) {
 async fn a_right_password_is_taken_so_often_a_minute_and_no_more(database: Database) {
     let app = &TestApp::start(database).await;
     let mut ada = app.signed_in("ada").await;
-    for _ in 0..MAX_PER_MINUTE {
+    for _ in 0..MAX_CHECKS_PER_MINUTE {
         let answer = ada.call("confirm_password", &[("password", PASSWORD)]).await.is(200);
         ada = ada.after(&answer);
     }
     let refused = ada.call("confirm_password", &[("password", PASSWORD)]).await.is(429);
     assert_eq!(refused.header("retry-after"), "60");
     ada.call("change_password", &[("current", PASSWORD), ("new", NEW)]).await.is(429);
-    for (email, times) in [("ada@example.com", MAX_PER_MINUTE), ("bob@example.com", 1)] {
+    for (email, times) in [("ada@example.com", MAX_CHECKS_PER_MINUTE), ("bob@example.com", 1)] {
         app.user("bob").await;
         for _ in 0..times {
             app.browser().call("sign_in", &[("email", email), ("password", PASSWORD)]).await.is(200);
@@ -370,7 +370,7 @@ fn nothing_that_may_read_much_is_read_on_a_thread_of_the_requests() {
         "server/keys/authenticate.rs",
         "server/keys/mod.rs",
         "server/keys/lists.rs",
-        "server/teams/mod.rs",
+        "server/teams/memberships.rs",
     ];
     for (path, text) in crate::architecture::sources() {
         let reads = text

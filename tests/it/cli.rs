@@ -133,7 +133,7 @@ async fn an_account_is_made_listed_disabled_and_enabled(database: Database) {
 async fn an_account_that_cannot_be_made_or_found_is_refused_in_one_line(database: Database) {
     let app = &TestApp::start(database).await;
     make_user(&app.url, "ada@example.com").await.done();
-    make_user(&app.url, "ADA@example.com").await.refused("has an account already");
+    make_user(&app.url, "ADA@example.com").await.refused("already has an account");
     make_user(&app.url, "junk").await.refused("email address");
     let create = ["user", "create", "--email", "bob@example.com", "--password-stdin"];
     run(&app.url, &create, &[], "short\n").await.refused("at least 8");
@@ -177,7 +177,7 @@ async fn a_key_is_printed_alone_and_works_until_it_is_revoked(database: Database
         // Another process did it, and this server hears of nothing: what it remembers ends after a second.
         app.advance(Duration::from_secs(1));
         client.get(EMPLOYEES).await.refused(401, "key_revoked");
-        keyfob(&app.url, &format!("key revoke {name}")).await.refused("revoked already");
+        keyfob(&app.url, &format!("key revoke {name}")).await.refused("already revoked");
         revoked.push(key);
     }
     let list = keyfob(&app.url, "key list --user ada@example.com").await.done().out;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use keyfob::server::audit;
 use keyfob::server::audit::Actor;
 use keyfob::server::clock::Clock;
-use keyfob::server::users::Change;
+use keyfob::server::users::AccountChange;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -37,7 +37,7 @@ impl Ran {
 
 /// A superuser, and no event of the tests' own time, which is the future.
 async fn make_well(app: &TestApp) {
-    app.change("root", Change::Promote).await;
+    app.change("root", AccountChange::Promote).await;
     app.sql("DELETE FROM audit").await;
 }
 
@@ -119,7 +119,7 @@ async fn that_there_is_no_superuser_is_found(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     doctor(&app.url, &[]).await.finds(&["keyfob user promote"]);
-    app.change("ada", Change::Promote).await;
+    app.change("ada", AccountChange::Promote).await;
     app.sql("UPDATE users SET disabled_at = 1").await;
     app.sql("DELETE FROM audit").await;
     doctor(&app.url, &[]).await.finds(&["keyfob user promote"]);
@@ -222,7 +222,7 @@ async fn healthcheck_tells_in_one_line_and_by_its_exit_code_how_the_server_is() 
         (format!("127.0.0.1:{port}"), &[][..], 0, "is alive"),
         (format!("0.0.0.0:{port}"), &[], 0, "is alive"),
         (format!("127.0.0.1:{port}"), &["--ready"], 1, "503"),
-        (none, &[], 1, "Is it running"),
+        (none, &[], 1, "Check that the server is running"),
     ] {
         let ran = run("", &[&["healthcheck"], flags].concat(), &[("KEYFOB_ADDR", &addr)], "").await;
         let text = if code == 0 { &ran.out } else { &ran.err };

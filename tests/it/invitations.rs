@@ -69,7 +69,7 @@ async fn nobody_is_in_a_team_before_they_accept_on_their_teams_page(database: Da
     assert!(!ada.open("/a/red").await.body.contains("Cancel invitation"));
     // A form that is sent twice, and a member who is invited again.
     accept(&bob).await.is(200);
-    assert_eq!(invite(&ada, "bob", "admin").await.failed_at("email"), "They are in the team already.");
+    assert_eq!(invite(&ada, "bob", "admin").await.failed_at("email"), "This user is already in the team.");
     assert_eq!(members(app).await, ["ada@example.com admin", "bob@example.com member"]);
 }
 
@@ -233,7 +233,7 @@ async fn invitations_end_when_their_inviter_is_no_longer_an_active_admin(databas
         assert_eq!(open(app).await, ["eve@example.com member"], "{end}");
     }
     // As an older server leaves it, which knows nothing of invitations.
-    app.change("mia", keyfob::server::users::Change::Enable).await;
+    app.change("mia", keyfob::server::users::AccountChange::Enable).await;
     invite(&app.signed_in("mia").await, "bob", "admin").await.is(200);
     app.sql(&format!("UPDATE members SET role = 'member' WHERE user_id = '{mia_id}'")).await;
     accept(&bob).await.failed(404);

@@ -135,7 +135,7 @@ async fn nobody_forges_a_line_of_it(database: Database) {
         assert!(!log.lines().any(|line| line.starts_with("INFO-forged")), "{log}");
         assert!(
             log.lines()
-                .filter(|line| !line.starts_with("Keyfob is at") && !line.starts_with("There is no account"))
+                .filter(|line| !line.starts_with("Keyfob is at") && !line.starts_with("There are no users"))
                 .all(|line| match format {
                     "json" => serde_json::from_str::<Value>(line).is_ok(),
                     _ => line.starts_with("20") && line.contains('Z'),
@@ -204,7 +204,7 @@ async fn the_cause_of_a_fault_is_in_it_with_the_id_that_the_client_was_told(data
     let key = make_key(&app.url, "ada@example.com", &[]).await;
     let server = Server::start(&app.url, "info", "json").await;
     let failed = server.ask("POST /fn/sign_in", &[], "email=ada%40example.com&password=not+that").await;
-    assert_eq!(lines(&server, "a sign-in failed")[0]["span"]["id"], id(&failed));
+    assert_eq!(lines(&server, "sign-in failed")[0]["span"]["id"], id(&failed));
     let form = format!("email=ada%40example.com&password={}", PASSWORD.replace(' ', "+"));
     let session = between(&server.ask("POST /fn/sign_in", &[], &form).await, "set-cookie: keyfob_session=", ";");
     let cookie = format!("keyfob_session={session}");

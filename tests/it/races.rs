@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 use keyfob::model::keys::Access;
 use keyfob::server::db::{Backend, Db, Tx};
-use keyfob::server::users::Change;
+use keyfob::server::users::AccountChange;
 use sqlx::AssertSqlSafe;
 
 use crate::keys::form_id;
@@ -142,7 +142,7 @@ async fn removed_team_admin_cannot_act_on_the_team(database: Database) {
 async fn former_superuser_cannot_act_as_one(database: Database) {
     let app = &TestApp::start(database).await;
     app.admin().await;
-    app.change("eve", Change::Promote).await;
+    app.change("eve", AccountChange::Promote).await;
     let (eve_id, ada) = (id(app, "eve").await, id(app, "ada").await);
     let key = app.make_key("ada").await.facts.id.to_string();
     let lock = "UPDATE locks SET name = name WHERE name = 'superusers'";
@@ -404,8 +404,8 @@ async fn admins_who_remove_each_other_at_once_leave_one(database: Database) {
 async fn superusers_who_demote_each_other_at_once_leave_one(database: Database) {
     let app = &TestApp::start(database).await;
     for _ in 0..10 {
-        app.change("ada", Change::Promote).await;
-        app.change("eve", Change::Promote).await;
+        app.change("ada", AccountChange::Promote).await;
+        app.change("eve", AccountChange::Promote).await;
         let (ada, eve) = (app.signed_in("ada").await, app.signed_in("eve").await);
         let (ada_id, eve_id) = (id(app, "ada").await, id(app, "eve").await);
         let (demote_eve, disable_ada) =
@@ -414,7 +414,7 @@ async fn superusers_who_demote_each_other_at_once_leave_one(database: Database) 
             tokio::join!(ada.call_admin("change_user", &demote_eve), eve.call_admin("change_user", &disable_ada));
         assert!(first.status < 500 && second.status < 500, "{first:?} {second:?}");
         assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL").await, 1);
-        app.change("ada", Change::Enable).await;
+        app.change("ada", AccountChange::Enable).await;
     }
 }
 

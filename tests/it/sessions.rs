@@ -104,7 +104,7 @@ async fn one_session_too_many_ends_the_one_seen_least_recently(database: Databas
         client.get(EMPLOYEES).await.is(200);
     }
     let told = app.texts("SELECT actor || ' ' || ip || ' ' || detail FROM audit WHERE action = 'session.end'").await;
-    assert_eq!(told, ["ada@example.com 203.0.113.9 the one seen least recently: there were too many"]);
+    assert_eq!(told, ["ada@example.com 203.0.113.9 least recently used: too many sessions"]);
     // One password of an account is checked at a time, so some of these are refused.
     let at_once = [(); 4].map(|()| app.browser());
     let form = [("email", "ada@example.com"), ("password", PASSWORD)];

@@ -22,7 +22,7 @@ use keyfob::server::auth::{random, sessions};
 use keyfob::server::config::Config;
 use keyfob::server::db::Db;
 use keyfob::server::keys::Request;
-use keyfob::server::users::Change;
+use keyfob::server::users::AccountChange;
 use keyfob::server::{clock::Clock, state::AppState};
 use keyfob::server::{employees, keys, teams, users};
 use keyfob::web::middleware::Middleware;
@@ -239,11 +239,11 @@ impl TestApp {
 
     /// Disables the user's account.
     pub async fn disable(&self, name: &str) {
-        self.change(name, Change::Disable).await;
+        self.change(name, AccountChange::Disable).await;
     }
 
     /// Changes the user's account, as the operator does.
-    pub async fn change(&self, name: &str, change: Change) {
+    pub async fn change(&self, name: &str, change: AccountChange) {
         let user = self.user(name).await;
         users::change(&self.state.db, &user, change, &Actor::operator(self.state.now())).await.unwrap();
     }
@@ -252,12 +252,12 @@ impl TestApp {
     pub async fn set_password(&self, name: &str, password: &str) {
         let email = Email::parse(&format!("{name}@example.com")).unwrap();
         let (state, by) = (&self.state, Actor::operator(self.state.now()));
-        assert!(users::set_password(&state.db, &state.passwords, (&email, password.into()), &by).await.unwrap());
+        assert!(users::set_password(&state.db, &state.passwords, &email, password.into(), &by).await.unwrap());
     }
 
     /// A browser with a session of a superuser.
     pub async fn admin(&self) -> Client {
-        self.change("root", Change::Promote).await;
+        self.change("root", AccountChange::Promote).await;
         self.signed_in("root").await
     }
 

@@ -45,7 +45,7 @@ async fn operator_repairs_a_team_whose_only_admin_is_disabled(database: Database
         let line = format!("team set-role --team red --user {email} --role admin");
         for _ in 0..2 {
             let ran = keyfob(&app.url, &line).await.done();
-            assert!(ran.err.contains("is admin of red") && ran.out.is_empty(), "{ran:?}");
+            assert!(ran.err.contains("is now admin of red") && ran.out.is_empty(), "{ran:?}");
         }
     }
     assert_eq!(roles(app).await, ["ada@example.com admin", "bob@example.com admin", "mia@example.com admin"]);
@@ -75,7 +75,7 @@ async fn operator_cannot_leave_a_team_without_an_active_admin(database: Database
         keyfob(&app.url, &format!("team set-role --team {team} --user {name}@example.com --role {role}")).await
     };
     set("red", "ada", "member").await.refused("A team needs an admin");
-    set("blue", "ada", "admin").await.refused("there is no team blue. `keyfob team list` shows all.");
+    set("blue", "ada", "admin").await.refused("there is no team blue. `keyfob team list` lists all teams.");
     set("Red", "ada", "admin").await.refused("there is no team Red");
     set("red", "nobody", "admin").await.refused("there is no account nobody@example.com");
     assert_eq!(set("red", "ada", "owner").await.code, 2);

@@ -2,7 +2,7 @@
 
 use keyfob::model::keys::NewKey;
 use keyfob::model::teams::Team;
-use keyfob::server::users::Change;
+use keyfob::server::users::AccountChange;
 use rstest_reuse::apply;
 use serde_json::json;
 
@@ -230,7 +230,7 @@ async fn disabled_accounts_do_not_count_as_admins(database: Database) {
     let bob = app.signed_in("bob").await;
     app.disable("ada").await;
     leave(&bob, &id(app, "bob").await).await.is(200);
-    app.change("ada", Change::Enable).await;
+    app.change("ada", AccountChange::Enable).await;
     // One who is disabled can be taken out.
     leave(&app.signed_in("ada").await, &mia_id).await.is(200);
     assert_eq!(roles(app).await, ["ada@example.com admin"]);

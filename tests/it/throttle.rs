@@ -3,7 +3,7 @@
 use rstest_reuse::apply;
 use std::time::Duration;
 
-use keyfob::server::users::Change;
+use keyfob::server::users::AccountChange;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -207,14 +207,14 @@ async fn an_operator_lifts_the_wait(database: Database) {
         fail(&app.browser(), ADA, 5).await;
         wait(&sign_in(&app.browser(), ADA, PASSWORD).await);
         if lift == "enable" {
-            app.change("ada", Change::Enable).await;
+            app.change("ada", AccountChange::Enable).await;
         } else {
             app.set_password("ada", PASSWORD).await;
         }
         sign_in(&app.browser(), ADA, PASSWORD).await.is(200);
     }
     assert_eq!(app.number("SELECT COUNT(*) FROM audit WHERE action = 'account.enable'").await, 1);
-    app.change("ada", Change::Enable).await;
+    app.change("ada", AccountChange::Enable).await;
     assert_eq!(app.number("SELECT COUNT(*) FROM audit WHERE action = 'account.enable'").await, 1, "nothing to lift");
 }
 
@@ -411,7 +411,7 @@ async fn what_was_not_looked_at_does_not_count(database: Database) {
     crowd.shutdown().await;
     assert!(refused > 5, "{refused}");
     assert_eq!(app.number("SELECT COUNT(*) FROM failed_sign_ins WHERE failures > 0").await, 0);
-    assert!(app.state.login_throttle.admit_sign_in("203.0.113.9".parse().ok(), 1, app.state.now()).is_ok());
+    assert!(app.state.login_throttle.acquire_sign_in("203.0.113.9".parse().ok(), 1, app.state.now()).is_ok());
     sign_in(&browser, ADA, PASSWORD).await.is(200);
 }
 

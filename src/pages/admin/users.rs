@@ -22,8 +22,8 @@ const PATH: &str = "/admin/users";
 #[server(prefix = "/admin/fn", endpoint = "find_users")]
 pub async fn find_users(search: String, after: String, about: Option<String>) -> Result<AccountPage, AppError> {
     let (state, session) = crate::server::auth::superuser().await?;
-    let mut page = crate::server::users::page(&state.db, &session, (search, &after)).await?;
-    page.about = crate::server::users::account(&state.db, about.as_deref()).await?;
+    let mut page = crate::server::users::page(&state.db, &session, &search, &after).await?;
+    page.about = crate::server::users::find_account(&state.db, about.as_deref()).await?;
     Ok(page)
 }
 
@@ -31,7 +31,7 @@ pub async fn find_users(search: String, after: String, about: Option<String>) ->
 #[server(prefix = "/admin/fn", endpoint = "change_user")]
 pub async fn change_user(id: String, change: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::require_recent_superuser_auth().await?;
-    crate::server::users::change_by_name(&state, &session, (&id, &change)).await?;
+    crate::server::users::change_as_superuser(&state, &session, &id, &change).await?;
     crate::server::redirect(&format!("/admin/users?done={change}"));
     Ok(())
 }

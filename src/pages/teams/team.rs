@@ -27,8 +27,8 @@ use crate::ui::table::{Cell, Table};
 #[server(prefix = "/fn", endpoint = "load_team")]
 pub async fn load_team(team: String, after: Option<String>, about: Option<String>) -> Result<TeamPage, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    let keys = (after.as_deref().unwrap_or_default(), about.as_deref().unwrap_or_default());
-    crate::server::teams::page(&state, &session, &team, keys).await
+    let (after, about) = (after.unwrap_or_default(), about.unwrap_or_default());
+    crate::server::teams::page(&state, &session, &team, &after, &about).await
 }
 
 /// Invites an email address to a team.
@@ -45,7 +45,7 @@ pub async fn add_member(team: String, email: String, role: String) -> Result<(),
 #[server(prefix = "/fn", endpoint = "set_role")]
 pub async fn set_role(team: String, user: String, role: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::require_recent_auth().await?;
-    crate::server::teams::set_role(&state, &session, &team, (&user, &role)).await?;
+    crate::server::teams::set_role(&state, &session, &team, &user, &role).await?;
     crate::server::redirect(&format!("/a/{team}?done=role"));
     Ok(())
 }

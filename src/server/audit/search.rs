@@ -8,7 +8,7 @@ use crate::error::AppError;
 use crate::model::audit::{AuditEntry, AuditPage, AuditQuery, Span};
 use crate::model::time::Timestamp;
 use crate::model::users::Email;
-use crate::server::auth::key_format::searched;
+use crate::server::auth::key_format::search_term;
 use crate::server::db::{Db, fetch};
 use crate::server::maintenance::fold_names::fold;
 
@@ -27,7 +27,7 @@ pub async fn page(db: &Db, query: &AuditQuery) -> Result<AuditPage, AppError> {
     entries.truncate(ON_A_PAGE);
     let next = entries.last().filter(|_| more).map(|entry| entry.id.clone());
     let AuditQuery { action, who, from, to, before } = query;
-    let [action, who, from, to, before] = [action, who, from, to, before].map(|text| searched(text));
+    let [action, who, from, to, before] = [action, who, from, to, before].map(|text| search_term(text));
     Ok(AuditPage { entries, next, query: AuditQuery { action, who, from, to, before } })
 }
 
@@ -43,7 +43,7 @@ macro_rules! events {
 
 async fn list(db: &Db, query: &AuditQuery, most: usize) -> Result<Vec<AuditEntry>, AppError> {
     // A key's prefix has capitals; an email address and a team's address have none.
-    let who = searched(query.who.trim());
+    let who = search_term(query.who.trim());
     let folded = Email::to_find(&who).map_or_else(|_| fold(&who), |email| email.as_str().to_owned());
     let Span { from, until } = query.span()?;
     // An id is made of its time, so ids are in the order of time.

@@ -1,4 +1,4 @@
-//! Where a key may stand in a request, and how it is read: in one way only, or not at all.
+//! Extracts the API key from request headers.
 
 use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
@@ -7,58 +7,55 @@ use crate::error::AppError;
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The key of a request, if it carries one: `Authorization: Api-Key K`, `Authorization: Bearer K`, `X-Api-Key: K`, or
-/// the header that the operator named. The scheme is matched without case (RFC 9110, 11.1), then stands exactly one
-/// space, then the key, exactly. Another scheme is no key.
+/// Returns the key of a request from `Authorization: Api-Key K`, `Authorization: Bearer K`, `X-Api-Key: K` or the
+/// operator's own header. The scheme is case-insensitive (RFC 9110, 11.1) and followed by exactly one space. Other schemes
+/// are ignored.
 ///
 /// # Errors
-/// [`AppError::CredentialsAmbiguous`] for more than one, [`AppError::KeyMalformed`] for what is no key.
+/// [`AppError::CredentialsAmbiguous`] for more than one key, [`AppError::KeyMalformed`] for a value that is not a key.
 pub fn extract<'a>(
     headers: &'a HeaderMap,
     custom_header: Option<&HeaderName>,
 ) -> Result<Option<PresentedKey<'a>>, AppError> {
-    let mut found = presented(headers, custom_header);
+    let mut found = candidates(headers, custom_header);
     match (found.next(), found.next()) {
         (None, _) => Ok(None),
-        (Some(one), None) => PresentedKey::parse(one).map(Some).ok_or(AppError::KeyMalformed),
+        (Some(only), None) => PresentedKey::parse(only).map(Some).ok_or(AppError::KeyMalformed),
         _ => Err(AppError::CredentialsAmbiguous),
     }
 }
 
-/// Whether a request carries a key, good or bad.
-#[must_use]
+/// Whether a request carries a key, valid or not.
 pub fn is_present(headers: &HeaderMap, custom_header: Option<&HeaderName>) -> bool {
-    presented(headers, custom_header).next().is_some()
+    candidates(headers, custom_header).next().is_some()
 }
 
-/// Whether a request for a page carries a key. An `Authorization` value without the form of a key is none there: a proxy for
-/// single sign-on adds its own to each request. What stands in a header for keys only is meant as one.
-#[must_use]
+/// Whether a request for a page carries a key. An `Authorization` value without the form of a key doesn't count here,
+/// because single-sign-on proxies add their own. Any value in a key-only header does.
 pub fn is_present_on_page(headers: &HeaderMap, custom_header: Option<&HeaderName>) -> bool {
-    in_authorization(headers).any(|value| PresentedKey::form(value).is_some())
-        || bare(headers, custom_header).next().is_some()
+    authorization_keys(headers).any(PresentedKey::has_key_form) || header_keys(headers, custom_header).next().is_some()
 }
 
-fn presented<'a>(headers: &'a HeaderMap, custom_header: Option<&HeaderName>) -> impl Iterator<Item = &'a [u8]> {
-    in_authorization(headers).chain(bare(headers, custom_header))
+fn candidates<'a>(headers: &'a HeaderMap, custom_header: Option<&HeaderName>) -> impl Iterator<Item = &'a [u8]> {
+    authorization_keys(headers).chain(header_keys(headers, custom_header))
 }
 
-fn in_authorization(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| after_scheme(value.as_bytes()))
+fn authorization_keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(AUTHORIZATION).into_iter().filter_map(|value| strip_scheme(value.as_bytes()))
 }
 
-/// What stands in the headers that carry a key and nothing else.
-fn bare<'a>(headers: &'a HeaderMap, custom_header: Option<&HeaderName>) -> impl Iterator<Item = &'a [u8]> {
+/// Values of the headers that carry only a key.
+fn header_keys<'a>(headers: &'a HeaderMap, custom_header: Option<&HeaderName>) -> impl Iterator<Item = &'a [u8]> {
     let names = custom_header.filter(|custom_header| **custom_header != X_API_KEY).into_iter().chain([&X_API_KEY]);
     names.flat_map(|name| headers.get_all(name)).map(axum::http::HeaderValue::as_bytes)
 }
 
-/// What follows the scheme and one space, if the scheme is one of a key's.
-fn after_scheme(value: &[u8]) -> Option<&[u8]> {
+/// Returns what follows the scheme and one space, if it is a scheme for keys.
+fn strip_scheme(value: &[u8]) -> Option<&[u8]> {
     let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
-    let ours = scheme.eq_ignore_ascii_case(b"Api-Key") || scheme.eq_ignore_ascii_case(b"Bearer");
-    ours.then(|| rest.get(1..).unwrap_or_default())
+    let is_key_scheme = scheme.eq_ignore_ascii_case(b"Api-Key") || scheme.eq_ignore_ascii_case(b"Bearer");
+    is_key_scheme.then(|| rest.get(1..).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -82,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_for_a_key_is_read() {
+    fn every_key_header_is_read() {
         let made = make_key("kf");
         let key = made.key.expose_secret();
         for scheme in ["Api-Key", "api-key", "API-KEY", "Bearer", "bearer"] {
@@ -93,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn between_scheme_and_key_stands_exactly_one_space() {
+    fn exactly_one_space_separates_scheme_and_key() {
         let made = make_key("kf");
         let key = made.key.expose_secret();
         for wrong in
@@ -105,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn another_scheme_is_no_key() {
+    fn other_schemes_are_ignored() {
         let made = make_key("kf");
         let key = made.key.expose_secret();
         for other in [
@@ -120,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_page_only_what_has_the_form_of_a_key_is_one_in_authorization() {
+    fn pages_ignore_authorization_without_the_form_of_a_key() {
         let made = make_key("kf");
         let key = made.key.expose_secret();
         let on_page = |name: &'static str, value: &str| {
@@ -136,17 +133,17 @@ mod tests {
         ] {
             assert!(!on_page("authorization", other), "{other}");
         }
-        // A typing error in a key does not make it the proxy's.
-        for meant in
+        // A mistyped key is still a key.
+        for mistyped in
             [format!("Bearer {key}"), format!("api-key {key}"), format!("Bearer {}000000", &key[..key.len() - 6])]
         {
-            assert!(on_page("authorization", &meant), "{meant}");
+            assert!(on_page("authorization", &mistyped), "{mistyped}");
         }
         assert!(on_page("x-api-key", "junk") && on_page("x-company-key", ""));
     }
 
     #[test]
-    fn more_than_one_key_is_ambiguous_even_the_same_one() {
+    fn two_keys_are_ambiguous_even_if_equal() {
         let made = make_key("kf");
         let key = made.key.expose_secret();
         let bearer = format!("Bearer {key}");
@@ -160,9 +157,9 @@ mod tests {
         }
     }
 
-    const OWN: HeaderName = HeaderName::from_static("x-company-key");
+    const CUSTOM: HeaderName = HeaderName::from_static("x-company-key");
 
-    /// The rules as they are published, by regular expressions: what the reader is compared with.
+    /// The published rules as regular expressions, to compare with.
     fn expected(lines: &[(&str, Vec<u8>)]) -> Result<Option<Vec<u8>>, AppError> {
         static SCHEME: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"(?si-u)\A(?:Api-Key|Bearer)(?: (.*))?\z").unwrap());
@@ -179,7 +176,7 @@ mod tests {
         }
     }
 
-    /// Headers that carry a key, or nearly.
+    /// Headers with a key or something close to one.
     fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
         let name = prop_oneof![
             4 => Just("authorization"),
@@ -199,10 +196,10 @@ mod tests {
         proptest::collection::vec((name, value), 0..4)
     }
 
-    // `make fuzz` runs these for long.
+    // `make fuzz` runs these with many more cases.
     proptest! {
         #[test]
-        fn no_header_makes_the_reader_panic_or_pass(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn random_headers_never_panic_or_pass(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let mut headers = HeaderMap::new();
                 headers.append(AUTHORIZATION, value);
@@ -211,15 +208,15 @@ mod tests {
         }
 
         #[test]
-        fn headers_are_read_as_the_rules_say_in_any_order_and_in_no_other_way(lines in headers()) {
+        fn headers_are_read_by_the_published_rules_in_any_order(lines in headers()) {
             let expected = expected(&lines);
             for lines in [lines.clone(), lines.into_iter().rev().collect()] {
                 let mut headers = HeaderMap::new();
                 for (name, value) in lines {
                     headers.append(name, HeaderValue::from_bytes(&value).unwrap());
                 }
-                let read = extract(&headers, Some(&OWN));
-                prop_assert_eq!(is_present(&headers, Some(&OWN)), !matches!(read, Ok(None)));
+                let read = extract(&headers, Some(&CUSTOM));
+                prop_assert_eq!(is_present(&headers, Some(&CUSTOM)), !matches!(read, Ok(None)));
                 let read = read.map(|key| key.map(|key| key.digest()));
                 let key = expected.as_ref().map(|key| key.as_ref().map(|key| PresentedKey::parse(key).unwrap().digest()));
                 prop_assert_eq!(read, key.map_err(Clone::clone));

@@ -1,8 +1,7 @@
-//! The cookie of a browser that has signed in to an account. It signs nobody in: it only tells that browser from strangers, so
-//! that those who guess the account's password from elsewhere do not make its owner wait (OWASP, device cookies).
+//! Cookie that marks a browser as one that has signed in to the account before (OWASP device cookies).
 //!
-//! Nothing of it is stored: it is a random number, and the HMAC-SHA-256 of it and the account under the account's password hash. So it ends with the
-//! password, and nobody can make one who does not know the hash.
+//! It doesn't sign anyone in. It keeps failed guesses by strangers from delaying the account's owner. The server stores
+//! nothing: the cookie is a nonce and its HMAC-SHA-256 under the password hash, so a new password invalidates it.
 
 use axum::http::HeaderMap;
 use axum_extra::extract::cookie::CookieJar;
@@ -10,43 +9,40 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::random;
-use super::sessions::bare_cookie;
+use super::sessions::http_only_cookie;
 use crate::model::users::UserId;
 use crate::server::config::Config;
 
-/// For how long a browser keeps it.
-const KEPT: time::Duration = time::Duration::days(365);
+const MAX_AGE: time::Duration = time::Duration::days(365);
 
-fn name(config: &Config) -> &'static str {
-    // With https no other host can set it.
+fn cookie_name(config: &Config) -> &'static str {
+    // With https, `__Host-` keeps other hosts from setting it.
     if config.https() { "__Host-keyfob_device" } else { "keyfob_device" }
 }
 
-/// The cookie for a browser that has just signed in to the account, which has this password hash.
-#[must_use]
-pub fn cookie(config: &Config, user: &UserId, password_hash: &str) -> Option<String> {
+/// Makes the cookie for a browser that has just signed in.
+pub fn create(config: &Config, user: &UserId, password_hash: &str) -> Option<String> {
     let nonce = random::make_nonce();
-    let mac = random::hex(&sign(&nonce, user, password_hash)?.finalize().into_bytes());
-    Some(bare_cookie(config, (name(config), format!("{nonce}.{mac}")), KEPT))
+    let mac = random::hex(&compute_mac(&nonce, user, password_hash)?.finalize().into_bytes());
+    Some(http_only_cookie(config, cookie_name(config), format!("{nonce}.{mac}"), MAX_AGE))
 }
 
-/// The number of the browser's cookie, if that is one of the account, which has this password hash.
-#[must_use]
-pub fn find(config: &Config, headers: &HeaderMap, (user, password_hash): (&UserId, &str)) -> Option<String> {
+/// Returns the nonce of the browser's cookie if it was made for this account and password hash.
+pub fn verify(config: &Config, headers: &HeaderMap, user: &UserId, password_hash: &str) -> Option<String> {
     let jar = CookieJar::from_headers(headers);
-    let (nonce, mac) = jar.get(name(config))?.value().split_once('.')?;
-    // One way to write it and no other.
+    let (nonce, mac) = jar.get(cookie_name(config))?.value().split_once('.')?;
+    // Only lower-case hex: one cookie has one form.
     if mac.len() != 64 || !mac.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
     let byte = |pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
     let mac: Vec<_> = mac.as_bytes().chunks(2).map(byte).collect::<Option<_>>()?;
-    sign(nonce, user, password_hash)?.verify_slice(&mac).ok()?;
+    compute_mac(nonce, user, password_hash)?.verify_slice(&mac).ok()?;
     Some(nonce.to_owned())
 }
 
-/// Always some: HMAC takes keys of any length.
-fn sign(nonce: &str, user: &UserId, password_hash: &str) -> Option<Hmac<Sha256>> {
+/// Always returns a MAC, because HMAC takes keys of any length.
+fn compute_mac(nonce: &str, user: &UserId, password_hash: &str) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(password_hash.as_bytes()).ok()?;
     mac.update(user.as_str().as_bytes());
     mac.update(nonce.as_bytes());
@@ -66,20 +62,20 @@ mod tests {
         UserId::parse(text).unwrap()
     }
 
-    fn number_of(cookie: &str, account: (&UserId, &str)) -> Option<String> {
+    fn verified(cookie: &str, user: &UserId, password_hash: &str) -> Option<String> {
         let headers = [(header::COOKIE, HeaderValue::from_str(cookie).unwrap())].into_iter().collect();
-        find(&config("https://a.example").unwrap(), &headers, account)
+        verify(&config("https://a.example").unwrap(), &headers, user, password_hash)
     }
 
     #[test]
-    fn a_cookie_is_of_one_account_and_one_password_and_cannot_be_changed() {
+    fn cookie_belongs_to_one_account_and_password() {
         let ada = user("01890000-0000-7000-8000-000000000000");
-        let made = cookie(&config("https://a.example").unwrap(), &ada, HASH).unwrap();
+        let made = create(&config("https://a.example").unwrap(), &ada, HASH).unwrap();
         let made = made.split(';').next().unwrap();
         let (nonce, mac) = made.split_once('=').unwrap().1.split_once('.').unwrap();
-        assert_eq!(number_of(made, (&ada, HASH)).as_deref(), Some(nonce));
-        assert_eq!(number_of(made, (&ada, &HASH.replace("aGFzaA", "bGFzaA"))), None);
-        assert_eq!(number_of(made, (&user("01890000-0000-7000-8000-000000000001"), HASH)), None);
+        assert_eq!(verified(made, &ada, HASH).as_deref(), Some(nonce));
+        assert_eq!(verified(made, &ada, &HASH.replace("aGFzaA", "bGFzaA")), None);
+        assert_eq!(verified(made, &user("01890000-0000-7000-8000-000000000001"), HASH), None);
         for wrong in [
             &made.replace(nonce, &"0".repeat(32)),
             &made[..made.len() - 2],
@@ -92,7 +88,7 @@ mod tests {
             "__Host-keyfob_device=.",
             "__Host-keyfob_device=a.zz",
         ] {
-            assert_eq!(number_of(wrong, (&ada, HASH)), None, "{wrong}");
+            assert_eq!(verified(wrong, &ada, HASH), None, "{wrong}");
         }
     }
 }

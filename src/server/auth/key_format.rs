@@ -11,24 +11,27 @@ const PREFIX_LEN: usize = 8;
 const SECRET_LEN: usize = 32;
 const CHECKSUM_LEN: usize = 6;
 
-/// The longest brand, in characters.
+/// Longest brand, in characters.
 pub const BRAND_MAX: usize = 8;
 
-/// A key as it was presented: it has the form of a key and its checksum is right. Whether it exists is not yet known.
+/// A well-formed key with a correct checksum. It may not exist.
 pub struct PresentedKey<'a>(&'a str);
 
 impl<'a> PresentedKey<'a> {
-    /// Takes a key exactly as it must be: `kf_` + 8 + `_` + 32 + 6, base62, the last 6 the checksum. Any brand of 2 to 8
-    /// lower-case letters will do, so that keys outlive a change of brand.
-    #[must_use]
+    /// Parses `kf_` + 8 + `_` + 32 + 6 base62 characters, of which the last 6 are the checksum. Accepts any brand of 2 to 8
+    /// lower-case letters, so that keys outlive a change of brand.
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
-        let key = Self::form(raw)?;
+        let key = Self::match_form(raw)?;
         let (body, sum) = key.split_at(key.len() - CHECKSUM_LEN);
         (checksum(body) == sum.as_bytes()).then_some(Self(key))
     }
 
-    /// A text with the form of a key, whatever its checksum.
-    pub(super) fn form(raw: &'a [u8]) -> Option<&'a str> {
+    /// Whether a text has the form of a key, whatever its checksum.
+    pub(super) fn has_key_form(raw: &[u8]) -> bool {
+        PresentedKey::match_form(raw).is_some()
+    }
+
+    fn match_form(raw: &'a [u8]) -> Option<&'a str> {
         let key = std::str::from_utf8(raw).ok()?;
         let (brand, rest) = key.split_once('_')?;
         let (public, secret) = rest.split_once('_')?;
@@ -40,32 +43,34 @@ impl<'a> PresentedKey<'a> {
         fits.then_some(key)
     }
 
-    /// Its public beginning: `kf_8Qw3ZkPa`.
-    #[must_use]
+    /// Returns the public prefix: `kf_8Qw3ZkPa`.
     pub fn prefix(&self) -> &'a str {
         self.0.rsplit_once('_').map_or("", |(prefix, _)| prefix)
     }
 
-    /// The digest that the key is known by.
-    #[must_use]
+    /// Returns the digest that identifies the key in the database.
     pub fn digest(&self) -> Digest {
         Digest::of(self.0)
     }
 }
 
-/// The keys in a text that may have anything around them, each with its public beginning and its digest.
-#[must_use]
-pub fn keys_in(text: &str) -> Vec<(String, Digest)> {
-    let candidates = candidates(text);
-    let keys = candidates.iter().filter_map(|text| PresentedKey::parse(text.as_bytes()));
-    keys.map(|key| (key.prefix().to_owned(), key.digest())).collect()
+/// A key found in a longer text.
+pub struct FoundKey {
+    pub prefix: String,
+    pub digest: Digest,
 }
 
-/// What to search for where somebody typed this. The public beginning of a key, where one was pasted.
-#[must_use]
-pub fn searched(text: &str) -> String {
-    match keys_in(text).first() {
-        Some((prefix, _)) => prefix.clone(),
+/// Finds the keys in a text, whatever surrounds them.
+pub fn find_keys(text: &str) -> Vec<FoundKey> {
+    let candidates = candidates(text);
+    let keys = candidates.iter().filter_map(|text| PresentedKey::parse(text.as_bytes()));
+    keys.map(|key| FoundKey { prefix: key.prefix().to_owned(), digest: key.digest() }).collect()
+}
+
+/// Returns the text to search for: the public prefix where a key was pasted.
+pub fn search_term(text: &str) -> String {
+    match find_keys(text).into_iter().next() {
+        Some(key) => key.prefix,
         None => redact(text).into_owned(),
     }
 }
@@ -75,47 +80,41 @@ pub fn searched(text: &str) -> String {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of a text.
-    #[must_use]
+    /// Hashes a text.
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text).into())
     }
 
-    /// As the database has it.
-    #[must_use]
+    /// Returns the form that the database stores.
     pub fn hex(&self) -> String {
         hex(&self.0)
     }
 }
 
-/// A key that was just made.
-pub struct MadeKey {
-    /// The key.
+/// A newly generated key.
+pub struct GeneratedKey {
     pub key: SecretString,
-    /// Its public beginning: `kf_8Qw3ZkPa`.
+    /// Public prefix: `kf_8Qw3ZkPa`.
     pub prefix: String,
-    /// The digest to store.
+    /// Digest to store.
     pub digest: String,
 }
 
-/// Makes a key with 190 bits of randomness beside the public prefix.
-#[must_use]
-pub fn make_key(brand: &str) -> MadeKey {
+/// Makes a key with 190 random bits after the public prefix.
+pub fn make_key(brand: &str) -> GeneratedKey {
     make_secret_for(&format!("{brand}_{}", base62(PREFIX_LEN)))
 }
 
 /// Makes a new secret for a key that keeps its public prefix.
-#[must_use]
-pub fn make_secret_for(prefix: &str) -> MadeKey {
+pub fn make_secret_for(prefix: &str) -> GeneratedKey {
     let body = format!("{prefix}_{}", base62(SECRET_LEN));
     let sum = checksum(&body);
     let key = body + &String::from_utf8_lossy(&sum);
-    MadeKey { digest: digest(&key), key: key.into(), prefix: prefix.to_owned() }
+    GeneratedKey { digest: digest(&key), key: key.into(), prefix: prefix.to_owned() }
 }
 
-/// SHA-256 in hex, of a key or a session's secret. A fast hash is right for secrets of more than 112 bits (ASVS 5.0,
+/// Hashes a key or session secret with SHA-256, in hex. A fast hash is safe for secrets of more than 112 bits (ASVS 5.0,
 /// 6.5.2).
-#[must_use]
 pub fn digest_of(secret: &SecretString) -> String {
     digest(secret.expose_secret())
 }
@@ -124,18 +123,18 @@ fn digest(text: &str) -> String {
     Digest::of(text).hex()
 }
 
-/// CRC-32 of the text in base62, left-padded with 0.
+/// Returns the CRC-32 of a text in base62, left-padded with 0.
 fn checksum(text: &str) -> [u8; CHECKSUM_LEN] {
     let mut rest = crc32fast::hash(text.as_bytes()) as usize;
     let mut sum = [b'0'; CHECKSUM_LEN];
-    for place in sum.iter_mut().rev() {
-        *place = BASE62[rest % 62];
+    for digit in sum.iter_mut().rev() {
+        *digit = BASE62[rest % 62];
         rest /= 62;
     }
     sum
 }
 
-/// Random characters, each as likely as any other: bytes above the last multiple of 62 are thrown away.
+/// Returns random characters, all equally likely: bytes from the last multiple of 62 up are discarded.
 fn base62(len: usize) -> String {
     let mut text = String::with_capacity(len);
     while text.len() < len {
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_made_key_has_the_published_form_and_parses() {
+    fn generated_key_has_the_published_form_and_parses() {
         let form = regex::Regex::new("^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$").unwrap();
         for _ in 0..200 {
             let made = make_key("kf");
@@ -172,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_crc32_in_base62_padded_with_0() {
+    fn checksum_is_padded_base62_crc32() {
         // CRC-32 of "123456789" is the standard's check value 0xCBF43926 = 3421780262.
         assert_eq!(&checksum("123456789"), b"3jZRME");
         assert_eq!(&checksum(""), b"000000");
     }
 
     #[test]
-    fn any_other_byte_at_any_place_and_any_two_neighbours_exchanged_are_malformed() {
+    fn every_typing_error_is_malformed() {
         for _ in 0..20 {
             let key = key().into_bytes();
             for at in 0..key.len() {
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_cut_short_lengthened_or_in_another_case_is_malformed() {
+    fn cut_longer_or_upper_case_key_is_malformed() {
         let key = key();
         for wrong in [&key[1..], &key[..key.len() - 1], &format!("{key}0"), &key.to_uppercase(), &format!(" {key}")] {
             assert!(PresentedKey::parse(wrong.as_bytes()).is_none(), "{wrong}");
@@ -204,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_an_older_brand_still_parse() {
+    fn key_of_an_older_brand_parses() {
         let made = make_key("acme");
         assert!(PresentedKey::parse(made.key.expose_secret().as_bytes()).is_some());
     }
 
-    /// The grammar as it is published, and the checksum bit by bit: what the parser is compared with.
+    /// The published grammar with a bitwise checksum, to compare the parser with.
     fn is_key(raw: &[u8]) -> bool {
         static FORM: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r"\A[a-z]{2,8}_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}\z").unwrap());
@@ -221,7 +220,7 @@ mod tests {
         FORM.is_match(raw) && sum.iter().fold(0, |sum, c| sum * 62 + digit(c)) == u64::from(crc)
     }
 
-    /// Keys, and what is left of them after some bytes were changed, removed, added or moved.
+    /// Keys with up to three bytes changed, removed, added or swapped.
     fn nearly_keys() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![any::<u8>(), proptest::sample::select(b"kf_-0Zz \t\n".to_vec())];
         let change = (0..4_u8, any::<proptest::sample::Index>(), byte, any::<proptest::sample::Index>());
@@ -244,15 +243,15 @@ mod tests {
         })
     }
 
-    // `make fuzz` runs these for long.
+    // `make fuzz` runs these with many more cases.
     proptest! {
         #[test]
-        fn no_bytes_make_the_parser_panic_or_pass(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn random_bytes_never_panic_or_parse(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(PresentedKey::parse(&bytes).is_none());
         }
 
         #[test]
-        fn a_key_is_what_the_grammar_says_and_nothing_else(raw in nearly_keys()) {
+        fn parser_follows_the_published_grammar(raw in nearly_keys()) {
             let parsed = PresentedKey::parse(&raw);
             prop_assert_eq!(parsed.is_some(), is_key(&raw));
             if let Some(key) = parsed {
@@ -261,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn what_looks_like_a_key_passes_only_with_its_checksum(raw in "kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}") {
+        fn wrong_checksum_never_parses(raw in "kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}") {
             let right = checksum(&raw[..raw.len() - 6]);
             prop_assert_eq!(PresentedKey::parse(raw.as_bytes()).is_some(), raw.as_bytes().ends_with(&right));
         }

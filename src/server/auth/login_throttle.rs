@@ -1,9 +1,9 @@
-//! Slows down whoever guesses passwords or makes accounts. Addresses are limited in memory, by each process for itself. Accounts
-//! are in the database: after a few sign-ins that failed in a row, each further one makes the next wait twice as long.
+//! Brute-force protection for sign-ins and sign-ups.
 //!
-//! A try is counted before its password is looked at, and taken back if that was right: whoever sends many at once gains nothing.
-//! Made-up accounts wait as real ones do. A browser that has signed in to the account before is counted apart from strangers:
-//! they cannot make it wait.
+//! Each process limits addresses in memory. The database counts failed sign-ins per account: after a few in a row, each
+//! failure doubles the delay before the next attempt. An attempt is counted before the password check and cancelled if the
+//! password was right, so that parallel attempts gain nothing. Unknown accounts are delayed like known ones. A browser with a
+//! device cookie is counted apart from strangers, so that strangers cannot lock the owner out.
 
 use std::net::IpAddr;
 
@@ -17,20 +17,20 @@ use crate::server::audit::{Actor, AuditTarget};
 use crate::server::db::{Db, Tx, execute, fetch};
 use crate::server::rate_limits::{IpRateLimiter, MINUTE};
 
-/// How many may fail in a row before the next has to wait.
-const FREE: i64 = 5;
-/// The longest wait, in milliseconds.
-const LONGEST: i64 = 15 * MINUTE;
-/// How long what failed is remembered, in milliseconds.
-const REMEMBERED: i64 = DAY;
-/// After so long a try has failed for sure, in milliseconds: a request may take 10 s.
-const FOR_SURE: i64 = 15_000;
-/// How many accounts and browsers are remembered, so that made-up ones cannot fill the disk.
-const MOST: i64 = 100_000;
-/// How many rows the audit gets at a time.
-const BATCH: i64 = 500;
+/// Failures in a row before the first delay.
+const FREE_FAILURES: i64 = 5;
+/// Longest delay, in milliseconds.
+const MAX_DELAY: i64 = 15 * MINUTE;
+/// Time after which failures are deleted, in milliseconds.
+const RETENTION: i64 = DAY;
+/// Time after which an attempt has surely failed, in milliseconds. A request takes at most 10 s.
+const MAX_ATTEMPT_TIME: i64 = 15_000;
+/// Rows kept, so that attempts on unknown accounts cannot fill the disk.
+const MAX_ROWS: i64 = 100_000;
+/// Rows recorded in the audit per transaction.
+const AUDIT_BATCH: i64 = 500;
 
-/// What addresses have tried. Cheap to clone.
+/// Rate limiter for the sign-ins and sign-ups of an address. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LoginThrottle {
     sign_ins: IpRateLimiter,
@@ -44,51 +44,45 @@ impl Default for LoginThrottle {
 }
 
 impl LoginThrottle {
-    /// Lets an address try to sign in, if it is within so many a minute; 0 for no limit.
-    ///
-    /// # Errors
-    /// [`AppError::TooManyTries`].
-    pub fn admit_sign_in(&self, from: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        if limit == 0 { Ok(()) } else { within(self.sign_ins.try_acquire(from, limit, now)) }
+    /// Counts a sign-in of an address. `limit` is per minute, 0 for none.
+    pub fn acquire_sign_in(&self, ip: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
+        acquire(&self.sign_ins, ip, limit, now)
     }
 
-    /// Takes a sign-in back that did not fail.
-    pub fn give_back_sign_in(&self, from: Option<IpAddr>) {
-        self.sign_ins.release(from);
+    /// Uncounts a sign-in that did not fail.
+    pub fn release_sign_in(&self, ip: Option<IpAddr>) {
+        self.sign_ins.release(ip);
     }
 
-    /// Lets an address try to sign up, if it is within so many an hour; 0 for no limit.
-    ///
-    /// # Errors
-    /// [`AppError::TooManyTries`].
-    pub fn admit_sign_up(&self, from: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        if limit == 0 { Ok(()) } else { within(self.sign_ups.try_acquire(from, limit, now)) }
+    /// Counts a sign-up of an address. `limit` is per hour, 0 for none.
+    pub fn acquire_sign_up(&self, ip: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
+        acquire(&self.sign_ups, ip, limit, now)
     }
 
-    /// Puts what failed into the audit, and forgets what is old; for a server to do again and again.
-    ///
-    /// # Errors
-    /// If the database does not answer.
+    /// Records failures in the audit and deletes old ones. The server calls it periodically.
     pub async fn maintain(&self, db: &Db, now: Timestamp) -> Result<(), AppError> {
         self.sign_ins.evict_expired(now);
         self.sign_ups.evict_expired(now);
         record_failures(db, now).await?;
-        forget(db, now).await
+        delete_old(db, now).await
     }
 }
 
-fn within(spent: Result<(), u32>) -> Result<(), AppError> {
-    spent.map_err(|seconds| AppError::TooManyTries { seconds })
+fn acquire(limiter: &IpRateLimiter, ip: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
+    if limit == 0 {
+        return Ok(());
+    }
+    limiter.try_acquire(ip, limit, now).map_err(|seconds| AppError::TooManyTries { seconds })
 }
 
-/// Whose tries are counted together.
+/// Attempts that are counted together.
 #[derive(Clone, Copy, Debug)]
 pub enum LoginScope<'a> {
-    /// Of all browsers that are new to an account, by its email address as it was typed.
+    /// All browsers without a device cookie of the account, by the typed email address.
     Strangers(&'a str),
-    /// Of a browser that has signed in to the account before, by the number of its cookie.
+    /// One browser that has signed in to the account before, by the nonce of its device cookie.
     Browser(&'a str),
-    /// Of a session, to enter its user's password again.
+    /// One session that asks for the password again.
     Session(&'a SessionId),
 }
 
@@ -96,21 +90,21 @@ impl LoginScope<'_> {
     fn digest(self) -> String {
         let text = match self {
             Self::Strangers(email) => format!("account {}", email.trim().to_lowercase()),
-            Self::Browser(number) => format!("browser {number}"),
+            Self::Browser(nonce) => format!("browser {nonce}"),
             Self::Session(id) => format!("session {}", id.as_str()),
         };
         Digest::of(&text).hex()
     }
 }
 
-/// A try that has begun. It is one that failed, until it is told otherwise.
+/// Attempt to sign in. It counts as failed until [`LoginAttempt::succeed`] or [`LoginAttempt::cancel`].
 #[derive(Debug)]
 pub struct LoginAttempt {
     digest: String,
     before: FailedLogins,
 }
 
-/// What failed in a row.
+/// Failures in a row.
 #[derive(Debug, sqlx::FromRow)]
 struct FailedLogins {
     failures: i64,
@@ -120,23 +114,19 @@ struct FailedLogins {
 }
 
 impl LoginAttempt {
-    /// Begins a try, of a user if there is such a one, unless it has to wait.
+    /// Begins an attempt. `user` is `None` for an unknown account.
     ///
     /// # Errors
-    /// [`AppError::TooManyTries`].
-    pub async fn begin(
-        db: &Db,
-        (whose, user): (LoginScope<'_>, Option<&UserId>),
-        by: &Actor,
-    ) -> Result<Self, AppError> {
-        let digest = whose.digest();
+    /// [`AppError::TooManyTries`] before the delay is over.
+    pub async fn begin(db: &Db, scope: LoginScope<'_>, user: Option<&UserId>, by: &Actor) -> Result<Self, AppError> {
+        let digest = scope.digest();
         let mut tx = db.begin().await?;
-        // The update that changes nothing holds the row, so that tries at once go one after the other.
+        // The update changes nothing but locks the row, which serialises parallel attempts.
         let sql = "INSERT INTO failed_sign_ins (digest, user_id, ip, failures, recorded, failed_at) \
                    VALUES ($1, $2, $3, 0, 0, $4) ON CONFLICT (digest) DO UPDATE SET failures = failed_sign_ins.failures \
                    RETURNING failures, recorded, ip, failed_at";
         let before = fetch!(tx, one FailedLogins, sql, &digest, user, &by.ip, by.at)?;
-        if let Some(seconds) = before.wait(by.at) {
+        if let Some(seconds) = before.retry_after(by.at) {
             return Err(AppError::TooManyTries { seconds });
         }
         let sql = "UPDATE failed_sign_ins SET failures = failures + 1, user_id = $2, ip = $3, failed_at = $4 \
@@ -146,33 +136,27 @@ impl LoginAttempt {
         Ok(Self { digest, before })
     }
 
-    /// The password was right: nothing has failed in a row any more. What had is in the audit afterwards.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub async fn succeed(self, tx: &mut Tx, (user, email): (&UserId, &str)) -> Result<(), AppError> {
+    /// Ends the attempt after the right password: records the failures before it in the audit and deletes them.
+    pub async fn succeed(self, tx: &mut Tx, user: &UserId, email: &str) -> Result<(), AppError> {
         if self.before.failures > self.before.recorded {
-            self.before.record(tx, (user, email)).await?;
+            self.before.record(tx, user, email).await?;
         }
         execute!(tx, "DELETE FROM failed_sign_ins WHERE digest = $1", self.digest)?;
         Ok(())
     }
 
-    /// The same where it was a session's, of which the audit does not tell.
-    ///
-    /// # Errors
-    /// If the database does not answer.
+    /// Like [`LoginAttempt::succeed`] for [`LoginScope::Session`], whose failures are not audited.
     pub async fn succeed_in_session(self, db: &Db) -> Result<(), AppError> {
         let mut conn = db.write().await?;
         execute!(conn, "DELETE FROM failed_sign_ins WHERE digest = $1", self.digest)?;
         Ok(())
     }
 
-    /// The password was not looked at: it is as if the try had not been.
-    pub async fn take_back(self, db: &Db) {
+    /// Uncounts an attempt whose password was never checked.
+    pub async fn cancel(self, db: &Db) {
         let sql =
             "UPDATE failed_sign_ins SET failures = failures - 1, failed_at = $2 WHERE digest = $1 AND failures > 0";
-        // If this fails, too, it was a try.
+        // If this fails, the attempt stays counted.
         if let Ok(mut conn) = db.write().await {
             let _ = execute!(conn, sql, self.digest, self.before.failed_at);
         }
@@ -180,15 +164,15 @@ impl LoginAttempt {
 }
 
 impl FailedLogins {
-    /// How many seconds the next try has to wait.
-    fn wait(&self, now: Timestamp) -> Option<u32> {
+    /// Returns the seconds until the next attempt is allowed.
+    fn retry_after(&self, now: Timestamp) -> Option<u32> {
         let left = self.failed_at.as_millis() + delay(self.failures) - now.as_millis();
-        // A clock that was set back must not make anybody wait for longer.
-        let left = if left > 2 * LONGEST { 0 } else { left.min(LONGEST) };
+        // A clock that was set back must not lengthen the delay.
+        let left = if left > 2 * MAX_DELAY { 0 } else { left.min(MAX_DELAY) };
         u32::try_from(left).ok().filter(|left| *left > 0).map(|left| left.div_ceil(1000))
     }
 
-    async fn record(&self, tx: &mut Tx, (user, email): (&UserId, &str)) -> Result<(), AppError> {
+    async fn record(&self, tx: &mut Tx, user: &UserId, email: &str) -> Result<(), AppError> {
         let in_a_row = format!("{} in a row", self.failures);
         let (action, detail) = match delay(self.failures) / 1000 {
             0 => (Action::SessionFail, in_a_row),
@@ -197,7 +181,7 @@ impl FailedLogins {
                 (Action::SessionDelay, format!("{in_a_row}, the next had to wait {next}"))
             }
         };
-        let by = Actor { user: None, name: "somebody".to_owned(), ip: self.ip.clone(), at: self.failed_at };
+        let by = Actor { user: None, name: "unknown".to_owned(), ip: self.ip.clone(), at: self.failed_at };
         audit::record(
             tx,
             &by,
@@ -208,25 +192,22 @@ impl FailedLogins {
     }
 }
 
-/// How long the next try has to wait after so many that failed in a row, in milliseconds.
+/// Returns the delay after this many failures in a row, in milliseconds.
 const fn delay(failures: i64) -> i64 {
-    match failures - FREE {
+    match failures - FREE_FAILURES {
         ..0 => 0,
         doubled @ 0..10 => 1000 << doubled,
-        _ => LONGEST,
+        _ => MAX_DELAY,
     }
 }
 
-/// Lets everybody try again at once on an account: strangers, and browsers that it knows.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn lift(tx: &mut Tx, user: &UserId) -> Result<u64, AppError> {
+/// Deletes all failures of an account, so that everyone can try again at once. Returns how many.
+pub async fn clear(tx: &mut Tx, user: &UserId) -> Result<u64, AppError> {
     Ok(execute!(tx, "DELETE FROM failed_sign_ins WHERE user_id = $1", user)?)
 }
 
-/// Puts what failed on real accounts into the audit: one row for all since the last time. Here and not when it fails, so that
-/// nobody learns from the time it takes whether there is such an account.
+/// Records new failures of known accounts in the audit, one entry per account. It runs in the background, because an audit
+/// entry during the attempt would reveal by its time that the account exists.
 async fn record_failures(db: &Db, now: Timestamp) -> Result<(), AppError> {
     #[derive(sqlx::FromRow)]
     struct Row {
@@ -240,38 +221,38 @@ async fn record_failures(db: &Db, now: Timestamp) -> Result<(), AppError> {
                JOIN users u ON u.id = f.user_id WHERE f.failures > f.recorded AND f.failed_at <= $1 \
                ORDER BY f.failed_at LIMIT $2";
     let mut conn = db.read().await?;
-    let rows = fetch!(conn, all Row, sql, now.plus(-FOR_SURE), BATCH)?;
+    let rows = fetch!(conn, all Row, sql, now.plus(-MAX_ATTEMPT_TIME), AUDIT_BATCH)?;
     drop(conn);
     if rows.is_empty() {
         return Ok(());
     }
     let mut tx = db.begin().await?;
     for Row { digest, failed, id, email } in rows {
-        // Another server may have been here in the meantime.
+        // Another server may have recorded it meanwhile.
         let sql = "UPDATE failed_sign_ins SET recorded = $2 WHERE digest = $1 AND recorded = $3";
         if execute!(tx, sql, digest, failed.failures, failed.recorded)? == 1 {
-            failed.record(&mut tx, (&id, &email)).await?;
+            failed.record(&mut tx, &id, &email).await?;
         }
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Forgets what failed long ago, and, where there is too much of it, those with the fewest in a row.
-async fn forget(db: &Db, now: Timestamp) -> Result<(), AppError> {
-    let long_ago = now.plus(-REMEMBERED);
+/// Deletes old failures, or those with the fewest in a row where there are too many rows.
+async fn delete_old(db: &Db, now: Timestamp) -> Result<(), AppError> {
+    let cutoff = now.plus(-RETENTION);
     let mut conn = db.read().await?;
     let sql = "SELECT COUNT(*), COALESCE(MIN(failed_at), $1) FROM failed_sign_ins";
-    let (number, oldest) = fetch!(conn, one(i64, Timestamp), sql, now)?;
+    let (count, oldest) = fetch!(conn, one(i64, Timestamp), sql, now)?;
     drop(conn);
-    if oldest <= long_ago {
+    if oldest <= cutoff {
         let mut conn = db.write().await?;
-        execute!(conn, "DELETE FROM failed_sign_ins WHERE failed_at <= $1", long_ago)?;
-    } else if number > MOST {
+        execute!(conn, "DELETE FROM failed_sign_ins WHERE failed_at <= $1", cutoff)?;
+    } else if count > MAX_ROWS {
         let sql = "DELETE FROM failed_sign_ins WHERE digest IN \
                    (SELECT digest FROM failed_sign_ins ORDER BY failures, failed_at LIMIT $1)";
         let mut conn = db.write().await?;
-        execute!(conn, sql, number - MOST)?;
+        execute!(conn, sql, count - MAX_ROWS)?;
     }
     Ok(())
 }
@@ -287,28 +268,28 @@ mod tests {
     }
 
     #[test]
-    fn five_are_free_and_then_each_makes_the_next_wait_twice_as_long_up_to_15_minutes() {
-        let waits: Vec<_> = (0..18).map(|failures| failed(failures).wait(NOW).unwrap_or(0)).collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
-        assert_eq!(failed(i64::MAX).wait(NOW), Some(900));
+    fn delay_doubles_after_five_failures_up_to_15_minutes() {
+        let delays: Vec<_> = (0..18).map(|failures| failed(failures).retry_after(NOW).unwrap_or(0)).collect();
+        assert_eq!(delays, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
+        assert_eq!(failed(i64::MAX).retry_after(NOW), Some(900));
     }
 
     #[test]
-    fn a_wait_ends_at_its_instant() {
-        assert_eq!(failed(8).wait(NOW.plus(1)), Some(8));
-        assert_eq!(failed(8).wait(NOW.plus(7_999)), Some(1));
-        assert_eq!(failed(8).wait(NOW.plus(8_000)), None);
+    fn delay_ends_exactly() {
+        assert_eq!(failed(8).retry_after(NOW.plus(1)), Some(8));
+        assert_eq!(failed(8).retry_after(NOW.plus(7_999)), Some(1));
+        assert_eq!(failed(8).retry_after(NOW.plus(8_000)), None);
     }
 
     #[test]
-    fn a_clock_that_is_a_little_behind_frees_nobody_and_one_that_was_set_back_keeps_nobody() {
-        assert_eq!(failed(8).wait(NOW.plus(-1000)), Some(9));
-        assert_eq!(failed(99).wait(NOW.plus(-1000)), Some(900));
-        assert_eq!(failed(99).wait(NOW.plus(-60 * MINUTE)), None);
+    fn clock_changes_neither_skip_nor_extend_the_delay() {
+        assert_eq!(failed(8).retry_after(NOW.plus(-1000)), Some(9));
+        assert_eq!(failed(99).retry_after(NOW.plus(-1000)), Some(900));
+        assert_eq!(failed(99).retry_after(NOW.plus(-60 * MINUTE)), None);
     }
 
     #[test]
-    fn what_is_counted_apart_has_another_digest_and_an_address_has_one_however_it_is_typed() {
+    fn scopes_have_different_digests_and_emails_are_normalised() {
         let [strangers, browser] = [LoginScope::Strangers("x"), LoginScope::Browser("x")].map(LoginScope::digest);
         assert_ne!(strangers, browser);
         assert_eq!(

@@ -11,9 +11,12 @@ pub mod login_throttle;
 pub mod origin;
 pub mod page_user;
 pub mod password;
+mod password_hash;
 pub mod random;
+mod session_memo;
 pub mod sessions;
 pub mod tenant;
 
 pub use self::extract::*;
 pub use self::guards::*;
+pub use self::session_memo::SessionMemo;

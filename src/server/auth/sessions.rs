@@ -1,4 +1,4 @@
-//! Sessions: 256 random bits in a cookie, their SHA-256 in the table. Idle for 7 days or after 30 days they end.
+//! Sessions: 256 random bits in a cookie and their SHA-256 in the table.
 
 use std::net::IpAddr;
 
@@ -17,41 +17,38 @@ use crate::server::config::Config;
 use crate::server::db::row::Row;
 use crate::server::db::{Db, Tx, execute, fetch};
 
-/// After so long without a request a session ends, in milliseconds.
-pub const IDLE: i64 = 7 * DAY;
-/// After so long a session ends in any case, in milliseconds.
-pub const ABSOLUTE: i64 = 30 * DAY;
-/// How many sessions a user can have at once.
+/// Time without a request after which a session ends, in milliseconds.
+pub const IDLE_TIMEOUT: i64 = 7 * DAY;
+/// Time after which a session ends in any case, in milliseconds.
+pub const ABSOLUTE_TIMEOUT: i64 = 30 * DAY;
+/// Sessions per user.
 pub const MAX_SESSIONS: i64 = 100;
-/// For so long after the password was entered nothing asks for it again, in milliseconds.
-pub const CONFIRMED: i64 = 15 * 60 * 1000;
-/// How exactly the last sight of a session is kept, in milliseconds: a write a minute, not a write a request.
-const SEEN_EVERY: i64 = 60 * 1000;
+/// Time after a password check in which no page asks for the password again, in milliseconds.
+pub const REAUTH_WINDOW: i64 = 15 * 60 * 1000;
+/// Precision of `seen_at`, in milliseconds, which bounds the writes to one per minute.
+const SEEN_AT_PRECISION: i64 = 60 * 1000;
 
 /// A live session and its user.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Its id.
     pub id: SessionId,
-    /// Whose it is.
     pub user: User,
-    /// Whether the user is in any team: most are in none, and their teams need not be asked for.
+    /// Whether the user is in any team. Most are in none, which saves a query.
     pub in_team: bool,
-    /// When the password was last entered in it: at the sign-in, or since.
+    /// When the password was last checked in this session.
     pub confirmed_at: Timestamp,
-    /// Where the request that found it comes from.
+    /// Client address of the current request.
     pub ip: Option<IpAddr>,
 }
 
 impl Session {
-    /// Whoever is signed in, for the audit.
-    #[must_use]
-    pub fn by(&self, now: Timestamp) -> Actor {
+    /// Returns the user as the actor of an audit entry.
+    pub fn actor(&self, now: Timestamp) -> Actor {
         Actor::user(&self.user, self.ip, now)
     }
 
-    /// Begins a transaction that changes something in the name of this session. Locks the account and the session, so that what
-    /// is checked here still holds at the commit. Every change that a signed-in user makes goes through here.
+    /// Begins a transaction for this session. Locks the account and the session, so that both stay valid until the commit.
+    /// Every change by a signed-in user starts here.
     ///
     /// # Errors
     /// [`AppError::CredentialsMissing`] if the session has ended or the account was disabled since the request began.
@@ -61,8 +58,8 @@ impl Session {
         Ok(tx)
     }
 
-    /// Like [`Session::begin`], for what only a superuser may do. The lock that all of these share comes first: two
-    /// administrators who act on each other would otherwise wait for each other.
+    /// Like [`Session::begin`], but requires a superuser. The lock of all superusers comes first, because two superusers who
+    /// change each other would deadlock.
     ///
     /// # Errors
     /// As [`Session::begin`], and [`AppError::NotFound`] if the user is no longer a superuser.
@@ -72,8 +69,7 @@ impl Session {
         if self.lock(&mut tx).await? { Ok(tx) } else { Err(AppError::NotFound) }
     }
 
-    /// Locks the account and then the session; every transaction takes them in this order. Returns whether the user is a
-    /// superuser.
+    /// Locks the account, then the session; every transaction keeps this order. Returns whether the user is a superuser.
     async fn lock(&self, tx: &mut Tx) -> Result<bool, AppError> {
         let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND disabled_at IS NULL RETURNING superuser";
         let (superuser,) = fetch!(tx, optional(bool,), sql, &self.user.id)?.ok_or(AppError::CredentialsMissing)?;
@@ -84,77 +80,64 @@ impl Session {
         Ok(superuser)
     }
 
-    /// Refuses a session whose user has not entered the password for a while: the one place that decides it, for all that
-    /// must not be done at a desk that somebody left.
-    ///
-    /// # Errors
-    /// [`AppError::ReauthenticationRequired`].
+    /// Rejects a session without a recent password check, with [`AppError::ReauthenticationRequired`].
     pub fn check_recent_auth(&self, now: Timestamp) -> Result<(), AppError> {
-        if now < self.confirmed_at.plus(CONFIRMED) { Ok(()) } else { Err(AppError::ReauthenticationRequired) }
+        if now < self.confirmed_at.plus(REAUTH_WINDOW) { Ok(()) } else { Err(AppError::ReauthenticationRequired) }
     }
 }
 
-/// The name of the cookie: one of our own, for browsers share cookies between all ports of a host, and programs on localhost
-/// like the name `session`. With https no other host can set it (`__Host-`); without, browsers would drop it so.
-#[must_use]
+/// Returns the cookie's name. It is specific, because browsers share cookies between the ports of a host. With https,
+/// `__Host-` keeps other hosts from setting it; over http, browsers reject that prefix.
 pub fn cookie_name(config: &Config) -> &'static str {
     if config.https() { "__Host-keyfob_session" } else { "keyfob_session" }
 }
 
-/// The cookie of a new session.
-#[must_use]
+/// Returns the `Set-Cookie` value of a new session.
 pub fn cookie(config: &Config, secret: &SecretString) -> String {
-    let kept = time::Duration::milliseconds(ABSOLUTE);
-    bare_cookie(config, (cookie_name(config), secret.expose_secret().to_owned()), kept)
+    let max_age = time::Duration::milliseconds(ABSOLUTE_TIMEOUT);
+    http_only_cookie(config, cookie_name(config), secret.expose_secret().to_owned(), max_age)
 }
 
-/// The cookie that takes a session's cookie away.
-#[must_use]
-pub fn no_cookie(config: &Config) -> String {
-    bare_cookie(config, (cookie_name(config), String::new()), time::Duration::ZERO)
+/// Returns the `Set-Cookie` value that removes the cookie.
+pub fn removal_cookie(config: &Config) -> String {
+    http_only_cookie(config, cookie_name(config), String::new(), time::Duration::ZERO)
 }
 
-/// A cookie with this name and value that no script reads, kept for so long.
-pub fn bare_cookie(config: &Config, cookie: (&str, String), kept: time::Duration) -> String {
-    Cookie::build(cookie)
+/// Returns a `Set-Cookie` value that scripts cannot read.
+pub fn http_only_cookie(config: &Config, name: &str, value: String, max_age: time::Duration) -> String {
+    Cookie::build((name, value))
         .path("/")
         .http_only(true)
         .secure(config.https())
         .same_site(SameSite::Lax)
-        .max_age(kept)
+        .max_age(max_age)
         .to_string()
 }
 
-/// Locks the row that every change by or of a superuser holds.
-///
-/// # Errors
-/// If the database does not answer.
+/// Locks the row that serialises all changes by or of superusers.
 pub async fn lock_superusers(tx: &mut Tx) -> Result<(), AppError> {
     execute!(tx, "UPDATE locks SET name = name WHERE name = 'superusers'")?;
     Ok(())
 }
 
-/// Makes a session for a user within a sign-in, and throws the user's ended ones away. Of too many, the one that was seen least
-/// recently ends. Gives the secret for the cookie.
-///
-/// # Errors
-/// If the database does not answer.
+/// Creates a session and returns the secret for its cookie. Deletes the user's expired sessions, and the least recently used
+/// ones above [`MAX_SESSIONS`].
 pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &Actor) -> Result<SecretString, AppError> {
-    let (secret, now) = (random::make_session(), by.at);
-    // Two sign-ins at once are counted one after the other.
+    let (secret, now) = (random::make_session_secret(), by.at);
+    // Serialises concurrent sign-ins, so that the limit holds.
     execute!(tx, "UPDATE users SET updated_at = updated_at WHERE id = $1", user)?;
     execute!(
         tx,
         "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)",
         user,
-        now.plus(-IDLE),
-        now.plus(-ABSOLUTE)
+        now.plus(-IDLE_TIMEOUT),
+        now.plus(-ABSOLUTE_TIMEOUT)
     )?;
     // SQLite has no OFFSET without a LIMIT.
     let sql = "DELETE FROM sessions WHERE user_id = $1 AND id IN (SELECT id FROM sessions WHERE user_id = $1 \
                ORDER BY seen_at DESC, id DESC LIMIT 1000000000 OFFSET $2)";
     if execute!(tx, sql, user, MAX_SESSIONS - 1)? > 0 {
-        record_end(tx, by, "the one seen least recently: there were too many").await?;
+        record_end(tx, by, "least recently used: too many sessions").await?;
     }
     execute!(
         tx,
@@ -169,22 +152,18 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &Actor) ->
     Ok(secret)
 }
 
-/// Notes that the password was entered in a session just now, and gives the session a new secret, as each sign-in has a new
-/// one (ASVS 5.0, 7.2.4). Returns the secret for the cookie.
+/// Records a password check in a session, and returns a new secret for its cookie (ASVS 5.0, 7.2.4).
 ///
 /// # Errors
 /// [`AppError::CredentialsMissing`] if the session has ended.
-pub async fn confirm(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<SecretString, AppError> {
-    let (secret, user) = (random::make_session(), &session.user.id);
+pub async fn renew(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<SecretString, AppError> {
+    let (secret, user) = (random::make_session_secret(), &session.user.id);
     let sql = "UPDATE sessions SET digest = $3, confirmed_at = $4 WHERE id = $1 AND user_id = $2";
     let found = execute!(tx, sql, &session.id, user, key_format::digest_of(&secret), now)?;
     if found == 1 { Ok(secret) } else { Err(AppError::CredentialsMissing) }
 }
 
-/// The live session of a request's cookie, and its user. Notes that it was seen.
-///
-/// # Errors
-/// If the database does not answer.
+/// Returns the live session of the request's cookie, and updates `seen_at`.
 pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Result<Option<Session>, AppError> {
     let jar = CookieJar::from_headers(&parts.headers);
     let Some(cookie) = jar.get(cookie_name(config)).filter(|cookie| cookie.value().len() == 64) else {
@@ -194,7 +173,7 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
     let sql = "SELECT s.id AS session_id, s.seen_at, s.confirmed_at, u.id, u.email, u.name, u.superuser, \
                EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
                WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL";
-    let args = [digest.as_str().into(), now.plus(-IDLE).into(), now.plus(-ABSOLUTE).into()];
+    let args = [digest.as_str().into(), now.plus(-IDLE_TIMEOUT).into(), now.plus(-ABSOLUTE_TIMEOUT).into()];
     let read = |row: Row<'_>| {
         let user = User {
             id: row.parse("id", UserId::parse)?,
@@ -207,21 +186,18 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
         Ok((Session { id, user, in_team, confirmed_at, ip }, row.time("seen_at")?))
     };
     let Some((session, seen_at)) = db.row(sql, &args, read).await? else { return Ok(None) };
-    if seen_at <= now.plus(-SEEN_EVERY) {
+    if seen_at <= now.plus(-SEEN_AT_PRECISION) {
         let mut conn = db.write().await?;
         execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &session.id, now)?;
     }
     Ok(Some(session))
 }
 
-/// The user's live sessions, the newest first.
-///
-/// # Errors
-/// If the database does not answer.
+/// Lists the user's live sessions, newest first.
 pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<SessionFacts>, AppError> {
     let sql = "SELECT id, created_at, seen_at, user_agent FROM sessions \
                WHERE user_id = $1 AND seen_at > $2 AND created_at > $3 ORDER BY created_at DESC, id DESC";
-    let args = [session.user.id.as_str().into(), now.plus(-IDLE).into(), now.plus(-ABSOLUTE).into()];
+    let args = [session.user.id.as_str().into(), now.plus(-IDLE_TIMEOUT).into(), now.plus(-ABSOLUTE_TIMEOUT).into()];
     let read = |row: Row<'_>| {
         let id = row.parse("id", SessionId::parse)?;
         Ok(SessionFacts {
@@ -235,24 +211,21 @@ pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Sess
     db.rows(sql, &args, read).await
 }
 
-/// Ends a session of this session's user, by the id that a page sent.
+/// Ends a session of this session's user, by its id from a form.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if the user has no such session, and as [`Session::begin`].
+/// [`AppError::NotFound`] if the user has no such session.
 pub async fn end_own(db: &Db, session: &Session, id: &str, now: Timestamp) -> Result<(), AppError> {
     let id = SessionId::parse(id).ok_or(AppError::NotFound)?;
     let mut tx = session.begin(db).await?;
-    if !end(&mut tx, &id, &session.by(now)).await? {
+    if !end(&mut tx, &id, &session.actor(now)).await? {
         return Err(AppError::NotFound);
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Ends one session of the user. False if there was none.
-///
-/// # Errors
-/// If the database does not answer.
+/// Ends a session of the acting user. Returns false if there is none.
 pub async fn end(tx: &mut Tx, id: &SessionId, by: &Actor) -> Result<bool, AppError> {
     if execute!(tx, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, &by.user)? == 0 {
         return Ok(false);
@@ -267,10 +240,7 @@ async fn record_end(tx: &mut Tx, by: &Actor, detail: &str) -> Result<(), AppErro
     audit::record(tx, by, Action::SessionEnd, about).await
 }
 
-/// Ends all the user's sessions but one; gives how many.
-///
-/// # Errors
-/// As [`Session::begin`].
+/// Ends all other sessions of the user, and returns how many.
 pub async fn end_others(db: &Db, session: &Session, now: Timestamp) -> Result<u64, AppError> {
     let mut tx = session.begin(db).await?;
     let ended = end_others_in(&mut tx, session, now).await?;
@@ -278,22 +248,16 @@ pub async fn end_others(db: &Db, session: &Session, now: Timestamp) -> Result<u6
     Ok(ended)
 }
 
-/// Like [`end_others`], within a change that calls for it.
-///
-/// # Errors
-/// If the database does not answer.
+/// Like [`end_others`], within a transaction.
 pub async fn end_others_in(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<u64, AppError> {
     let ended = execute!(tx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &session.user.id, &session.id)?;
     if ended > 0 {
-        record_end(tx, &session.by(now), "everywhere else").await?;
+        record_end(tx, &session.actor(now), "everywhere else").await?;
     }
     Ok(ended)
 }
 
-/// Ends all the user's sessions, within a change that calls for it.
-///
-/// # Errors
-/// If the database does not answer.
+/// Ends all sessions of a user.
 pub async fn end_all(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
     execute!(tx, "DELETE FROM sessions WHERE user_id = $1", user)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Whose data a request works on, and in whose name: the same for pages and for the API.
+//! The owner of the data that a request works on, and the caller. Pages and the API share it.
 
 use super::Caller;
 use crate::error::AppError;
@@ -9,30 +9,27 @@ use crate::model::time::Timestamp;
 use crate::model::users::UserId;
 use crate::server::db::{Db, Tx, execute, fetch};
 
-/// The owner of data, a user or a team, and the caller who works on it.
+/// Owner of data (a user or a team) and the caller who works on it.
 #[derive(Clone, Debug)]
 pub struct Tenant {
-    /// The owner.
     pub owner: OwnerId,
-    /// The owner, where it is a team.
+    /// Set if the owner is a team.
     pub team: Option<TeamId>,
     pub(super) caller: Caller,
 }
 
 impl Tenant {
-    /// The user in whose name the request works.
-    #[must_use]
-    pub fn user(&self) -> &UserId {
+    /// Returns the caller's user.
+    pub fn user_id(&self) -> &UserId {
         &self.caller.user().id
     }
 
-    /// Begins a transaction that changes what is the owner's, and decides in it whether the caller still may: the session has
-    /// not ended, the key is valid, the account is active, and the user is in the team. All of them and the owner are locked,
-    /// always in this order: user, session, team, membership, key.
+    /// Begins a transaction on the owner's data and checks in it that the caller still has access: the session is live, the key
+    /// valid, the account active and the user in the team. Locks, always in this order: user, session, team, membership, key.
     ///
     /// # Errors
     /// [`AppError::CredentialsMissing`], [`AppError::AccountDisabled`], [`AppError::KeyRevoked`] or [`AppError::KeyExpired`] for
-    /// a caller who may no longer; [`AppError::NotFound`] for a team that the user is no longer in.
+    /// a caller without access; [`AppError::NotFound`] for a user who has left the team.
     pub async fn begin(&self, db: &Db, now: Timestamp) -> Result<Tx, AppError> {
         let mut tx = match &self.caller {
             Caller::Session(session) => session.begin(db).await?,
@@ -48,7 +45,7 @@ impl Tenant {
         if let Some(team) = &self.team {
             execute!(tx, "UPDATE teams SET name = name WHERE id = $1", team)?;
             let sql = "UPDATE members SET role = role WHERE team_id = $1 AND user_id = $2";
-            if execute!(tx, sql, team, self.user())? == 0 {
+            if execute!(tx, sql, team, self.user_id())? == 0 {
                 return Err(AppError::NotFound);
             }
         }

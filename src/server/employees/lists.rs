@@ -115,7 +115,7 @@ pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Op
 }
 
 async fn take_turns(state: &AppState, tenant: &Tenant) -> Result<(ReadPermit, Option<ReadPermit>), AppError> {
-    state.read_concurrency.acquire_both(tenant.owner.as_str(), tenant.user().as_str()).await
+    state.read_concurrency.acquire_both(tenant.owner.as_str(), tenant.user_id().as_str()).await
 }
 
 async fn count(state: &AppState, sql: &'static str, args: &[Param<'_>]) -> Result<i64, AppError> {

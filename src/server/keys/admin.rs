@@ -52,7 +52,7 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
 async fn by_secret(conn: &mut Conn, text: &str, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let sql = entries!("WHERE k.digest = $2 OR k.old_digest = $2");
     let mut found: Vec<KeyEntry> = Vec::new();
-    for (_, digest) in key_format::keys_in(text) {
+    for key_format::FoundKey { digest, .. } in key_format::find_keys(text) {
         for entry in fetch!(conn, all KeyEntry, sql, usage_after(now), digest.hex())? {
             if found.iter().all(|known| known.key.id != entry.key.id) {
                 found.push(entry);
@@ -137,7 +137,7 @@ async fn listed(conn: &mut Conn, query: &KeyQuery, now: Timestamp) -> Result<Vec
 /// [`AppError::NotFound`] if there is no such key; [`AppError::Invalid`] if a field is wrong, or the key is revoked.
 pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Result<(), AppError> {
     type Row = (UserId, Option<Timestamp>, Option<Timestamp>, String);
-    let (id, by) = (KeyId::parse(&form.id).ok_or(AppError::NotFound)?, session.by(state.now()));
+    let (id, by) = (KeyId::parse(&form.id).ok_or(AppError::NotFound)?, session.actor(state.now()));
     let (name, change, rate) = form.parse(by.at)?;
     let mut tx = session.begin_as_superuser(&state.db).await?;
     let sql = "SELECT user_id, expires_at, revoked_at, prefix FROM keys WHERE id = $1";
@@ -165,7 +165,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
 /// [`AppError::Invalid`] if a field is wrong or nobody has the address, and as [`create`]; [`AppError::ReauthenticationRequired`]
 /// unless the password was entered a short time ago.
 pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyForm) -> Result<NewKey, AppError> {
-    let by = session.by(state.now());
+    let by = session.actor(state.now());
     let user = match Email::to_find(&form.owner) {
         Ok(email) => users::find(&state.db, &email).await?,
         Err(_) => None,
@@ -193,7 +193,7 @@ pub async fn revoke_all(state: &AppState, session: &Session, ids: &[String]) -> 
     if ids.len() > MAX_REVOKED {
         return Err(FieldErrors::whole(format!("Revoke at most {MAX_REVOKED} keys at a time.")).into());
     }
-    let (by, mut revoked) = (session.by(state.now()), 0);
+    let (by, mut revoked) = (session.actor(state.now()), 0);
     // A transaction for each key: with one for all, revoking many would hold up every other change.
     for id in ids.iter().filter_map(|id| KeyId::parse(id)) {
         let mut tx = session.begin_as_superuser(&state.db).await?;

@@ -13,7 +13,7 @@ use crate::server::auth::sessions::Session;
 use crate::server::db::Db;
 use crate::server::db::row::Row;
 use crate::server::state::AppState;
-use crate::server::teams;
+use crate::server::teams::memberships;
 
 /// Keys as lists show them; the parameter $1 is the day before the first whose requests are counted.
 macro_rules! entries {
@@ -244,7 +244,7 @@ pub async fn page(state: &AppState, session: &Session, query: OwnQuery<'_>) -> R
     let found = wanted.read(&state.db, page_of!("user_id", "leaked_at"), is_short).await?;
     let sql = entries!("WHERE k.id = $2 AND k.user_id = $3");
     let about = by_id(&state.db, sql, &wanted, about).await?;
-    let teams = if session.in_team { teams::list(&state.db, user).await? } else { Vec::new() };
+    let teams = if session.in_team { memberships::list(&state.db, user).await? } else { Vec::new() };
     let leaked = found.leaked.iter().take(LEAKS_SHOWN).map(|entry| entry.key.clone()).collect();
     Ok(KeyList {
         keys: found.keys,

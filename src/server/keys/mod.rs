@@ -148,16 +148,16 @@ pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyFor
         (false, true) => return admin::create_for(state, session, form).await,
         (false, false) => return Err(AppError::NotFound),
     }
-    let by = session.by(state.now());
+    let by = session.actor(state.now());
     let (form, spec) = form.parse(by.at)?;
     check_recent_auth(session, spec.access, by.at)?;
     let request = Request { user: &session.user.id, form: Some(form), spec };
     create_as(Creator::Owner(session), &state.db, &state.config.keys, request, &by).await
 }
 
-/// Refuses a key that may change something, unless the password was entered within [`sessions::CONFIRMED`].
+/// Refuses a key that may change something, unless the password was entered within [`sessions::REAUTH_WINDOW`].
 ///
-/// [`sessions::CONFIRMED`]: crate::server::auth::sessions::CONFIRMED
+/// [`sessions::REAUTH_WINDOW`]: crate::server::auth::sessions::REAUTH_WINDOW
 fn check_recent_auth(session: &Session, access: Access, now: Timestamp) -> Result<(), AppError> {
     if access.only_reads() { Ok(()) } else { session.check_recent_auth(now) }
 }
@@ -252,7 +252,7 @@ async fn revoke_in(tx: &mut Tx, user: &UserId, id: &KeyId, by: &Actor) -> Result
 pub async fn revoke_own(state: &AppState, session: &Session, id: &str) -> Result<(), AppError> {
     let (user, id) = (&session.user.id, KeyId::parse(id).ok_or(AppError::NotFound)?);
     let mut tx = session.begin(&state.db).await?;
-    if revoke_in(&mut tx, user, &id, &session.by(state.now())).await? {
+    if revoke_in(&mut tx, user, &id, &session.actor(state.now())).await? {
         tx.commit().await?;
         return Ok(());
     }

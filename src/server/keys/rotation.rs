@@ -26,7 +26,7 @@ pub async fn rotate_own(state: &AppState, session: &Session, form: &RotateForm) 
     let id = KeyId::parse(&form.id).ok_or(AppError::NotFound)?;
     let grace = grace(&form.grace).map_err(|sentence| FieldErrors::one("grace", sentence))?;
     let seen = form.seen.parse().ok();
-    rotate(state, (&session.user.id, &id), (Since::Shown(seen, session), grace), &session.by(state.now())).await
+    rotate(state, (&session.user.id, &id), (Since::Shown(seen, session), grace), &session.actor(state.now())).await
 }
 
 /// Gives a key a new secret, asked for with the key itself.

@@ -6,7 +6,7 @@ use super::fold_names::fold;
 use crate::error::AppError;
 use crate::model::employees::EmployeeSpec;
 use crate::model::time::Timestamp;
-use crate::server::auth::key_format::MadeKey;
+use crate::server::auth::key_format::GeneratedKey;
 use crate::server::auth::{key_format, random};
 use crate::server::db::bulk;
 use crate::server::db::bulk::Value;
@@ -69,7 +69,7 @@ impl Rows {
         let (id, at) = (user.as_str(), now);
         self.users.push([id.into(), email.into(), "".into(), "none".into(), false.into(), at.into(), at.into()]);
         for n in 1..=amount.keys_per_user {
-            let MadeKey { key, prefix, digest } = key_format::make_key(brand);
+            let GeneratedKey { key, prefix, digest } = key_format::make_key(brand);
             let name = format!("Key {n}");
             self.keys.push([
                 random::make_id(now).into(),

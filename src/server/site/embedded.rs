@@ -1,4 +1,4 @@
-//! The browser's files where they are part of the program, in place of a folder.
+//! Embedded files as a backend of tower-http's `ServeDir`.
 
 use std::future::{Ready, ready};
 use std::io::{self, Cursor, ErrorKind, SeekFrom};
@@ -11,50 +11,47 @@ use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tower_http::services::fs::{Backend, File, Metadata};
 
-/// As old as the program that they are part of.
+/// Modification time of the program, used for all files.
 static MODIFIED: LazyLock<Option<SystemTime>> =
     LazyLock::new(|| std::env::current_exe().ok()?.metadata().ok()?.modified().ok());
 
-/// Files: the path of each, and what it holds.
+/// Embedded files: paths and contents.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedded(pub &'static [(&'static str, &'static [u8])]);
 
-/// One that was found.
+/// Open embedded file.
 #[derive(Clone, Debug)]
-pub struct Found(Cursor<&'static [u8]>);
+pub struct EmbeddedFile(Cursor<&'static [u8]>);
 
 impl Embedded {
-    /// What a file holds.
-    ///
-    /// # Errors
-    /// If there is none.
+    /// Returns the content of a file.
     pub fn read(self, path: &Path) -> io::Result<&'static [u8]> {
         let path = path.strip_prefix(".").unwrap_or(path);
         let found = self.0.iter().find(|(name, _)| Path::new(name) == path);
         found.map(|(_, bytes)| *bytes).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    fn find(self, path: &Path) -> Ready<io::Result<Found>> {
-        ready(self.read(path).map(|bytes| Found(Cursor::new(bytes))))
+    fn open_file(self, path: &Path) -> Ready<io::Result<EmbeddedFile>> {
+        ready(self.read(path).map(|bytes| EmbeddedFile(Cursor::new(bytes))))
     }
 }
 
 impl Backend for Embedded {
-    type File = Found;
-    type Metadata = Found;
-    type OpenFuture = Ready<io::Result<Found>>;
-    type MetadataFuture = Ready<io::Result<Found>>;
+    type File = EmbeddedFile;
+    type Metadata = EmbeddedFile;
+    type OpenFuture = Ready<io::Result<EmbeddedFile>>;
+    type MetadataFuture = Ready<io::Result<EmbeddedFile>>;
 
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
-        self.find(&path)
+        self.open_file(&path)
     }
 
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
-        self.find(&path)
+        self.open_file(&path)
     }
 }
 
-impl Metadata for Found {
+impl Metadata for EmbeddedFile {
     fn is_dir(&self) -> bool {
         false
     }
@@ -68,7 +65,7 @@ impl Metadata for Found {
     }
 }
 
-impl File for Found {
+impl File for EmbeddedFile {
     type Metadata = Self;
     type MetadataFuture<'a> = Ready<io::Result<Self>>;
 
@@ -77,13 +74,13 @@ impl File for Found {
     }
 }
 
-impl AsyncRead for Found {
+impl AsyncRead for EmbeddedFile {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
-impl AsyncSeek for Found {
+impl AsyncSeek for EmbeddedFile {
     fn start_seek(mut self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
         Pin::new(&mut self.0).start_seek(position)
     }
@@ -123,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_are_served_as_from_a_folder() {
+    async fn embedded_files_are_served_like_a_folder() {
         let found = |status, body: &str| (status, "text/javascript".to_owned(), body.to_owned());
         assert_eq!(get("/a.js", "gzip, br", "").await, found(200, "shorter"));
         assert_eq!(get("/a.js", "br;q=0", "").await, found(200, "let a = 1"));

@@ -1,5 +1,5 @@
-//! The browser's files: WASM, JavaScript and CSS, under a name that changes with their content. They are in a folder, or part of
-//! the program.
+//! The browser's files: WASM, JavaScript and CSS, under a path that changes with their content. They come from a folder or are
+//! embedded in the program.
 
 mod embedded;
 
@@ -11,23 +11,21 @@ use sha2::{Digest, Sha256};
 
 use self::embedded::Embedded;
 
-/// The files that `make dist` makes part of the program; none in any other build.
+/// Files that `make dist` embeds in the program; empty in other builds.
 pub static EMBEDDED: Embedded = Embedded(include!(concat!(env!("OUT_DIR"), "/site.rs")));
 
-/// Where the browser's files are, and under which version.
+/// Location and version of the browser's files.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// What Leptos wants to know of them.
     pub options: LeptosOptions,
-    /// A path that changes when any of them does: `/v-3f2a9c01`. Browsers may keep what is under it for ever.
+    /// Path prefix that changes with any file: `/v-3f2a9c01`. Browsers cache everything below it.
     pub version: String,
-    /// The folder; none where they are part of the program.
+    /// `None` for embedded files.
     folder: Option<PathBuf>,
 }
 
 impl Site {
-    /// The files that are part of the program, or else those in the folder that cargo-leptos wrote.
-    #[must_use]
+    /// Uses the embedded files, or else the folder `root`.
     pub fn at(root: &Path) -> Self {
         let folder = EMBEDDED.0.is_empty().then(|| root.to_owned());
         let options = LeptosOptions::builder()
@@ -39,7 +37,9 @@ impl Site {
         for name in ["keyfob.js", "keyfob.wasm", "keyfob.css"] {
             match read(folder.as_deref(), &Path::new("pkg").join(name)) {
                 Ok(bytes) => content.update(bytes),
-                Err(error) => tracing::warn!(%error, "no {name} in {}/pkg: pages work, but plainly", root.display()),
+                Err(error) => {
+                    tracing::warn!(%error, "no {name} in {}/pkg: pages work without JavaScript and styles", root.display());
+                }
             }
         }
         let digest = content.finalize();
@@ -47,14 +47,12 @@ impl Site {
         Self { options, version, folder }
     }
 
-    /// The folder with the files; `None` where they are part of the program.
-    #[must_use]
+    /// Returns the folder, or `None` for embedded files.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// The path of the style sheet.
-    #[must_use]
+    /// Returns the path of the style sheet.
     pub fn stylesheet(&self) -> String {
         format!("{}/pkg/keyfob.css", self.version)
     }

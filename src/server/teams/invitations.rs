@@ -1,9 +1,10 @@
 //! Invitations to teams, by email address.
 //!
-//! Whether the address has an account is never looked up: the answer to "Add member" is the same, takes the same statements, and
-//! tells nobody who has one. The owner of the address decides on `/teams`.
+//! "Add member" never looks up whether the address has an account, so that its answer and its time reveal nothing. The owner of
+//! the address decides on `/teams`.
 
-use super::{begin_as_admin, find, is_slug, lock, members};
+use super::memberships::{find, is_slug};
+use super::{begin_as_admin, lock, members};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -20,54 +21,54 @@ use crate::server::db::{Conn, Db, Tx, execute, fetch};
 use crate::server::rate_limits::MINUTE;
 use crate::server::state::AppState;
 
-/// How many invitations of a team can be open at once.
+/// Open invitations per team.
 pub const MAX_OPEN: i64 = 50;
-/// How many invitations an account can send in an hour.
+/// Invitations that a user can send per hour.
 pub const MAX_PER_HOUR: i64 = 20;
-/// How many invitations all admins of a team together can send in an hour.
+/// Invitations that all admins of a team together can send per hour.
 pub const MAX_PER_TEAM_AND_HOUR: i64 = 50;
 const HOUR: i64 = 60 * MINUTE;
 
-/// Invites an email address to a team. Inviting an address again renews the invitation.
+/// Invites an email address to a team, or renews its invitation. Inviting an admin requires recent re-authentication.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if the user is not an admin of it, a field is wrong, or a
-/// limit is reached; [`AppError::TooManyTries`] after too many within an hour; for an admin as [`Session::check_recent_auth`].
+/// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if the user is not an admin of it, a field is wrong,
+/// or a limit is reached; [`AppError::TooManyTries`] for too many in an hour.
 pub async fn send(state: &AppState, session: &Session, slug: &str, form: &InvitationForm) -> Result<(), AppError> {
-    let by = session.by(state.now());
+    let by = session.actor(state.now());
     let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let new = form.parse()?;
     if new.role == Role::Admin {
         session.check_recent_auth(by.at)?;
     }
-    check_new(&mut tx, &team, &new).await?;
+    check_not_member(&mut tx, &team, &new).await?;
     check_rate(&mut tx, &team, session, by.at).await?;
     execute!(tx, "DELETE FROM invitations WHERE team_id = $1 AND expires_at <= $2", &team.id, by.at)?;
-    check_open(&mut tx, &team, &new).await?;
+    check_open_limit(&mut tx, &team, &new).await?;
     let sql = "INSERT INTO invitations (team_id, email, role, inviter_id, created_at, expires_at) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (team_id, email) DO UPDATE SET role = excluded.role, \
                inviter_id = excluded.inviter_id, created_at = excluded.created_at, expires_at = excluded.expires_at";
     let (email, role, expires_at) = (new.email.as_str(), new.role.as_str(), by.at.plus(INVITATION_TTL));
     execute!(tx, sql, &team.id, email, role, &session.user.id, by.at, expires_at)?;
-    record(&mut tx, &by, Action::TeamInvite, about(&team, format!("{} as {role}", isolated(email)))).await?;
+    record(&mut tx, &by, Action::TeamInvite, audit_target(&team, format!("{} as {role}", isolated(email)))).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Refuses an address that is a member already: its admins see the members anyway. The members are read and compared, so that the
-/// time depends on the team alone, and not on whether the address has an account.
-async fn check_new(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
+/// Rejects the address of a member, which admins see anyway. Compares it with every member, so that the time depends only on
+/// the team, not on whether the address has an account.
+async fn check_not_member(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
     let sql =
         "SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND u.email || '' = $2";
     let (members,) = fetch!(tx, one(i64,), sql, &team.id, new.email.as_str())?;
-    if members == 0 { Ok(()) } else { Err(FieldErrors::one("email", "They are in the team already.").into()) }
+    if members == 0 { Ok(()) } else { Err(FieldErrors::one("email", "This user is already in the team.").into()) }
 }
 
-/// Refuses what is too much within an hour, of this account or of this team. Counted by the audit, so that all servers count together.
+/// Limits invitations per hour, of the user and of the team. Counts audit entries, so that all servers count together.
 async fn check_rate(tx: &mut Tx, team: &Team, session: &Session, now: Timestamp) -> Result<(), AppError> {
     type Sent = (i64, Option<Timestamp>);
     let since = now.plus(-HOUR);
-    // The ids of events begin with their time: the index goes by them, and the rest is exact to the millisecond.
+    // Ids begin with the time, so that the index narrows the search.
     let after = random::make_id(since.plus(-1));
     let sql =
         "SELECT COUNT(*), MIN(at) FROM audit WHERE action = 'team.invite' AND actor_id = $1 AND id > $2 AND at > $3";
@@ -85,7 +86,7 @@ async fn check_rate(tx: &mut Tx, team: &Team, session: &Session, now: Timestamp)
     Ok(())
 }
 
-async fn check_open(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
+async fn check_open_limit(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
     let sql = "SELECT COUNT(*) FROM invitations WHERE team_id = $1 AND email <> $2";
     let (others,) = fetch!(tx, one(i64,), sql, &team.id, new.email.as_str())?;
     if others < MAX_OPEN {
@@ -95,72 +96,72 @@ async fn check_open(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(),
     Err(FieldErrors::whole(sentence).into())
 }
 
-/// Cancels an invitation. One that is no longer open is no error.
+/// Cancels an invitation. An invitation that is no longer open is not an error.
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if the user is not an admin of it.
 pub async fn cancel(state: &AppState, session: &Session, slug: &str, email: &str) -> Result<(), AppError> {
-    let by = session.by(state.now());
+    let by = session.actor(state.now());
     let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let email = Email::parse(email).map_err(|_| AppError::NotFound)?;
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 RETURNING email, role";
-    if let Some(invited) = fetch!(tx, optional Invited, sql, &team.id, email.as_str())? {
-        record(&mut tx, &by, Action::TeamCancel, about(&team, invited.describe())).await?;
+    if let Some(invited) = fetch!(tx, optional Deleted, sql, &team.id, email.as_str())? {
+        record(&mut tx, &by, Action::TeamCancel, audit_target(&team, invited.describe())).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Accepts the user's invitation to a team, and returns the team. A user who is in the team already stays in it.
+/// Accepts the user's invitation and returns the team. Succeeds for a user who is already in the team.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if no invitation is open, also for a team that does not exist; [`AppError::Invalid`] if the user or the team
-/// has reached a limit; as [`Session::begin`].
+/// [`AppError::NotFound`] if no invitation is open or the team doesn't exist; [`AppError::Invalid`] if the user or the team has
+/// reached a limit.
 pub async fn accept(state: &AppState, session: &Session, slug: &str) -> Result<Team, AppError> {
-    let (by, user) = (session.by(state.now()), &session.user);
+    let (by, user) = (session.actor(state.now()), &session.user);
     let mut tx = session.begin(&state.db).await?;
     let Some(team) = lock_invited(&mut tx, session, slug).await? else {
         drop(tx);
-        return in_already(&state.db, session, slug).await;
+        return find_joined(&state.db, session, slug).await;
     };
-    // An admin who was removed, or whose account is disabled, lets nobody in by what they sent before.
+    // Invitations by a removed or disabled admin are void.
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 AND expires_at > $3 AND EXISTS (SELECT 1 FROM members m \
                JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND m.user_id = inviter_id AND m.role = 'admin' \
                AND u.disabled_at IS NULL) RETURNING email, role";
-    let Some(Invited { role, .. }) = fetch!(tx, optional Invited, sql, &team.id, &user.email, by.at)? else {
+    let Some(Deleted { role, .. }) = fetch!(tx, optional Deleted, sql, &team.id, &user.email, by.at)? else {
         drop(tx);
-        return in_already(&state.db, session, slug).await;
+        return find_joined(&state.db, session, slug).await;
     };
-    if members::join(&mut tx, &team, &user.id, role, &by).await? {
-        let about = AuditTarget { user: Some(&user.id), ..about(&team, format!("as {}", role.as_str())) };
-        record(&mut tx, &by, Action::TeamJoin, about).await?;
+    if members::add(&mut tx, &team, &user.id, role, &by).await? {
+        let target = AuditTarget { user: Some(&user.id), ..audit_target(&team, format!("as {}", role.as_str())) };
+        record(&mut tx, &by, Action::TeamJoin, target).await?;
     }
     tx.commit().await?;
     Ok(team)
 }
 
-/// A form that is sent twice finds no invitation the second time, and has done what it was for.
-async fn in_already(db: &Db, session: &Session, slug: &str) -> Result<Team, AppError> {
+/// Returns the team of a user who has joined already, as when a form is sent twice.
+async fn find_joined(db: &Db, session: &Session, slug: &str) -> Result<Team, AppError> {
     Ok(find(db, &session.user.id, slug).await?.team)
 }
 
 /// Declines the user's invitation to a team.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if there is none, also for a team that does not exist; as [`Session::begin`].
+/// [`AppError::NotFound`] if there is none, or the team doesn't exist.
 pub async fn decline(state: &AppState, session: &Session, slug: &str) -> Result<(), AppError> {
-    let (by, user) = (session.by(state.now()), &session.user);
+    let (by, user) = (session.actor(state.now()), &session.user);
     let mut tx = session.begin(&state.db).await?;
     let team = lock_invited(&mut tx, session, slug).await?.ok_or(AppError::NotFound)?;
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 RETURNING email, role";
-    let invited = fetch!(tx, optional Invited, sql, &team.id, &user.email)?.ok_or(AppError::NotFound)?;
-    let about = AuditTarget { user: Some(&user.id), ..about(&team, format!("as {}", invited.role.as_str())) };
-    record(&mut tx, &by, Action::TeamDecline, about).await?;
+    let invited = fetch!(tx, optional Deleted, sql, &team.id, &user.email)?.ok_or(AppError::NotFound)?;
+    let target = AuditTarget { user: Some(&user.id), ..audit_target(&team, format!("as {}", invited.role.as_str())) };
+    record(&mut tx, &by, Action::TeamDecline, target).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Locks the team that invited the user. `None` if it did not.
+/// Locks and returns the team if it has invited the user.
 async fn lock_invited(tx: &mut Tx, session: &Session, slug: &str) -> Result<Option<Team>, AppError> {
     if !is_slug(slug) {
         return Ok(None);
@@ -173,13 +174,10 @@ async fn lock_invited(tx: &mut Tx, session: &Session, slug: &str) -> Result<Opti
     Ok(team)
 }
 
-/// How many invitations `/teams` shows. A bound on how many an address can have would let strangers use it up.
+/// Invitations that `/teams` shows. The number per address is not limited, because strangers could use up the limit.
 const MAX_SHOWN: i64 = MAX_TEAMS;
 
-/// The invitations that the user can accept, the newest first.
-///
-/// # Errors
-/// If the database does not answer.
+/// Lists the invitations that the user can accept, newest first.
 pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Invitation>, AppError> {
     let mut conn = db.read().await?;
     let sql = "SELECT t.slug, t.name, i.role, u.email AS inviter, i.expires_at FROM invitations i \
@@ -191,10 +189,7 @@ pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Invi
     Ok(found.into_iter().map(|found| Invitation { inviter: shown(&found.inviter), ..found }).collect())
 }
 
-/// The open invitations of a team, the newest first.
-///
-/// # Errors
-/// If the database does not answer.
+/// Lists the open invitations of a team, newest first.
 pub(super) async fn list_of_team(
     conn: &mut Conn,
     team: &TeamId,
@@ -207,39 +202,36 @@ pub(super) async fn list_of_team(
     Ok(found.into_iter().map(|found| SentInvitation { inviter: shown(&found.inviter), ..found }).collect())
 }
 
-/// Ends the invitations of somebody who is no longer an admin of a team: otherwise one of them could let a removed admin in again.
-pub(super) async fn end_of_inviter(tx: &mut Tx, team: &Team, inviter: &UserId, by: &Actor) -> Result<(), AppError> {
+/// Cancels the invitations of a user who is no longer an admin of the team. They could let a removed admin back in.
+pub(super) async fn cancel_sent_by(tx: &mut Tx, team: &Team, inviter: &UserId, by: &Actor) -> Result<(), AppError> {
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND inviter_id = $2 RETURNING email, role";
-    for invited in fetch!(tx, all Invited, sql, &team.id, inviter)? {
+    for invited in fetch!(tx, all Deleted, sql, &team.id, inviter)? {
         let detail = format!("{}: the inviter is no longer an admin", invited.describe());
-        record(tx, by, Action::TeamCancel, about(team, detail)).await?;
+        record(tx, by, Action::TeamCancel, audit_target(team, detail)).await?;
     }
     Ok(())
 }
 
-/// Ends all invitations that an account has sent, within a change that disables it.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn end_of_account(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
+/// Deletes all invitations that a user has sent.
+pub async fn delete_sent_by(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
     execute!(tx, "DELETE FROM invitations WHERE inviter_id = $1", user)?;
     Ok(())
 }
 
-/// An invitation that has just been removed from the table.
+/// Invitation that was deleted from the table.
 #[derive(sqlx::FromRow)]
-struct Invited {
+struct Deleted {
     email: String,
     #[sqlx(try_from = "String")]
     role: Role,
 }
 
-impl Invited {
+impl Deleted {
     fn describe(&self) -> String {
         format!("{} as {}", isolated(&self.email), self.role.as_str())
     }
 }
 
-fn about(team: &Team, detail: String) -> AuditTarget<'_> {
+fn audit_target(team: &Team, detail: String) -> AuditTarget<'_> {
     AuditTarget { team: Some(&team.id), subject: &team.slug, detail, ..AuditTarget::default() }
 }

@@ -1,14 +1,15 @@
-//! Teams: their queries, and the rules that need data. Whoever is not in a team does not learn that it is there.
+//! Teams: queries, and the rules that need data. Only members learn that a team exists.
 
 pub mod invitations;
 mod members;
+pub mod memberships;
 pub mod operator;
 
+pub use self::memberships::{find, list};
 use super::audit;
 use super::audit::{Actor, AuditTarget};
 use super::auth::random;
 use super::auth::sessions::Session;
-use super::db::row::Row;
 use super::db::{Db, Tx, execute, fetch, is_unique_violation};
 use super::keys;
 use super::state::AppState;
@@ -21,24 +22,21 @@ use crate::model::text::shown;
 use crate::model::time::Timestamp;
 use crate::model::users::UserId;
 
-/// Makes a team, with whoever asks as its admin.
+/// Creates a team with the session's user as its admin.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if a field is wrong, the slug is taken, or the user is in too many teams.
 pub async fn create(db: &Db, session: &Session, form: &TeamForm, now: Timestamp) -> Result<Team, AppError> {
-    create_in(session.begin(db).await?, form, &session.by(now)).await
+    create_in(session.begin(db).await?, form, &session.actor(now)).await
 }
 
-/// Makes a team within a transaction, and commits it.
-///
-/// # Errors
-/// As [`create`].
+/// Like [`create`], in a transaction that it commits.
 pub async fn create_in(mut tx: Tx, form: &TeamForm, by: &Actor) -> Result<Team, AppError> {
     let user = by.user.as_ref().ok_or(AppError::Internal)?;
     let (name, slug) = form.parse()?;
     let id = TeamId::parse(&random::make_id(by.at)).ok_or(AppError::Internal)?;
     let team = Team { id, slug, name };
-    members::check_teams(&mut tx, user).await?;
+    members::check_team_limit(&mut tx, user).await?;
     let sql = "INSERT INTO teams (id, slug, name, created_at) VALUES ($1, $2, $3, $4)";
     match execute!(tx, sql, &team.id, &team.slug, &team.name, by.at) {
         Err(error) if is_unique_violation(&error) => {
@@ -54,49 +52,17 @@ pub async fn create_in(mut tx: Tx, form: &TeamForm, by: &Actor) -> Result<Team, 
     Ok(team)
 }
 
-/// The teams that a user is in, by name.
+/// Loads the page of a team. Only admins see invitations and keys. `after` and `about` select the slice of keys and the key of
+/// a dialog.
 ///
 /// # Errors
-/// If the database does not answer.
-pub async fn list(db: &Db, user: &UserId) -> Result<Vec<Membership>, AppError> {
-    let mut conn = db.read().await?;
-    let sql = "SELECT t.id, t.slug, t.name, m.role FROM members m JOIN teams t ON t.id = m.team_id \
-               WHERE m.user_id = $1 ORDER BY t.name, t.id";
-    Ok(fetch!(conn, all Membership, sql, user)?)
-}
-
-/// A team that the user is in, by its slug.
-///
-/// # Errors
-/// [`AppError::NotFound`] if there is none, or the user is not in it.
-pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppError> {
-    if !is_slug(slug) {
-        return Err(AppError::NotFound);
-    }
-    let sql = "SELECT t.id, t.slug, t.name, m.role FROM teams t JOIN members m ON m.team_id = t.id \
-               WHERE t.slug = $2 AND m.user_id = $1";
-    let read = |row: Row<'_>| {
-        let id = row.parse("id", TeamId::parse)?;
-        let role = row.parse("role", |role| Role::try_from(role.to_owned()).ok())?;
-        Ok(Membership { team: Team { id, slug: row.get("slug")?, name: row.get("name")? }, role })
-    };
-    db.row(sql, &[user.as_str().into(), slug.into()], read).await?.ok_or(AppError::NotFound)
-}
-
-/// Whether a text is a slug, exactly as it is: it is written into addresses.
-fn is_slug(text: &str) -> bool {
-    crate::model::teams::slug(text).as_deref() == Ok(text)
-}
-
-/// A team as its page shows it. Its invitations and keys are for its admins only.
-///
-/// # Errors
-/// [`AppError::NotFound`] if there is none, or the user is not in it.
+/// [`AppError::NotFound`] if there is no such team, or the user is not in it.
 pub async fn page(
     state: &AppState,
     session: &Session,
     slug: &str,
-    (after, about): (&str, &str),
+    after: &str,
+    about: &str,
 ) -> Result<TeamPage, AppError> {
     let now = state.now();
     let Membership { team, role } = find(&state.db, &session.user.id, slug).await?;
@@ -113,23 +79,18 @@ pub async fn page(
         drop(conn);
         keys = keys::list_of_team(state, (&team.id, &session.user.id), (after, about)).await?;
     }
-    // The address that somebody else works from is for superusers only.
-    for entry in keys
-        .keys
-        .iter_mut()
-        .chain(keys.about.as_mut())
-        .filter(|entry| !session.user.superuser && entry.owner != session.user.email)
-    {
+    // Only superusers see the client addresses of other people.
+    let shown_keys = keys.keys.iter_mut().chain(keys.about.as_mut());
+    for entry in shown_keys.filter(|entry| !session.user.superuser && entry.owner != session.user.email) {
         entry.used_ip = None;
     }
     Ok(TeamPage { team, role, me: session.user.id.clone(), members, invitations, keys, now })
 }
 
-/// Begins a transaction of a member of a team. Locks the session's account, then the team: two changes of a team are made one
-/// after the other, and the role holds until the commit.
+/// Begins a transaction of a team member. Locks the user, the session and the team, so that the role holds until the commit.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if there is no such team or the user is not in it, and as [`Session::begin`].
+/// [`AppError::NotFound`] if there is no such team, or the user is not in it.
 async fn begin_as_member(db: &Db, session: &Session, slug: &str) -> Result<(Tx, Membership), AppError> {
     let team = find(db, &session.user.id, slug).await?.team;
     let mut tx = session.begin(db).await?;
@@ -140,10 +101,7 @@ async fn begin_as_member(db: &Db, session: &Session, slug: &str) -> Result<(Tx, 
     Ok((tx, Membership { team, role }))
 }
 
-/// Like [`begin_as_member`], for what only an admin of the team may do.
-///
-/// # Errors
-/// As [`begin_as_member`], and [`AppError::Invalid`] if the user is not an admin of the team.
+/// Like [`begin_as_member`], but requires an admin of the team; other members get [`AppError::Invalid`].
 pub async fn begin_as_admin(db: &Db, session: &Session, slug: &str) -> Result<(Tx, Team), AppError> {
     match begin_as_member(db, session, slug).await? {
         (tx, Membership { team, role: Role::Admin }) => Ok((tx, team)),
@@ -153,32 +111,27 @@ pub async fn begin_as_admin(db: &Db, session: &Session, slug: &str) -> Result<(T
     }
 }
 
-/// Gives a member another role.
+/// Changes the role of a member.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if there is no such team or member; [`AppError::Invalid`] if whoever asks is no admin of it, or
-/// no admin would stay.
-pub async fn set_role(
-    state: &AppState,
-    session: &Session,
-    slug: &str,
-    (user, role): (&str, &str),
-) -> Result<(), AppError> {
+/// [`AppError::NotFound`] if there is no such team or member; [`AppError::Invalid`] if the session's user is not an admin of
+/// the team, or no admin would remain.
+pub async fn set_role(state: &AppState, session: &Session, slug: &str, user: &str, role: &str) -> Result<(), AppError> {
     let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let user = UserId::parse(user).ok_or(AppError::NotFound)?;
     let role = Role::try_from(role.to_owned()).map_err(|sentence| FieldErrors::one("role", sentence))?;
-    let by = session.by(state.now());
+    let by = session.actor(state.now());
     if !members::change_role(&mut tx, &team, &user, role, &by).await? {
         return Err(AppError::NotFound);
     }
-    let about = about(&team, &user, format!("now {}", role.label().to_lowercase()));
-    audit::record(&mut tx, &by, Action::TeamRole, about).await?;
+    let target = audit_target(&team, &user, format!("now {}", role.label().to_lowercase()));
+    audit::record(&mut tx, &by, Action::TeamRole, target).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Removes a member; whoever asks may leave, and an admin may remove anybody. Keys that are limited to the team and are
-/// theirs are revoked, and invitations that they sent end.
+/// Removes a member: members can leave, and admins can remove anyone. Revokes the member's keys that are limited to the team,
+/// and deletes invitations that they sent.
 ///
 /// # Errors
 /// As [`set_role`].
@@ -190,12 +143,12 @@ pub async fn remove(state: &AppState, session: &Session, slug: &str, user: &str)
     } else {
         begin_as_admin(&state.db, session, slug).await?
     };
-    let by = session.by(state.now());
-    if !members::leave(&mut tx, &team, &user, &by).await? {
+    let by = session.actor(state.now());
+    if !members::remove(&mut tx, &team, &user, &by).await? {
         return Err(AppError::NotFound);
     }
     let detail = if user == session.user.id { "left" } else { "removed by an admin" };
-    audit::record(&mut tx, &by, Action::TeamRemove, about(&team, &user, detail.to_owned())).await?;
+    audit::record(&mut tx, &by, Action::TeamRemove, audit_target(&team, &user, detail.to_owned())).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -203,20 +156,21 @@ pub async fn remove(state: &AppState, session: &Session, slug: &str, user: &str)
 /// Revokes a key that is limited to the team.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if there is no such team or key; [`AppError::Invalid`] if whoever asks is no admin of the team.
+/// [`AppError::NotFound`] if there is no such team or key; [`AppError::Invalid`] if the session's user is not an admin of the
+/// team.
 pub async fn revoke_key(state: &AppState, session: &Session, slug: &str, key: &str) -> Result<(), AppError> {
     let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let key = KeyId::parse(key).ok_or(AppError::NotFound)?;
-    keys::revoke_of_team(&mut tx, &team.id, &key, &session.by(state.now())).await?;
+    keys::revoke_of_team(&mut tx, &team.id, &key, &session.actor(state.now())).await?;
     tx.commit().await?;
     Ok(())
 }
 
-fn about<'a>(team: &'a Team, user: &'a UserId, detail: String) -> AuditTarget<'a> {
+fn audit_target<'a>(team: &'a Team, user: &'a UserId, detail: String) -> AuditTarget<'a> {
     AuditTarget { user: Some(user), team: Some(&team.id), subject: &team.slug, detail, ..AuditTarget::default() }
 }
 
-/// Two changes at once are made one after the other.
+/// Locks a team, which serialises its changes.
 async fn lock(tx: &mut Tx, team: &TeamId) -> Result<(), AppError> {
     execute!(tx, "UPDATE teams SET name = name WHERE id = $1", team)?;
     Ok(())

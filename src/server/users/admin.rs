@@ -1,4 +1,4 @@
-//! Accounts, for administrators and the operator: find, disable, promote.
+//! User management by superusers and the operator.
 
 use super::{get, record};
 use crate::error::AppError;
@@ -7,42 +7,35 @@ use crate::model::fields::FieldErrors;
 use crate::model::text::shown;
 use crate::model::users::{Account, AccountPage, User, UserId};
 use crate::server::audit::Actor;
-use crate::server::auth::sessions;
 use crate::server::auth::sessions::Session;
-use crate::server::auth::{key_format, login_throttle};
+use crate::server::auth::{key_format, login_throttle, sessions};
 use crate::server::db::{Db, Tx, execute, fetch, like};
 use crate::server::state::AppState;
 use crate::server::teams::invitations;
 
-/// How many accounts the administrators' page shows at a time.
-const ON_A_PAGE: usize = 25;
+/// Accounts per page.
+const PAGE_SIZE: usize = 25;
 
-/// The accounts that an administrator looks for, by email address, from the one after `after`.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn page(db: &Db, session: &Session, (search, after): (String, &str)) -> Result<AccountPage, AppError> {
-    let search = key_format::searched(&search);
+/// Returns a page of the accounts that match `search`, by email address, after the address `after`.
+pub async fn page(db: &Db, session: &Session, search: &str, after: &str) -> Result<AccountPage, AppError> {
+    let search = key_format::search_term(search);
     let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
                AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR name_folded LIKE $2 ESCAPE '\\') \
                ORDER BY email LIMIT $3";
-    let most = i64::try_from(ON_A_PAGE + 1).unwrap_or(0);
-    let mut accounts = fetch!(conn, all Account, sql, after, like(&search), most)?;
-    let more = accounts.len() > ON_A_PAGE;
-    accounts.truncate(ON_A_PAGE);
-    let next = accounts.last().filter(|_| more).map(|account| account.user.email.clone());
+    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(0);
+    let mut accounts = fetch!(conn, all Account, sql, after, like(&search), limit)?;
+    let has_more = accounts.len() > PAGE_SIZE;
+    accounts.truncate(PAGE_SIZE);
+    let next = accounts.last().filter(|_| has_more).map(|account| account.user.email.clone());
     for Account { user, .. } in &mut accounts {
         (user.email, user.name) = (shown(&user.email), shown(&user.name));
     }
     Ok(AccountPage { accounts, next, search, me: session.user.id.clone(), about: None })
 }
 
-/// The account that a dialog is about, by its id; `None` if there is none.
-///
-/// # Errors
-/// If the database does not answer.
-pub async fn account(db: &Db, id: Option<&str>) -> Result<Option<Account>, AppError> {
+/// Returns the account of a dialog by its id.
+pub async fn find_account(db: &Db, id: Option<&str>) -> Result<Option<Account>, AppError> {
     let Some(id) = id.and_then(UserId::parse) else { return Ok(None) };
     let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE id = $1";
@@ -53,22 +46,19 @@ pub async fn account(db: &Db, id: Option<&str>) -> Result<Option<Account>, AppEr
     }))
 }
 
-/// What can be done to an account.
+/// Change of an account by a superuser or the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Its sessions end, and its keys are refused from the next request on.
+pub enum AccountChange {
+    /// Ends all sessions. Keys are rejected from the next request on.
     Disable,
-    /// It may sign in again, without a wait, and its keys work as before.
+    /// Clears the sign-in delay. Keys work as before.
     Enable,
-    /// It becomes a superuser.
     Promote,
-    /// It is a superuser no more.
     Demote,
 }
 
-impl Change {
-    /// Takes what forms call it.
-    #[must_use]
+impl AccountChange {
+    /// Parses the value of a form.
     pub fn parse(raw: &str) -> Option<Self> {
         match raw {
             "disable" => Some(Self::Disable),
@@ -89,58 +79,67 @@ impl Change {
     }
 }
 
-/// Changes an account, as an administrator asks by a form.
+/// Applies the change of a superuser's form.
 ///
 /// # Errors
-/// [`AppError::NotFound`] if there is no such account, and as [`change`].
-pub async fn change_by_name(state: &AppState, session: &Session, (id, what): (&str, &str)) -> Result<(), AppError> {
-    let what = Change::parse(what).ok_or(AppError::NotFound)?;
+/// [`AppError::NotFound`] for an unknown account or change, and as [`change`].
+pub async fn change_as_superuser(state: &AppState, session: &Session, id: &str, change: &str) -> Result<(), AppError> {
+    let change = AccountChange::parse(change).ok_or(AppError::NotFound)?;
     let user = get(&state.db, id).await?;
     let tx = session.begin_as_superuser(&state.db).await?;
-    change_in(tx, &user, what, &session.by(state.now())).await
+    apply(tx, &user, change, &session.actor(state.now())).await
 }
 
-/// Changes an account for the operator; one that is so already stays as it is.
+/// Applies a change for the operator. Does nothing if the account is already in that state.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if no superuser would be left.
-pub async fn change(db: &Db, user: &User, change: Change, by: &Actor) -> Result<(), AppError> {
+/// [`AppError::Invalid`] if no active superuser would be left.
+pub async fn change(db: &Db, user: &User, change: AccountChange, by: &Actor) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
     sessions::lock_superusers(&mut tx).await?;
-    change_in(tx, user, change, by).await
+    apply(tx, user, change, by).await
 }
 
-/// Changes an account within a transaction that holds the lock of the superusers, and commits it. Two administrators at once,
-/// each of whom takes the other away, go one after the other.
-async fn change_in(mut tx: Tx, user: &User, change: Change, by: &Actor) -> Result<(), AppError> {
-    // Not as the page showed it: the user may have been promoted since.
+/// Applies a change in a transaction that holds the superusers' lock, and commits it. The lock keeps two superusers from
+/// removing each other at once.
+async fn apply(mut tx: Tx, user: &User, change: AccountChange, by: &Actor) -> Result<(), AppError> {
+    // Read again: the user may have been promoted since the page was loaded.
     let sql = "SELECT superuser FROM users WHERE id = $1";
     let (superuser,) = fetch!(tx, optional(bool,), sql, &user.id)?.ok_or(AppError::NotFound)?;
     let changed = match change {
-        Change::Disable => {
+        AccountChange::Disable => {
             let sql = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
             let changed = execute!(tx, sql, &user.id, by.at)?;
             sessions::end_all(&mut tx, &user.id).await?;
-            invitations::end_of_account(&mut tx, &user.id).await?;
+            invitations::delete_sent_by(&mut tx, &user.id).await?;
             changed
         }
-        Change::Enable => {
+        AccountChange::Enable => {
             let sql = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
-            login_throttle::lift(&mut tx, &user.id).await? + execute!(tx, sql, &user.id)?
+            login_throttle::clear(&mut tx, &user.id).await? + execute!(tx, sql, &user.id)?
         }
-        Change::Promote => execute!(tx, "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser", &user.id)?,
-        Change::Demote => execute!(tx, "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser", &user.id)?,
+        AccountChange::Promote => {
+            execute!(tx, "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser", &user.id)?
+        }
+        AccountChange::Demote => {
+            execute!(tx, "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser", &user.id)?
+        }
     };
     if changed == 0 {
         return Ok(());
     }
-    if superuser && matches!(change, Change::Disable | Change::Demote) {
-        let sql = "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL";
-        if fetch!(tx, one(i64,), sql)?.0 == 0 {
-            return Err(FieldErrors::whole("This is the last superuser. Make somebody else one first.").into());
-        }
+    if superuser && matches!(change, AccountChange::Disable | AccountChange::Demote) {
+        check_superuser_remains(&mut tx).await?;
     }
     record(&mut tx, by, change.action(), user).await?;
     tx.commit().await?;
     Ok(())
+}
+
+async fn check_superuser_remains(tx: &mut Tx) -> Result<(), AppError> {
+    let (superusers,) = fetch!(tx, one(i64,), "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL")?;
+    if superusers > 0 {
+        return Ok(());
+    }
+    Err(FieldErrors::whole("This is the last superuser. Make someone else a superuser first.").into())
 }

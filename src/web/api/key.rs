@@ -22,7 +22,7 @@ use crate::model::keys::{GRACES, KeyFacts, KeyId, KeyName, Scope, grace};
 use crate::model::teams::TeamId;
 use crate::model::time::Timestamp;
 use crate::model::users::{User, UserId};
-use crate::server::auth::{AnyCaller, AnyCallerWith, Caller, api_key_header, by};
+use crate::server::auth::{AnyCaller, AnyCallerWith, Caller, actor, api_key_header};
 use crate::server::db::retry;
 use crate::server::keys;
 use crate::server::state::AppState;
@@ -227,7 +227,7 @@ pub async fn revoke(
     of: CurrentKey<AnyCaller>,
     parts: Parts,
 ) -> Result<StatusCode, AppError> {
-    let (user, by) = (&of.caller.user().id, by(&of.caller, &parts, &state));
+    let (user, by) = (&of.caller.user().id, actor(&of.caller, &parts, &state));
     retry::repeat(|| keys::revoke(&state.db, user, &of.key.id, &by), Result::is_err).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -257,7 +257,7 @@ pub async fn rotate(
     let Some(grace) = grace.filter(|_| errors.is_empty()) else { return Err(errors.into()) };
     let presented = api_key_header::extract(&parts.headers, state.config.api_key_header.as_ref())?;
     let presented = presented.ok_or(AppError::CredentialsMissing)?;
-    let by = by(&caller, &parts, &state);
+    let by = actor(&caller, &parts, &state);
     let user = &caller.user().id;
     let rotate = || keys::rotation::rotate_itself(&state, (user, &key), (&presented, grace), &by);
     let made = retry::repeat(rotate, Result::is_err).await?;

@@ -10,7 +10,7 @@ use super::openapi::{Asks, Input, parameter, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{Access, Scope};
-use crate::server::auth::origin::comes_from_elsewhere;
+use crate::server::auth::origin::is_cross_origin;
 use crate::server::auth::{Caller, authenticate};
 use crate::server::state::AppState;
 use crate::server::teams;
@@ -35,7 +35,7 @@ impl FromRequestParts<AppState> for VerifiedCaller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let team = required_team(parts.uri.query().unwrap_or_default())?;
         let check = async |caller: Caller, parts: &mut Parts| {
-            if caller.key().is_none() && comes_from_elsewhere(&parts.headers, &state.config.origin()) {
+            if caller.key().is_none() && is_cross_origin(&parts.headers, &state.config.origin()) {
                 return Err(AppError::CrossOrigin);
             }
             check_team(&caller, &team, state).await

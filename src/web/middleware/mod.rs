@@ -54,9 +54,9 @@ impl Middleware {
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
-        let found = client_ip::find(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
+        let found = client_ip::resolve(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
         request.extensions_mut().insert(found.client);
-        page_user::take_from_path(&mut request);
+        page_user::extract_from_path(&mut request);
         let id = RequestId::random();
         request.extensions_mut().insert(id);
         DefaultBodyLimit::max(admission::MAX_BODY_SIZE).apply(&mut request);
@@ -81,7 +81,7 @@ impl Middleware {
         let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
         let kind = kind(&request);
         let format = ErrorFormat::by(&request, kind);
-        let of = from.and_then(|from| client_ip::limited(from, &state.config.trusted_proxies));
+        let of = from.and_then(|from| client_ip::quota_network(from, &state.config.trusted_proxies));
         let Some(_place) = state.admission.admit(kind) else { return refuse(state, id, format, AppError::Unavailable) };
         let Ok((request, given_up)) = request_body::watch(request, state, (kind, of)) else {
             return refuse(state, id, format, AppError::Unavailable);

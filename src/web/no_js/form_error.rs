@@ -7,7 +7,7 @@ use axum_extra::extract::cookie::CookieJar;
 use url::Url;
 
 use crate::model::form_error::FormError;
-use crate::server::auth::sessions::bare_cookie;
+use crate::server::auth::sessions::http_only_cookie;
 use crate::server::config::Config;
 
 /// How long a browser has to ask for the page.
@@ -47,7 +47,7 @@ pub fn keep(config: &Config, mut response: Response) -> Response {
         headers.insert(header::LOCATION, address);
     }
     if value.len() <= MAX {
-        append(headers, &bare_cookie(config, (name(config), value), KEPT));
+        append(headers, &http_only_cookie(config, name(config), value, KEPT));
     }
     response
 }
@@ -62,7 +62,7 @@ pub fn read(config: &Config, headers: &HeaderMap) -> Option<FormError> {
 
 /// Takes the cookie away from a browser that has one: what it says is shown once.
 pub fn forget(config: &Config, response: &mut Response) {
-    append(response.headers_mut(), &bare_cookie(config, (name(config), String::new()), time::Duration::ZERO));
+    append(response.headers_mut(), &http_only_cookie(config, name(config), String::new(), time::Duration::ZERO));
 }
 
 fn append(headers: &mut HeaderMap, cookie: &str) {

@@ -73,7 +73,7 @@ fn read(parts: &Parts, body: &[u8]) -> (PendingForm, Option<SecretString>) {
             _ => fields.push((redact(&name).into_owned(), redact(&value).into_owned())),
         }
     }
-    let page = page.or_else(|| referrer(&parts.headers).map(|page| origin::next(page.path(), page.query())));
+    let page = page.or_else(|| referrer(&parts.headers).map(|page| origin::return_path(page.path(), page.query())));
     let page = login::own_path(page.as_deref()).unwrap_or("/profile").to_owned();
     (PendingForm { action: parts.uri.path().to_owned(), page, fields }, password)
 }
@@ -82,7 +82,7 @@ fn read(parts: &Parts, body: &[u8]) -> (PendingForm, Option<SecretString>) {
 /// cookie; none if there is no session, which is for the action to say.
 ///
 /// # Errors
-/// As [`login::confirm`].
+/// As [`login::reauthentication_cookie`].
 async fn take_password(
     state: &AppState,
     parts: &mut Parts,
@@ -96,9 +96,9 @@ async fn take_password(
     }
     parts.headers.remove(header::CONTENT_LENGTH);
     let Some(session) = session else { return Ok(None) };
-    let cookie = login::confirm(state, &session, password).await?;
+    let cookie = login::reauthentication_cookie(state, &session, password).await?;
     // The cookie of this request opens nothing any more.
-    parts.extensions.insert(SessionMemo::of(Session { confirmed_at: state.now(), ..session }));
+    parts.extensions.insert(SessionMemo::with(Session { confirmed_at: state.now(), ..session }));
     Ok(HeaderValue::try_from(cookie).ok())
 }
 

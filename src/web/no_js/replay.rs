@@ -8,7 +8,7 @@ use url::{Position, Url};
 use super::form_error;
 use crate::error::AppError;
 use crate::model::form_error::FormError;
-use crate::server::auth::origin::{form_field, form_page};
+use crate::server::auth::origin::{form_field, login_form_path};
 use crate::server::state::AppState;
 
 /// How many fields a form may have: more than any of ours, keys to revoke among them. The page that asks for the password has as
@@ -26,7 +26,7 @@ pub fn has_too_many_fields(body: &[u8]) -> bool {
 pub fn rerender_form(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, FormError, u32)> {
     let AppError::TooManyTries { seconds } = error else { return None };
     let function = parts.uri.path();
-    let form = form_page(function)?;
+    let form = login_form_path(function)?;
     let address = ServerFnUrlError::new(function, error.clone()).to_url(&format!("{}{form}", state.config.origin()));
     let (address, told) = form_error::take_from(address.ok()?.as_str())?;
     let mut url = Url::parse(&address).ok()?;

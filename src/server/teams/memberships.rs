@@ -1,0 +1,38 @@
+//! Lookups of a user's teams.
+
+use crate::error::AppError;
+use crate::model::teams::{Membership, Role, Team, TeamId, slug};
+use crate::model::users::UserId;
+use crate::server::db::row::Row;
+use crate::server::db::{Db, fetch};
+
+/// Lists the teams of a user, by name.
+pub async fn list(db: &Db, user: &UserId) -> Result<Vec<Membership>, AppError> {
+    let mut conn = db.read().await?;
+    let sql = "SELECT t.id, t.slug, t.name, m.role FROM members m JOIN teams t ON t.id = m.team_id \
+               WHERE m.user_id = $1 ORDER BY t.name, t.id";
+    Ok(fetch!(conn, all Membership, sql, user)?)
+}
+
+/// Returns a team of the user by its slug.
+///
+/// # Errors
+/// [`AppError::NotFound`] if there is no such team, or the user is not in it.
+pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppError> {
+    if !is_slug(slug) {
+        return Err(AppError::NotFound);
+    }
+    let sql = "SELECT t.id, t.slug, t.name, m.role FROM teams t JOIN members m ON m.team_id = t.id \
+               WHERE t.slug = $2 AND m.user_id = $1";
+    let read = |row: Row<'_>| {
+        let id = row.parse("id", TeamId::parse)?;
+        let role = row.parse("role", |role| Role::try_from(role.to_owned()).ok())?;
+        Ok(Membership { team: Team { id, slug: row.get("slug")?, name: row.get("name")? }, role })
+    };
+    db.row(sql, &[user.as_str().into(), slug.into()], read).await?.ok_or(AppError::NotFound)
+}
+
+/// Whether a text is a valid slug as it stands, without trimming or lower-casing.
+pub(super) fn is_slug(text: &str) -> bool {
+    slug(text).as_deref() == Ok(text)
+}
