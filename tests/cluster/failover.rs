@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::alone;
-use crate::client::{ANSWER, ask, with_key};
-use crate::connection::{Connection, header, request};
-use crate::machines::{Machine, make_keys};
-use crate::postgres::Server;
-use crate::proxy::Proxy;
+use crate::support::http::{Connection, header, request};
+use crate::support::key_client::{ANSWER, ask, with_key};
+use crate::support::machines::{Machine, make_keys};
+use crate::support::postgres::Server;
+use crate::support::proxy::Proxy;
+use crate::support::serial::alone;
 
 const NAME: &str = "keyfob";
 /// How long after the promotion all is as before.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::alone;
-use crate::browser::Browser;
-use crate::client::{ANSWER, revoke, with_key};
-use crate::connection::{Connection, header, request};
-use crate::database::Database;
-use crate::machines::{Machine, make_keys};
-use crate::proxy::{Proxy, Trouble, Whose};
-use crate::table::{report, short_or_long};
+use crate::support::browser::Browser;
+use crate::support::http::{Connection, header, request};
+use crate::support::key_client::{ANSWER, revoke, with_key};
+use crate::support::machines::{Machine, make_keys};
+use crate::support::outcome::{report, short_or_long};
+use crate::support::proxy::{Proxy, Trouble, Whose};
+use crate::support::serial::alone;
+use crate::support::shared_database::Database;
 
 /// How long it may take to be as before.
 const HEALED: Duration = Duration::from_secs(5);

@@ -1,5 +1,6 @@
-//! Many machines: processes of the built program on one database, behind nginx, and what becomes of them when
-//! connections and processes go. Each test prints its figures:
+//! Tests of several servers: processes of the built program on one database, behind nginx.
+//!
+//! They take connections and processes away. Each test prints its measurements:
 //! `scripts/with-postgres.sh cargo test --test cluster -- --nocapture --test-threads=1`.
 #![allow(
     clippy::unwrap_used,
@@ -9,23 +10,24 @@
     reason = "tests: a panic is how they fail"
 )]
 
-#[allow(dead_code, reason = "what `make test-faults` does with it")]
-#[path = "../faults/browser.rs"]
-mod browser;
-mod client;
-#[allow(dead_code, reason = "what `make bench` asks by")]
-#[path = "../../benches/http/connection.rs"]
-mod connection;
-mod database;
-#[allow(dead_code, reason = "what `make test-faults` does to them")]
-mod machines;
-mod nginx;
-mod pgbouncer;
-mod postgres;
-mod proxy;
-#[path = "../faults/table.rs"]
-mod table;
-mod traffic;
+#[path = "../support"]
+mod support {
+    #[allow(dead_code, reason = "tests/faults uses the rest")]
+    pub mod browser;
+    #[allow(dead_code, reason = "tests/faults uses the rest")]
+    pub mod http;
+    pub mod key_client;
+    #[allow(dead_code, reason = "tests/faults uses the rest")]
+    pub mod machines;
+    pub mod nginx;
+    pub mod outcome;
+    pub mod pgbouncer;
+    pub mod postgres;
+    pub mod proxy;
+    pub mod serial;
+    pub mod shared_database;
+    pub mod traffic;
+}
 
 mod failover;
 mod faults;
@@ -34,11 +36,3 @@ mod pooler;
 mod processes;
 mod revocations;
 mod upgrade;
-
-use tokio::sync::{Mutex, MutexGuard};
-
-/// One test at a time, whatever the number of threads: they measure, and the database has 200 connections.
-pub async fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::const_new(());
-    ONE.lock().await
-}

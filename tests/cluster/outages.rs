@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::alone;
-use crate::client::{me, revoke, until_refused, use_key};
-use crate::database::Database;
-use crate::machines::{Machine, make_keys};
-use crate::proxy::{LISTENER, Proxy, Trouble, Whose};
+use crate::support::key_client::{me, revoke, until_refused, use_key};
+use crate::support::machines::{Machine, make_keys};
+use crate::support::proxy::{LISTENER, Proxy, Trouble, Whose};
+use crate::support::serial::alone;
+use crate::support::shared_database::Database;
 
 /// How long a key may be let in that was revoked where the machine could not hear of it; and a moment to ask.
 const UNHEARD: Duration = Duration::from_millis(5_100);

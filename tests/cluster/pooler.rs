@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::alone;
-use crate::browser::Browser;
-use crate::client::{ask, me, revoke, until_refused, use_key, with_key};
-use crate::connection::{Connection, request};
-use crate::database::Database;
-use crate::machines::{Machine, keyfob, refused};
-use crate::pgbouncer::PgBouncer;
+use crate::support::browser::Browser;
+use crate::support::http::{Connection, request};
+use crate::support::key_client::{ask, me, revoke, until_refused, use_key, with_key};
+use crate::support::machines::{Machine, keyfob, refused};
+use crate::support::pgbouncer::PgBouncer;
+use crate::support::serial::alone;
+use crate::support::shared_database::Database;
 
 const EMPLOYEES: &str = "/pegasus/employees/api/employees/";
 /// How many clients ask at once: many more than there are sessions.

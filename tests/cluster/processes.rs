@@ -2,11 +2,11 @@
 
 use tokio::time::Instant;
 
-use crate::alone;
-use crate::database::Database;
-use crate::machines::{Machine, make_keys};
-use crate::nginx::Nginx;
-use crate::traffic::{Tally, Traffic};
+use crate::support::machines::{Machine, make_keys};
+use crate::support::nginx::Nginx;
+use crate::support::serial::alone;
+use crate::support::shared_database::Database;
+use crate::support::traffic::{Tally, Traffic};
 
 const CONNECTIONS: usize = 8;
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::alone;
-use crate::client::{me, percentile, revoke, until_refused, use_key};
-use crate::database::Database;
-use crate::machines::{Machine, keyfob, make_keys};
-use crate::nginx::Nginx;
-use crate::traffic::Traffic;
+use crate::support::key_client::{me, percentile, revoke, until_refused, use_key};
+use crate::support::machines::{Machine, keyfob, make_keys};
+use crate::support::nginx::Nginx;
+use crate::support::serial::alone;
+use crate::support::shared_database::Database;
+use crate::support::traffic::Traffic;
 
 const ROUNDS: usize = 150;
 /// How long a change of the command line may take to reach every machine.

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::alone;
-use crate::client::ask;
-use crate::connection::Connection;
-use crate::database::Database;
-use crate::machines::{KEYFOB, Machine};
-use crate::nginx::Nginx;
+use crate::support::http::Connection;
+use crate::support::key_client::ask;
+use crate::support::machines::{KEYFOB, Machine};
+use crate::support::nginx::Nginx;
+use crate::support::serial::alone;
+use crate::support::shared_database::Database;
 
 const PAGES: usize = 12;
 

@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::alone;
-use crate::client::percentile;
 use crate::limits::times;
-use crate::machines::Machine;
-use crate::scene::{Scene, memory};
-use crate::table::{report, short_or_long};
+use crate::support::key_client::percentile;
+use crate::support::machines::Machine;
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::{Scene, memory};
+use crate::support::serial::alone;
 
 /// How long an answer may take, whatever the client does.
 const LIMIT: Duration = Duration::from_secs(13);

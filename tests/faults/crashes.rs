@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::alone;
-use crate::browser::Browser;
-use crate::client::{ANSWER, me, with_key};
-use crate::connection::{Connection, body};
-use crate::machines::{KEYFOB, Machine};
-use crate::scene::Scene;
-use crate::table::{report, short_or_long};
+use crate::support::browser::Browser;
+use crate::support::http::{Connection, body};
+use crate::support::key_client::{ANSWER, me, with_key};
+use crate::support::machines::{KEYFOB, Machine};
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::Scene;
+use crate::support::serial::alone;
 
 const CLIENTS: usize = 4;
 /// How long it may take until it is ready again.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 
-use crate::alone;
-use crate::client::{ask, me, use_key};
-use crate::connection::{Connection, request};
-use crate::machines::{KEYFOB, Machine, free_address, keyfob};
-use crate::scene::Scene;
-use crate::table::report;
+use crate::support::http::{Connection, request};
+use crate::support::key_client::{ask, me, use_key};
+use crate::support::machines::{KEYFOB, Machine, free_address, keyfob};
+use crate::support::outcome::report;
+use crate::support::scene::Scene;
+use crate::support::serial::alone;
 
 /// The pages of a file of SQLite.
 const PAGE: usize = 4096;

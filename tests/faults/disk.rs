@@ -6,12 +6,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::time::{Instant, sleep};
 
-use crate::alone;
-use crate::client::{ask, use_key};
-use crate::connection::{Connection, request};
-use crate::machines::{KEYFOB, Machine};
-use crate::scene::Scene;
-use crate::table::{report, short_or_long};
+use crate::support::http::{Connection, request};
+use crate::support::key_client::{ask, use_key};
+use crate::support::machines::{KEYFOB, Machine};
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::Scene;
+use crate::support::serial::alone;
 
 /// How long it may take to be as before once there is room.
 const HEALED: Duration = Duration::from_secs(5);

@@ -13,12 +13,12 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 
-use crate::alone;
-use crate::client::percentile;
 use crate::limits::times;
-use crate::machines::Machine;
-use crate::scene::{Scene, memory};
-use crate::table::{report, short_or_long};
+use crate::support::key_client::percentile;
+use crate::support::machines::Machine;
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::{Scene, memory};
+use crate::support::serial::alone;
 
 /// How many streams of a connection may be open.
 const STREAMS: u32 = 100;

@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::alone;
-use crate::client::{ask, percentile, with_key};
-use crate::connection::{Connection, request};
-use crate::machines::Machine;
-use crate::scene::Scene;
-use crate::table::{report, short_or_long};
+use crate::support::http::{Connection, request};
+use crate::support::key_client::{ask, percentile, with_key};
+use crate::support::machines::Machine;
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::Scene;
+use crate::support::serial::alone;
 
 /// How long a client may hold a connection that never sends a whole request.
 const LIMIT: Duration = Duration::from_secs(13);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 
-use crate::alone;
-use crate::client::use_key;
-use crate::machines::{KEYFOB, Machine, free_address, keyfob};
-use crate::scene::Scene;
-use crate::table::report;
+use crate::support::key_client::use_key;
+use crate::support::machines::{KEYFOB, Machine, free_address, keyfob};
+use crate::support::outcome::report;
+use crate::support::scene::Scene;
+use crate::support::serial::alone;
 
 #[tokio::test]
 async fn a_second_server_on_a_file_ends_with_one_line_and_other_commands_work_beside_the_first() {

@@ -1,5 +1,6 @@
-//! Faults: what becomes of requests and of what was acknowledged when the server is killed, stopped, held up or out of disk.
-//! Each test has a short form, which `make test` runs, and a long one, which `make test-faults` runs and makes a table of.
+//! Fault injection: the server is killed, stopped, overloaded or out of disk.
+//!
+//! Each test has a short form for `make test`, and a long form for `make test-faults`, which prints a table.
 #![allow(
     clippy::unwrap_used,
     clippy::too_many_lines,
@@ -8,22 +9,20 @@
     reason = "tests: a panic is how they fail"
 )]
 
-#[allow(dead_code, reason = "what tests/cluster opens")]
-mod browser;
-#[allow(dead_code, reason = "what tests/cluster asks by")]
-#[path = "../cluster/client.rs"]
-mod client;
-#[allow(dead_code, reason = "what `make bench` asks by")]
-#[path = "../../benches/http/connection.rs"]
-mod connection;
-#[allow(dead_code, reason = "what tests/cluster does to them")]
-#[path = "../cluster/machines.rs"]
-mod machines;
-mod scene;
-mod table;
-#[allow(dead_code, reason = "what tests/cluster looks at")]
-#[path = "../cluster/traffic.rs"]
-mod traffic;
+#[path = "../support"]
+mod support {
+    #[allow(dead_code, reason = "tests/cluster uses the rest")]
+    pub mod browser;
+    #[allow(dead_code, reason = "tests/cluster uses the rest")]
+    pub mod http;
+    #[allow(dead_code, reason = "tests/cluster uses the rest")]
+    pub mod key_client;
+    #[allow(dead_code, reason = "tests/cluster uses the rest")]
+    pub mod machines;
+    pub mod outcome;
+    pub mod scene;
+    pub mod serial;
+}
 
 mod bodies;
 mod crashes;
@@ -35,11 +34,3 @@ mod lock;
 mod overload;
 mod sign_ins;
 mod stopping;
-
-use tokio::sync::{Mutex, MutexGuard};
-
-/// One test at a time, whatever the number of threads: they measure.
-pub async fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::const_new(());
-    ONE.lock().await
-}

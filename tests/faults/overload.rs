@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::alone;
-use crate::client::{percentile, use_key, with_key};
-use crate::connection::{Connection, header, request};
-use crate::machines::Machine;
-use crate::scene::{Scene, memory};
-use crate::table::{report, short_or_long};
+use crate::support::http::{Connection, header, request};
+use crate::support::key_client::{percentile, use_key, with_key};
+use crate::support::machines::Machine;
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::{Scene, memory};
+use crate::support::serial::alone;
 
 /// By so many connections it does as much as it can.
 const BUSY: u32 = 32;

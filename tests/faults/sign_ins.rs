@@ -11,13 +11,13 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::alone;
-use crate::browser::form;
-use crate::client::{percentile, with_key};
-use crate::connection::Connection;
-use crate::machines::{KEYFOB, Machine};
-use crate::scene::Scene;
-use crate::table::{report, short_or_long};
+use crate::support::browser::form;
+use crate::support::http::Connection;
+use crate::support::key_client::{percentile, with_key};
+use crate::support::machines::{KEYFOB, Machine};
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::Scene;
+use crate::support::serial::alone;
 
 const PACE: Duration = Duration::from_millis(2);
 const QUIET: Duration = Duration::from_secs(3);

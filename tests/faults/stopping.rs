@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::alone;
-use crate::client::{ask, with_key};
-use crate::connection::{Connection, header, request};
-use crate::machines::Machine;
-use crate::scene::{Scene, terminate, until_ended};
-use crate::table::{report, short_or_long};
+use crate::support::http::{Connection, header, request};
+use crate::support::key_client::{ask, with_key};
+use crate::support::machines::Machine;
+use crate::support::outcome::{report, short_or_long};
+use crate::support::scene::{Scene, terminate, until_ended};
+use crate::support::serial::alone;
 
 /// How long stopping may take while nothing holds it up.
 const SOON: Duration = Duration::from_secs(8);

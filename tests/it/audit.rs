@@ -1,12 +1,12 @@
 //! The audit: what happened is in it, nothing secret is, and keys that leaked.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
 use keyfob::model::audit::Action;
 use keyfob::model::teams::Role;
 use keyfob::server::audit::Actor;
 use keyfob::server::teams::operator;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 
 use crate::support::{Client, Database, PASSWORD, TestApp, each_database};

@@ -1,12 +1,12 @@
 //! The audit by day, and all of it as CSV.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use keyfob::error::AppError;
 use keyfob::model::audit::AuditQuery;
 use keyfob::server::audit;
+use rstest_reuse::apply;
 
 use crate::support::{Answer, Database, ONE_DAY, TestApp, each_database};
 

@@ -1,11 +1,11 @@
 //! `keyfob backup`: a copy of a database that is in use, put in its place again.
 
-use rstest_reuse::apply;
 use std::cell::Cell;
 use std::path::Path;
 
 use keyfob::model::keys::KeyId;
 use keyfob::server::keys;
+use rstest_reuse::apply;
 
 use crate::cli::run;
 use crate::support::{Database, EMPLOYEES, TestApp, each_database};

@@ -1,7 +1,6 @@
 //! What waits for clients: bodies that come slowly or in small parts, and answers that are not read. It takes a bounded memory,
 //! and one address takes no other's.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,6 +15,7 @@ use keyfob::model::employees::Department::Hr;
 use keyfob::server::admission::{self, MAX_IN_FLIGHT, RequestClass};
 use keyfob::server::memory_budget::ADDRESS_PART;
 use keyfob::server::state::AppState;
+use rstest_reuse::apply;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower::ServiceExt;

@@ -1,13 +1,13 @@
 //! Broken object level authorization: every route and every server function with every kind of id of another user and of
 //! another team. The lists of both come from the program, so that a new one without a row here fails.
 
-use rstest_reuse::apply;
 use std::collections::BTreeSet;
 
 use axum::http::Method;
 use keyfob::pages::PATHS;
 use leptos::server_fn::axum::server_fn_paths;
 use regex::Regex;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 
 use crate::architecture::sources;

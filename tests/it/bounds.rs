@@ -1,6 +1,5 @@
 //! What one account may ask for: how much it may store, how much it may read at once, and how often its password is hashed.
 
-use rstest_reuse::apply;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use keyfob::server::employees;
 use keyfob::server::employees::Change;
 use keyfob::server::keys::MADE_PER_DAY;
 use keyfob::server::state::AppState;
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

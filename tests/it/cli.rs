@@ -1,12 +1,12 @@
 //! The command line, by the program itself: results on stdout, all else on stderr, 0 done, 1 refused, 2 wrong usage.
 
-use rstest_reuse::apply;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use keyfob::server::db::Db;
+use rstest_reuse::apply;
 
 use crate::support::server::Server;
 use crate::support::{Database, EMPLOYEES, PASSWORD, ScratchDatabase, TestApp, each_database, trail};

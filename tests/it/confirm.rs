@@ -1,9 +1,9 @@
 //! Entering the password again: what needs it 15 minutes after it was entered, and how it is asked for.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
 use keyfob::model::keys::Access;
+use rstest_reuse::apply;
 use serde_json::json;
 
 use crate::keys::form_id;

@@ -1,6 +1,5 @@
 //! The database: how it is opened and migrated, and that no query of a request reads a whole table.
 
-use rstest_reuse::apply;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +9,7 @@ use keyfob::server::db::pool::acquire;
 use keyfob::server::db::retry::repeat;
 use keyfob::server::db::{Backend, Db, Tx};
 use regex::Regex;
+use rstest_reuse::apply;
 use tokio::sync::Barrier;
 
 use crate::support::{Database, NOW, TestApp, each_database, open_scratch};

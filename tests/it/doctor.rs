@@ -1,6 +1,5 @@
 //! `keyfob doctor` and `keyfob healthcheck`.
 
-use rstest_reuse::apply;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -8,6 +7,7 @@ use keyfob::server::audit;
 use keyfob::server::audit::Actor;
 use keyfob::server::clock::Clock;
 use keyfob::server::users::AccountChange;
+use rstest_reuse::apply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

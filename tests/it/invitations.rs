@@ -1,9 +1,10 @@
 //! Invitations to teams: who sends, sees and accepts them, what they tell, and what ends them.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
-use crate::queries::counted;
+use rstest_reuse::apply;
+
+use crate::support::query_counter::counted;
 use crate::support::{Answer, Client, Database, ONE_DAY, PASSWORD, TestApp, each_database};
 
 const HOUR: Duration = Duration::from_hours(1);

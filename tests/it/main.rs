@@ -1,5 +1,7 @@
-//! The integration tests: one program, one module for each feature. Whatever asks the database runs twice, on SQLite and
-//! on PostgreSQL: `cargo test --test it sqlite` is the half that needs no server.
+//! HTTP tests through the router, one module per feature.
+//!
+//! Tests that use the database run twice, on SQLite and on PostgreSQL. `cargo test --test it sqlite` runs the half that
+//! needs no server.
 #![allow(
     clippy::unwrap_used,
     clippy::too_many_lines,
@@ -8,7 +10,12 @@
     reason = "tests: a panic is how they fail"
 )]
 
-mod support;
+#[path = "../support"]
+mod support {
+    mod test_app;
+
+    pub use test_app::*;
+}
 
 mod accounts;
 mod admin;

@@ -1,11 +1,11 @@
 //! The description of the API: it and the router have the same endpoints, and it says of each what the endpoint does.
 
-use rstest_reuse::apply;
 use std::collections::BTreeSet;
 
 use axum::http::Method;
 use keyfob::error::ERROR_CODES;
 use keyfob::model::keys::{Access, Scope};
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Database, EMPLOYEES, TestApp, each_database};

@@ -1,11 +1,11 @@
 //! More requests than the server carries, requests that take too long, and a server that is about to stop.
 
-use rstest_reuse::apply;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::any;
 use keyfob::server::admission::{MAX_IN_FLIGHT, RequestClass};
+use rstest_reuse::apply;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

@@ -1,46 +1,9 @@
 //! How many queries a page and an endpoint cost: a query more is a choice, not an accident.
 
 use rstest_reuse::apply;
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
 
-use tracing::field::{Field, Visit};
-use tracing::{Event, Instrument, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
-
-use crate::support::{Client, Database, EMPLOYEES, FIGURES, TestApp, each_database, trail};
-
-/// Counts the statements that sqlx runs within each span `counted`; it takes the span along to the database's thread.
-pub struct Counter;
-
-/// Whether an event is of a statement; not of the settings of a connection that was opened just then.
-struct Statement(bool);
-
-impl Visit for Statement {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "summary" {
-            self.0 = !format!("{value:?}").trim_start_matches('"').starts_with("PRAGMA");
-        }
-    }
-}
-
-/// The statements of each span, by its id.
-static COUNTS: LazyLock<Mutex<HashMap<u64, usize>>> = LazyLock::new(Mutex::default);
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Counter {
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut statement = Statement(false);
-        event.record(&mut statement);
-        if event.metadata().target() != "sqlx::query" || !statement.0 {
-            return;
-        }
-        for span in context.event_scope(event).into_iter().flatten().filter(|span| span.name() == "counted") {
-            *COUNTS.lock().unwrap().entry(span.id().into_u64()).or_default() += 1;
-        }
-    }
-}
+use crate::support::query_counter::counted;
+use crate::support::{Client, Database, EMPLOYEES, FIGURES, TestApp, each_database};
 
 /// The number of queries of a request.
 async fn queries(client: &Client, path: &str) -> usize {
@@ -52,14 +15,6 @@ pub async fn queries_of(client: &Client, path: &str, status: u16) -> usize {
     let (answer, queries) = counted(client.get(path)).await;
     answer.is(status);
     queries
-}
-
-/// What a request gives, and the number of its queries.
-pub async fn counted<T>(request: impl Future<Output = T>) -> (T, usize) {
-    trail::listen();
-    let span = tracing::info_span!("counted");
-    let answer = request.instrument(span.clone()).await;
-    (answer, COUNTS.lock().unwrap().remove(&span.id().unwrap().into_u64()).unwrap_or_default())
 }
 
 #[apply(each_database)]

@@ -1,13 +1,13 @@
 //! Rights that are taken away while a request that needs them is on its way: the request was let in, waits for the database,
 //! and must not undo or outlive the change that was answered first.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
 use axum::http::Method;
 use keyfob::model::keys::Access;
 use keyfob::server::db::{Backend, Db, Tx};
 use keyfob::server::users::AccountChange;
+use rstest_reuse::apply;
 use sqlx::AssertSqlSafe;
 
 use crate::keys::form_id;

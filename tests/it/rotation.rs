@@ -1,8 +1,8 @@
 //! Rotation: a key gets a new secret, and the old one works for a while.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
+use rstest_reuse::apply;
 use serde_json::json;
 
 use crate::support::{Client, Database, EMPLOYEES, ONE_DAY, TestApp, each_database};

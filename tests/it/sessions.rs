@@ -1,8 +1,8 @@
 //! Sessions: their cookie, how long they live, and who ends them.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
+use rstest_reuse::apply;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -1,8 +1,9 @@
 //! `keyfob team`: an operator lists teams, and repairs one that has no active admin left.
 
+use rstest_reuse::apply;
+
 use crate::cli::keyfob;
 use crate::support::{Database, TestApp, each_database};
-use rstest_reuse::apply;
 
 async fn roles(app: &TestApp) -> Vec<String> {
     app.texts("SELECT u.email || ' ' || m.role FROM members m JOIN users u ON u.id = m.user_id ORDER BY u.email").await

@@ -1,9 +1,9 @@
 //! Guessing passwords and making accounts is slowed down, by address and by account, and nobody learns from it who has an account.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
 use keyfob::server::users::AccountChange;
+use rstest_reuse::apply;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

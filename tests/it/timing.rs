@@ -1,10 +1,10 @@
 //! What the time of a refusal tells. A key is looked for by its digest, so one whose prefix is right is as unknown as any other.
 //! `cargo test --test it timing -- --nocapture` prints the times.
 
-use rstest_reuse::apply;
 use std::time::{Duration, Instant};
 
 use keyfob::server::auth::key_format::{make_key, make_secret_for};
+use rstest_reuse::apply;
 use secrecy::ExposeSecret;
 
 use crate::queries::queries_of;

@@ -1,10 +1,10 @@
 //! How keys are used: the last use, requests per day, and limits.
 
-use rstest_reuse::apply;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use keyfob::server::auth::key_format::{Digest, make_secret_for};
+use rstest_reuse::apply;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::task::JoinSet;

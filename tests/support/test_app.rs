@@ -4,6 +4,7 @@
 mod client;
 mod databases;
 pub mod functions;
+pub mod query_counter;
 pub mod server;
 pub mod trail;
 

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::machines::free_address;
-use crate::postgres::{as_server_user, give_to_server_user};
+use crate::support::machines::free_address;
+use crate::support::postgres::{as_server_user, give_to_server_user};
 
 /// How long it may take until it listens.
 const READY: Duration = Duration::from_secs(10);

@@ -16,7 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use crate::queries::Counter;
+use super::query_counter::Counter;
 
 static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os("KEYFOB_TRAIL").map(PathBuf::from));
 static SECRETS: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use keyfob::server::auth::random::make_id;
 use keyfob::server::clock::Clock;
 
-use crate::connection::{Connection, header, request};
-use crate::machines::KEYFOB;
+use crate::support::http::{Connection, header, request};
+use crate::support::machines::KEYFOB;
 
 /// A call of a server function by a page of the site.
 pub fn form(function: &str, cookie: &str, fields: &str) -> Vec<u8> {

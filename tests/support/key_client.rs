@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::connection::{Connection, header, request};
+use crate::support::http::{Connection, header, request};
 
 /// How long an answer may take, whatever has happened to the server.
 pub const ANSWER: Duration = Duration::from_secs(10);

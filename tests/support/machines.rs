@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
-use crate::client::ask;
+use crate::support::key_client::ask;
 
 pub const KEYFOB: &str = env!("CARGO_BIN_EXE_keyfob");
 /// How long a machine may take until it is ready.

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::machines::{Machine, make_keys};
+use crate::support::machines::{Machine, make_keys};
 
 /// A database in a folder of its own.
 pub struct Scene {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::client::{ANSWER, with_key};
-use crate::connection::Connection;
+use crate::support::http::Connection;
+use crate::support::key_client::{ANSWER, with_key};
 
 /// From one request of a connection to its next, at the least.
 const PACE: Duration = Duration::from_millis(20);
