@@ -1,5 +1,5 @@
-//! What Keyfob is held against, and parts of it alone: servers that this program is when it is started again, as
-//! `--server NAME ADDR …`, with the database in `DATABASE_URL`.
+//! Baseline servers, and parts of Keyfob alone. The benchmark starts itself again as `--server NAME ADDR …`, with the database
+//! in `DATABASE_URL`.
 
 use std::io;
 use std::net::TcpListener;
@@ -27,13 +27,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
 use tracing_subscriber::EnvFilter;
 
-/// Serves for ever.
-///
-/// # Errors
-/// If the arguments are wrong, or it cannot listen.
+/// Serves until the process is killed.
 pub fn serve(args: &[String]) -> io::Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    // As #[tokio::main] has it in src/main.rs.
+    // Like #[tokio::main] in src/main.rs.
     tokio::runtime::Runtime::new()?.block_on(async {
         match args[..] {
             ["hello", addr] => serve_bare(addr, Router::new().route("/", get(|| async { "hello" }))).await,
@@ -43,7 +40,7 @@ pub fn serve(args: &[String]) -> io::Result<()> {
             }
             ["page", addr, cookie] => {
                 let state = state(cache::BYTES).await?;
-                let visit = visit(&state, cookie).await?;
+                let visit = load_profile(&state, cookie).await?;
                 serve_bare(addr, Router::new().route("/", get(page)).with_state((state, visit))).await
             }
             ["check", addr] => serve_check(addr, state(cache::BYTES).await?).await,
@@ -57,7 +54,7 @@ pub fn serve(args: &[String]) -> io::Result<()> {
     })
 }
 
-/// As in src/web/serve.rs.
+/// Serves with the same settings as src/web/serve.rs.
 async fn serve_bare(addr: &str, router: Router) -> io::Result<()> {
     let listener = TcpListener::bind(addr)?;
     listener.set_nonblocking(true)?;
@@ -71,44 +68,44 @@ fn database_url() -> io::Result<String> {
     std::env::var("DATABASE_URL").map_err(io::Error::other)
 }
 
-/// Keyfob's settings, from the environment alone.
+/// Keyfob's settings from the environment.
 #[derive(Parser)]
 struct Settings {
     #[command(flatten)]
     config: Config,
 }
 
-/// The state as `keyfob serve` makes it, logging as it does; with a memory for keys of so many bytes.
-async fn state(remember: u64) -> io::Result<AppState> {
+/// Returns the state of `keyfob serve`, with a key cache of this many bytes.
+async fn state(cache_bytes: u64) -> io::Result<AppState> {
     let Settings { config } = Settings::try_parse_from(["bench"]).map_err(io::Error::other)?;
     tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.log)).with_writer(io::stderr).init();
     let db = Db::open(&database_url()?).await.map_err(io::Error::other)?;
-    Ok(AppState::with_cache(db, config, Clock::system(), KeyCache::new(remember)))
+    Ok(AppState::with_cache(db, config, Clock::system(), KeyCache::new(cache_bytes)))
 }
 
-/// Keyfob with an endpoint that does nothing but to check the key.
+/// Serves Keyfob with an endpoint that only checks the key.
 async fn serve_check(addr: &str, state: AppState) -> io::Result<()> {
     keyfob::web::serve::serve(TcpListener::bind(addr)?, state, who()).await
 }
 
-/// The endpoint: it answers with the id of the caller.
+/// Returns the endpoint, which answers with the caller's id.
 fn who() -> Router<AppState> {
     Router::new().route("/api/who", get(async |caller: Caller| caller.user().id.to_string()))
 }
 
-/// What the profile page shows to whoever has this cookie.
-async fn visit(state: &AppState, cookie: &str) -> io::Result<PageData> {
+/// Loads the profile page's data for a session cookie.
+async fn load_profile(state: &AppState, cookie: &str) -> io::Result<PageData> {
     let request = Request::get("/profile").header("cookie", cookie).header("accept", "text/html");
     let (parts, ()) = request.body(()).map_err(io::Error::other)?.into_parts();
     keyfob::web::ssr::load_page(state, parts).await.map_err(|error| io::Error::other(error.detail()))
 }
 
-/// The page from data that is already there.
-async fn page(State((state, visit)): State<(AppState, PageData)>) -> Response {
-    keyfob::web::ssr::render_page(&state, visit)
+/// Renders the page from preloaded data.
+async fn page(State((state, data)): State<(AppState, PageData)>) -> Response {
+    keyfob::web::ssr::render_page(&state, data)
 }
 
-/// A database, and one user in it.
+/// Database and one of its users.
 #[derive(Clone)]
 struct Database {
     pool: Pool,
@@ -122,7 +119,7 @@ enum Pool {
 }
 
 impl Database {
-    /// With as many connections to read by as src/server/db has, and no check of each before its use.
+    /// Opens as many connections as src/server/db, without a check before use.
     async fn open(prefix: &str) -> sqlx::Result<Self> {
         let url = database_url().map_err(sqlx::Error::Io)?;
         let sql = "SELECT user_id FROM keys WHERE prefix = $1";
@@ -164,7 +161,7 @@ fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(&at.rfc3339())
 }
 
-/// One query, written as anyone would who has never measured it.
+/// Lists the employees with one plain query.
 async fn rows(State(Database { pool, user }): State<Database>) -> Result<Json<Page>, StatusCode> {
     let sql = "SELECT id, name, department, salary, created_at, updated_at FROM employees \
                WHERE owner_id = $1 ORDER BY created_at, id";

@@ -1,4 +1,4 @@
-//! The databases that are measured, made for this run and gone after it.
+//! Databases for the measurements, created for one run.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -15,63 +15,61 @@ use crate::keys::Keys;
 use crate::machine::{Cores, pin_postgres};
 use crate::report::{megabytes, number};
 
-/// In the smaller databases, one key each.
+/// Users of the smaller databases, with one key each.
 pub const USERS: u32 = 1000;
 pub const EMPLOYEES: u32 = 25;
-/// In the larger database, without employees.
+/// Users of the larger database, without employees.
 pub const MANY_USERS: u32 = 100_000;
 pub const KEYS_EACH: u32 = 10;
 
-/// Who visits the pages of the smaller SQLite database.
+/// User who opens the pages of the smaller SQLite database.
 pub const EMAIL: &str = "bench@example.com";
 pub const PASSWORD: &str = "quiet-otters-measure-rivers";
-/// The names of the visitor's keys.
+/// Names of that user's keys.
 pub const KEYS: [&str; 3] = ["Nightly build", "Payroll export", "Laptop"];
 
-/// What PostgreSQL has for this run.
+/// Name of the PostgreSQL database.
 const DATABASE: &str = "keyfob_bench";
 
-/// The databases, and a folder for all else.
+/// Databases, and a folder for everything else.
 pub struct Data {
     pub folder: TempDir,
     /// SQLite, [`USERS`] with [`EMPLOYEES`] each.
     pub small: Store,
-    /// PostgreSQL, with as much.
+    /// PostgreSQL, with the same amounts.
     pub postgres: Store,
     /// SQLite, [`MANY_USERS`] with [`KEYS_EACH`].
     pub large: Store,
-    /// How the larger one was made, in a sentence.
+    /// Sentence about how the larger database was created.
     pub making: String,
 }
 
-/// A database, and the keys that were made up for it.
+/// Database and its keys.
 pub struct Store {
     pub url: String,
     pub keys: Arc<Keys>,
 }
 
 impl Store {
-    /// The header that presents the first key. Its user has [`EMPLOYEES`].
+    /// Returns the header with the first key, whose user has [`EMPLOYEES`].
     pub fn key_header(&self) -> String {
         format!("Authorization: Api-Key {}", self.keys.get(0))
     }
 }
 
 impl Data {
-    /// # Errors
-    /// If a database cannot be made.
     pub async fn make() -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        eprintln!("Making up {} users, on SQLite and on PostgreSQL", number(USERS));
+        eprintln!("Creating {} users on SQLite and PostgreSQL", number(USERS));
         let small = seed(sqlite(folder.path(), "small"), USERS, 1, EMPLOYEES)?;
         keyfob(&small.url, &["user", "create", "--email", EMAIL, "--name", "Bench", "--password-stdin"], PASSWORD)?;
         for name in KEYS {
             keyfob(&small.url, &["key", "create", "--user", EMAIL, "--name", name], "")?;
         }
         let postgres = seed(create_postgres().await?, USERS, 1, EMPLOYEES)?;
-        // What autovacuum would do some time within the run.
+        // Otherwise autovacuum would do it during the run.
         run(&postgres.url, "VACUUM (ANALYZE)").await?;
-        eprintln!("Making up {} users with {KEYS_EACH} keys each, on SQLite", number(MANY_USERS));
+        eprintln!("Creating {} users with {KEYS_EACH} keys each on SQLite", number(MANY_USERS));
         let begin = Instant::now();
         let large = seed(sqlite(folder.path(), "large"), MANY_USERS, KEYS_EACH, 0)?;
         let seconds = begin.elapsed().as_secs();
@@ -81,7 +79,7 @@ impl Data {
         Ok(Self { folder, small, postgres, large, making })
     }
 
-    /// Takes away what a server keeps that outlives this run.
+    /// Removes the PostgreSQL database.
     pub async fn remove(self) {
         if let Ok(url) = std::env::var("TEST_DATABASE_URL") {
             let _ = run(&url, DROP).await;
@@ -95,7 +93,7 @@ fn sqlite(folder: &Path, name: &str) -> String {
     format!("sqlite://{}", folder.join(name).with_extension("db").display())
 }
 
-/// Makes an empty database on the server in `TEST_DATABASE_URL`; gives its URL.
+/// Creates an empty database on the server in `TEST_DATABASE_URL`, and returns its URL.
 async fn create_postgres() -> io::Result<String> {
     let server = std::env::var("TEST_DATABASE_URL")
         .map_err(|_| io::Error::other("TEST_DATABASE_URL names no PostgreSQL server: start this with `make bench`"))?;
@@ -113,10 +111,7 @@ async fn run(url: &str, sql: &'static str) -> io::Result<()> {
     conn.close().await.map_err(io::Error::other)
 }
 
-/// Moves PostgreSQL to its cores; tells in a sentence which it is, where it runs, and how careful it is.
-///
-/// # Errors
-/// If it does not answer.
+/// Moves PostgreSQL to its cores. Returns a sentence with its version, cores and durability settings.
 pub async fn settle_postgres(store: &Store, cores: Option<&Cores>) -> io::Result<String> {
     let mut conn = PgConnection::connect(&store.url).await.map_err(io::Error::other)?;
     let sql = "SELECT pg_backend_pid(), current_setting('server_version'), current_setting('fsync')";
@@ -135,7 +130,7 @@ pub async fn settle_postgres(store: &Store, cores: Option<&Cores>) -> io::Result
     Ok(format!("PostgreSQL {version} ran {place}, with fsync {fsync}{why}."))
 }
 
-/// Makes up users with `keyfob seed`.
+/// Creates users with `keyfob seed`.
 fn seed(url: String, users: u32, keys: u32, employees: u32) -> io::Result<Store> {
     let amount = [("users", users), ("keys-per-user", keys), ("employees-per-user", employees)];
     let args: Vec<_> = amount.iter().map(|(name, number)| format!("--{name}={number}")).collect();
@@ -158,7 +153,7 @@ fn seed(url: String, users: u32, keys: u32, employees: u32) -> io::Result<Store>
     Err(io::Error::other(format!("keyfob seed: {why}")))
 }
 
-/// Runs a command of Keyfob to its end.
+/// Runs a Keyfob command to its end.
 fn keyfob(url: &str, args: &[&str], input: &str) -> io::Result<()> {
     let mut command = Command::new(KEYFOB);
     command.args(args).env_clear().env("DATABASE_URL", url);

@@ -1,4 +1,4 @@
-//! Where things are measured: the databases, the cores, and what starts on them.
+//! Test bed: databases, processor cores, and the servers that run on them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,13 +11,13 @@ use crate::machine::Cores;
 use crate::servers::Server;
 use crate::{KEYFOB, SITE};
 
-/// The databases, and the cores if they could be kept apart.
+/// Databases, and the cores if they could be assigned.
 pub struct Lab {
     pub data: Data,
     pub cores: Option<Cores>,
 }
 
-/// What was measured.
+/// One measurement.
 #[derive(Clone)]
 pub struct Row {
     pub name: String,
@@ -26,17 +26,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// The requests in a second as a part of another row's.
+    /// Returns the requests per second as a fraction of another row's.
     pub fn of(&self, limit: &Self) -> f64 {
         self.figures.per_second / limit.figures.per_second
     }
 }
 
 impl Lab {
-    /// This program again, as a server: see `baselines::serve`.
-    ///
-    /// # Errors
-    /// If it cannot be started.
+    /// Starts this program as a baseline server; see `baselines::serve`.
     pub fn baseline(&self, store: &Store, name: &str, args: &[&str]) -> io::Result<Server> {
         let program = std::env::current_exe()?.display().to_string();
         let command = |addr: SocketAddr| {
@@ -46,18 +43,12 @@ impl Lab {
         self.start(store, self.cores.as_ref().map(|cores| &*cores.server), command)
     }
 
-    /// The program under test.
-    ///
-    /// # Errors
-    /// If it cannot be started.
+    /// Starts the program under test.
     pub fn keyfob(&self, store: &Store) -> io::Result<Server> {
         self.start(store, self.cores.as_ref().map(|cores| &*cores.server), serve)
     }
 
-    /// The same on every core, as it runs where people use it: it makes a thread for each.
-    ///
-    /// # Errors
-    /// If it cannot be started.
+    /// Starts the program under test on all cores, as in production, with a thread per core.
     pub fn keyfob_on_all_cores(&self, store: &Store) -> io::Result<Server> {
         self.start(store, self.cores.as_ref().map(|cores| &*cores.all), serve)
     }
@@ -72,10 +63,7 @@ impl Lab {
         Server::start(cores, self.data.folder.path(), command, &env)
     }
 
-    /// Measures one row, with the load spread over the servers. Gives the first answer, too.
-    ///
-    /// # Errors
-    /// If one does not start, or an answer is wrong.
+    /// Measures one row, with the load spread over the servers. Also returns the first answer.
     pub async fn row(&self, name: &str, servers: &mut [Server], load: Load) -> io::Result<(Row, String)> {
         let (mut first, mut answer) = (Vec::new(), String::new());
         load.asks.next(&mut first);
@@ -94,15 +82,12 @@ fn serve(addr: SocketAddr) -> Vec<String> {
     vec![KEYFOB.to_owned(), "serve".to_owned(), format!("--addr={addr}")]
 }
 
-/// Asks for a path again and again.
+/// Returns an endless supply of one GET request.
 pub fn asks(path: &str, headers: &[&str]) -> Asks {
     request(&format!("GET {path}"), headers, "").into()
 }
 
-/// Signs in as the form does; gives the cookie.
-///
-/// # Errors
-/// If the server does not take it.
+/// Signs in with the form, and returns the cookie.
 pub async fn sign_in(server: &mut Server) -> io::Result<String> {
     let form = format!("email={}&password={PASSWORD}", EMAIL.replace('@', "%40"));
     let headers = ["Content-Type: application/x-www-form-urlencoded", "Accept: text/html"];

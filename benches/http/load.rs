@@ -1,5 +1,5 @@
-//! The load generator: each connection asks again as soon as it is answered. It does as little as it can, so that one core
-//! of it can keep a core of the fastest server busy.
+//! Load generator. Each connection sends its next request as soon as it has an answer. It does as little as possible, so that
+//! one core of it keeps a core of the fastest server busy.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,35 +13,34 @@ use tokio::time::{Instant, sleep_until};
 use crate::connection::{Connection, request};
 use crate::keys::Keys;
 
-/// How long each load runs before it is measured.
+/// Time before the measurement.
 pub const WARM_UP: Duration = Duration::from_secs(2);
-/// How long each load is measured.
+/// Time of the measurement.
 pub const MEASURED: Duration = Duration::from_secs(5);
 
-/// What is asked again and again, and what must be answered: 200, or the load fails.
+/// Asks and the expected answer. An answer other than 200 fails the load.
 #[derive(Clone)]
 pub struct Load {
-    /// What is asked.
     pub asks: Asks,
-    /// What stands in each answer; one without it is a failure, whatever its status.
+    /// Text that every answer must contain.
     pub holds: &'static str,
-    /// How many connections ask at the same time.
+    /// Concurrent connections.
     pub connections: usize,
-    /// Whether the load never sleeps, so that its core belongs to it alone. To wake it is work of the server's core, and the
-    /// more of it the slower the server is, for the more often the load is asleep: over a network nobody has that work.
+    /// Whether the load generator never sleeps. Waking it costs time on the server's core, and more the slower the server is,
+    /// which a network would not.
     pub awake: bool,
 }
 
-/// Requests without end.
+/// Endless supply of requests.
 #[derive(Clone)]
 pub enum Asks {
-    /// The same again and again.
+    /// One request, repeated.
     Same(Arc<[u8]>),
-    /// For the same path with one key after another.
+    /// One path, each time with the next key.
     InTurn(Arc<InTurn>),
 }
 
-/// Keys in an order that all connections share.
+/// Shuffled keys, shared by all connections.
 pub struct InTurn {
     path: &'static str,
     keys: Arc<Keys>,
@@ -50,13 +49,13 @@ pub struct InTurn {
 }
 
 impl Asks {
-    /// Asks for a path with one of these keys after another, in random order; and when all were asked with, again.
+    /// Asks a path with each key in random order, over and over.
     pub fn in_turn(path: &'static str, keys: &Arc<Keys>) -> Self {
         let keys = Arc::clone(keys);
         Self::InTurn(Arc::new(InTurn { path, order: keys.shuffled(), keys, next: AtomicUsize::new(0) }))
     }
 
-    /// Puts the next request in the place of the one before.
+    /// Replaces the buffer's content with the next request.
     pub fn next(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::Same(_) if !bytes.is_empty() => {}
@@ -76,45 +75,40 @@ impl From<Vec<u8>> for Asks {
     }
 }
 
-/// When a connection stops asking.
+/// When a connection stops.
 #[derive(Clone)]
 enum Until {
-    /// At a time.
     Time(Instant),
-    /// When so many requests are asked, by all connections together.
-    Asked(Arc<AtomicUsize>),
+    /// After this many requests of all connections together.
+    Count(Arc<AtomicUsize>),
 }
 
 impl Until {
-    fn more(&self, now: Instant) -> bool {
+    fn allows_more(&self, now: Instant) -> bool {
         match self {
             Self::Time(end) => now < *end,
-            Self::Asked(left) => {
+            Self::Count(left) => {
                 left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
             }
         }
     }
 }
 
-/// What came of a load.
+/// Results of a load.
 #[derive(Clone, Copy)]
 pub struct Figures {
-    /// Requests answered in a second.
+    /// Asks per second.
     pub per_second: f64,
-    /// Half the requests took at most so many milliseconds.
+    /// Median latency in milliseconds.
     pub p50: f64,
-    /// All but a hundredth took at most so many milliseconds.
+    /// 99th percentile of the latency in milliseconds.
     pub p99: f64,
-    /// How much of the measured time the server's processes ran, 1 for a whole core; if the system tells.
+    /// Processor use of the servers, 1 for a whole core, if the system reports it.
     pub busy: Option<f64>,
 }
 
 impl Load {
-    /// Runs the load, spread evenly over the servers at these addresses. `time_used` tells the processor time that they have
-    /// used so far.
-    ///
-    /// # Errors
-    /// At the first answer that is not the expected one.
+    /// Runs the load, spread evenly over the servers. `time_used` returns the processor time that they have used so far.
     pub async fn run(&self, to: &[SocketAddr], time_used: impl Fn() -> Option<Duration>) -> io::Result<Figures> {
         let begin = Instant::now() + WARM_UP;
         let end = begin + MEASURED;
@@ -140,13 +134,10 @@ impl Load {
         Figures::of(micros, used)
     }
 
-    /// Asks so many times; gives how long all of it took.
-    ///
-    /// # Errors
-    /// At the first answer that is not the expected one.
+    /// Sends this many requests, and returns the total time.
     pub async fn run_times(&self, to: SocketAddr, times: usize) -> io::Result<Duration> {
         let begin = Instant::now();
-        let mut clients = self.start(&[to], Until::Asked(Arc::new(AtomicUsize::new(times)))).await?;
+        let mut clients = self.start(&[to], Until::Count(Arc::new(AtomicUsize::new(times)))).await?;
         while let Some(client) = clients.join_next().await {
             client.map_err(io::Error::other)??;
         }
@@ -157,33 +148,33 @@ impl Load {
         let mut clients = JoinSet::new();
         for &addr in to.iter().cycle().take(self.connections) {
             let connection = Connection::open(addr).await?;
-            clients.spawn(self.clone().ask(connection, until.clone()));
+            clients.spawn(self.clone().send_all(connection, until.clone()));
         }
         Ok(clients)
     }
 
-    /// Asks until it shall stop; gives when each request was answered, and the microseconds that it took.
-    async fn ask(self, mut connection: Connection, until: Until) -> io::Result<Vec<(Instant, u32)>> {
+    /// Sends requests until `until`. Returns when each was answered, and its latency in microseconds.
+    async fn send_all(self, mut connection: Connection, until: Until) -> io::Result<Vec<(Instant, u32)>> {
         let mut answers = Vec::with_capacity(16 * 1024);
         let mut request = Vec::new();
-        let mut asked = Instant::now();
-        while until.more(asked) {
+        let mut sent = Instant::now();
+        while until.allows_more(sent) {
             self.asks.next(&mut request);
             let status = connection.ask(&request).await?;
             if status != 200 || !connection.holds(self.holds) {
                 return Err(self.failure(&connection.text()));
             }
-            // The next request is sent at once: this instant is its beginning, too.
+            // The next request starts now.
             let answered = Instant::now();
-            answers.push((answered, u32::try_from((answered - asked).as_micros()).unwrap_or(u32::MAX)));
-            asked = answered;
+            answers.push((answered, u32::try_from((answered - sent).as_micros()).unwrap_or(u32::MAX)));
+            sent = answered;
         }
         Ok(answers)
     }
 
     fn failure(&self, answer: &str) -> io::Error {
         let holds = self.holds;
-        io::Error::other(format!("under load, 200 with {holds:?} was expected, and this was answered: {answer}"))
+        io::Error::other(format!("under load, expected 200 with {holds:?}, but got: {answer}"))
     }
 }
 
@@ -203,7 +194,7 @@ impl Figures {
         })
     }
 
-    /// The microseconds of processor time that a request took in the server.
+    /// Returns the server's processor time per request, in microseconds.
     pub fn cost(&self) -> Option<f64> {
         self.busy.map(|busy| busy * 1e6 / self.per_second)
     }

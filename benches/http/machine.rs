@@ -1,27 +1,24 @@
-//! The machine: which cores it has, and what runs on which.
+//! Assignment of processor cores.
 
 use std::process::{Command, Output};
 
-/// Which cores what runs on, as `taskset` takes them.
+/// Core lists in the format of `taskset`.
 pub struct Cores {
-    /// All that this program may use.
+    /// All cores that this program can use.
     pub all: String,
-    /// The server's: one.
+    /// One core for the server.
     pub server: String,
-    /// The load generator's: another.
+    /// Another core for the load generator.
     pub load: String,
-    /// PostgreSQL's: those that are left; where there are none, the load's.
+    /// The remaining cores for PostgreSQL, or else the load generator's.
     pub database: String,
 }
 
 impl Cores {
-    /// Shares out the cores that this process may run on, and moves it to the load's.
-    ///
-    /// # Errors
-    /// A sentence that says why they cannot be kept apart.
+    /// Assigns the cores of this process, and moves it to the load generator's. The error says why that failed.
     pub fn take() -> Result<Self, String> {
         let allowed = line_of("/proc/self/status", "Cpus_allowed_list:").unwrap_or_default();
-        // Far apart they are least likely to be two threads of one core.
+        // The first and last are least likely to be two threads of one core.
         let numbers = numbers(&allowed);
         let [server, left @ .., load] = &numbers[..] else {
             return Err("there is only one core, or the system does not tell which there are".to_owned());
@@ -29,13 +26,13 @@ impl Cores {
         let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let (server, load) = (server.to_string(), load.to_string());
         let database = if left.is_empty() { load.clone() } else { list(left) };
-        // This thread; there is no other yet.
+        // No other thread exists yet.
         pin(&load, &std::process::id().to_string())?;
         Ok(Self { all: list(&numbers), server, load, database })
     }
 }
 
-/// Moves all threads of a process.
+/// Moves all threads of a process to these cores.
 fn pin(cores: &str, pid: &str) -> Result<(), String> {
     match Command::new("taskset").args(["-acp", cores, pid]).output() {
         Ok(Output { status, .. }) if status.success() => Ok(()),
@@ -44,14 +41,11 @@ fn pin(cores: &str, pid: &str) -> Result<(), String> {
     }
 }
 
-/// Moves PostgreSQL, as it stands and with all connections that are made later; `backend` is the process of one of them.
-///
-/// # Errors
-/// A sentence that says why not.
+/// Moves PostgreSQL to these cores, including later connections. `backend` is the process of one connection.
 pub fn pin_postgres(cores: &str, backend: i32) -> Result<(), String> {
     let postmaster = parent(&backend.to_string()).filter(|pid| is_postgres(pid) && is_postgres(&backend.to_string()));
     let postmaster = postmaster.ok_or("it does not run on this machine, or not where its processes can be seen")?;
-    // The first, for whatever it starts from now on takes its cores over.
+    // The main process, because new backends inherit its cores.
     pin(cores, &postmaster)?;
     let processes = std::fs::read_dir("/proc").map_err(|error| format!("/proc cannot be read: {error}"))?;
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -69,7 +63,7 @@ fn is_postgres(pid: &str) -> bool {
     line_of(&format!("/proc/{pid}/status"), "Name:").is_some_and(|name| name.starts_with("postgres"))
 }
 
-/// What the machine is, in one line.
+/// Describes the machine in one line.
 pub fn describe() -> String {
     let cores =
         std::thread::available_parallelism().map_or_else(|_| "an unknown number of".to_owned(), |n| n.to_string());
@@ -81,13 +75,13 @@ pub fn describe() -> String {
     format!("The machine: {cores} cores of {model}{memory}.")
 }
 
-/// The rest of the first line that begins so.
+/// Returns the rest of the first line that starts with `start`.
 pub fn line_of(file: &str, start: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix(start)).map(|rest| rest.trim().to_owned())
 }
 
-/// The numbers of a list such as `0-3,8`.
+/// Parses a list such as `0-3,8`.
 fn numbers(text: &str) -> Vec<u32> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

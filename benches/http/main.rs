@@ -1,17 +1,15 @@
-//! `make bench`: how fast Keyfob answers, as ratios to what the same machine can do in the same run; how much memory it
-//! takes, how fast it starts, and how large the browser's files are.
+//! `make bench`: request rates as ratios to baselines on the same machine in the same run, and memory, start time and file
+//! sizes.
 //!
-//! The load runs on one core, the server on another, in a process of its own; PostgreSQL runs on the cores that are left,
-//! or beside the load, for what is measured is the server. Each server is started for its rows and ended after them. Each
-//! row is warmed up, then measured; each answer is read whole and its status checked, and the first wrong one ends the run.
-//! What the rows are held against is this program itself, started again as a server (`baselines.rs`):
+//! The load generator runs on one core and the server process on another. PostgreSQL gets the remaining cores, or shares the
+//! load generator's. Each row starts its servers, warms up, and measures. Each answer is read completely and checked; the first
+//! wrong one ends the run. The baselines are this program, started again as a server (`baselines.rs`):
 //!
-//! - the *wire limit*: axum that answers "hello", set up like Keyfob's own server;
-//! - the *database limit*: one plain sqlx query of the employees of one user, with neither key nor count, as the same
-//!   JSON to the byte;
-//! - the profile page, rendered from data that was read once.
+//! - *wire limit*: bare axum that answers "hello", with the settings of Keyfob's server
+//! - *database limit*: one plain sqlx query of a user's employees, without key or count, as the same JSON
+//! - the profile page, rendered from preloaded data
 //!
-//! The rows stand in `rows.rs`, what is asked of the process as a whole in `process.rs`, each with its targets.
+//! The rows are in `rows.rs`, start time and memory in `process.rs`, each with its targets.
 
 mod baselines;
 mod compare;
@@ -40,17 +38,17 @@ use crate::report::Report;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The program under test; cargo builds it before this one, with the same profile.
+/// Program under test. Cargo builds it first, with the same profile.
 const KEYFOB: &str = env!("CARGO_BIN_EXE_keyfob");
-/// Where cargo-leptos puts the browser's files.
+/// Folder of the browser's files.
 const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/site");
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.split_first() {
         Some((first, baseline)) if first == "--server" => baselines::serve(baseline),
-        _ if args.iter().any(|arg| arg == "--bench") => Other::named(&args).and_then(run),
-        _ => Err(io::Error::other("start it with `make bench`")), // `cargo test --all-targets` starts it without --bench.
+        _ if args.iter().any(|arg| arg == "--bench") => Other::from_args(&args).and_then(run),
+        _ => Err(io::Error::other("run this with `make bench`")), // `cargo test --all-targets` runs it without --bench.
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,7 +62,7 @@ fn main() -> ExitCode {
 fn run(other: Option<Other>) -> io::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        // Whichever way it ends, what it holds is dropped: the servers end, and the data goes.
+        // Dropping the future stops the servers and removes the data.
         tokio::select! {
             done = bench(other) => done,
             _ = interrupt.recv() => Err(io::Error::other("interrupted")),
@@ -89,7 +87,7 @@ async fn bench(other: Option<Other>) -> io::Result<()> {
     report.notes.push(data.making.clone());
     let lab = Lab { data, cores };
     let done = measure(&lab, other, &mut report).await;
-    // If it failed, too: what was measured until then is right.
+    // Print even after a failure: the rows until then are valid.
     report.print();
     lab.data.remove().await;
     done
@@ -100,7 +98,7 @@ async fn measure(lab: &Lab, other: Option<Other>, report: &mut Report) -> io::Re
     let wire = rows::wire(lab).await?;
     let list = rows::sqlite(lab, &wire, report).await?;
     if let Some(other) = other {
-        other.measure(lab, (&wire, &list), report).await?;
+        other.measure(lab, &wire, &list, report).await?;
     }
     rows::postgres(lab, &wire, report).await?;
     rows::checks(lab, &wire, report).await?;

@@ -1,4 +1,4 @@
-//! The process as a whole, on the database with most keys: how fast it starts, and how much memory it takes.
+//! Start time and memory of the process, on the database with the most keys.
 
 use std::io;
 use std::time::Duration;
@@ -10,15 +10,12 @@ use crate::load::Asks;
 use crate::report::{Report, Table, Target, megabytes, number};
 use crate::rows::{VERIFY, api};
 
-/// How often the start is measured.
+/// Number of measured starts.
 const STARTS: usize = 5;
-/// How many keys are in use where the memory is measured.
-const IN_USE: u32 = 100_000;
+/// Keys in use when the memory is measured.
+const KEYS_IN_USE: u32 = 100_000;
 
-/// From the start of the process to its first answer that it is ready.
-///
-/// # Errors
-/// If it does not start.
+/// Measures the time from the start of the process to its first `/readyz` answer.
 pub async fn start(lab: &Lab, report: &mut Report) -> io::Result<()> {
     eprintln!("Measuring the start, {STARTS} times");
     let mut took = Vec::new();
@@ -39,20 +36,17 @@ pub async fn start(lab: &Lab, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Memory idle, and after each of many keys was presented once.
-///
-/// # Errors
-/// If the server does not start, an answer is wrong, or the system does not tell.
+/// Measures the memory when idle, and after many keys were used once.
 pub async fn memory(lab: &Lab, report: &mut Report) -> io::Result<()> {
     let store = &lab.data.large;
     let mut server = lab.keyfob_on_all_cores(store)?;
-    let unknown = || io::Error::other("the system does not tell how much memory a process uses");
+    let unknown = || io::Error::other("the system does not report a process's memory");
     server.first_answer(&request(&format!("GET {VERIFY}"), &[&store.key_header()], ""), 200).await?;
     let idle = server.memory().ok_or_else(unknown)?;
-    let keys = number(IN_USE);
-    eprintln!("Measuring the memory: asking once with each of {keys} keys");
+    let keys = number(KEYS_IN_USE);
+    eprintln!("Measuring the memory: one request with each of {keys} keys");
     let load = api(Asks::in_turn(VERIFY, &store.keys), "");
-    let took = load.run_times(server.addr, IN_USE as usize).await?;
+    let took = load.run_times(server.addr, KEYS_IN_USE as usize).await?;
     let used = server.memory().ok_or_else(unknown)?;
 
     let name = format!("{keys} keys in use, each once within {:.1} s", took.as_secs_f64());
@@ -64,6 +58,6 @@ pub async fn memory(lab: &Lab, report: &mut Report) -> io::Result<()> {
         lines.push([name, megabytes(memory.now), megabytes(memory.peak)]);
         report.targets.push(Target::memory(&what, memory.peak, limit));
     }
-    report.tables.push(Table { heads: ["Memory of keyfob serve, on all cores", "now", "at most"], lines });
+    report.tables.push(Table { heads: ["Memory of keyfob serve, on all cores", "now", "peak"], lines });
     Ok(())
 }

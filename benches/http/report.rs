@@ -1,4 +1,4 @@
-//! What is printed at the end: nothing that was not measured in this run.
+//! Report that is printed at the end of a run.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use crate::SITE;
 use crate::lab::Row;
 use crate::load::{Figures, MEASURED, WARM_UP};
 
-/// All that was found out so far.
+/// Results so far.
 #[derive(Default)]
 pub struct Report {
-    /// Sentences about the run: the machine, and what ran where.
+    /// Sentences about the machine and the run.
     pub notes: Vec<String>,
     pub groups: Vec<Group>,
     pub tables: Vec<Table>,
@@ -39,10 +39,10 @@ impl Report {
     }
 }
 
-/// Rows of load that are held against one another.
+/// Rows that are compared with each other.
 pub struct Group {
     title: String,
-    /// What the last ratio is to.
+    /// Heading of the last ratio.
     of: &'static str,
     lines: Vec<[String; 9]>,
 }
@@ -52,7 +52,7 @@ impl Group {
         Self { title, of, lines: Vec::new() }
     }
 
-    /// Adds a row, with its ratio to what the group is about.
+    /// Adds a row with its ratios to the wire limit and within the group.
     pub fn line(&mut self, row: &Row, wire: &Row, of: Option<f64>) {
         let Figures { per_second, p50, p99, busy } = row.figures;
         self.lines.push([
@@ -83,9 +83,9 @@ fn print_line(name: &str, [connections, rate, p50, p99, wire, of, busy, cost]: [
     println!("{name:<46}{connections:>11}{rate:>12}{p50:>9}{p99:>9}{wire:>9}{of:>14}{busy:>13}{cost:>13}");
 }
 
-/// Anything else that is measured, in two columns.
+/// Other results, in two columns.
 pub struct Table {
-    /// What stands above the names and the columns.
+    /// Column headings.
     pub heads: [&'static str; 3],
     pub lines: Vec<[String; 3]>,
 }
@@ -101,20 +101,20 @@ impl Table {
     }
 }
 
-/// What shall be reached, in the words of the report, and whether it was.
+/// Target and whether it was met.
 pub struct Target {
     what: String,
     met: bool,
 }
 
 impl Target {
-    /// A ratio that shall not be smaller.
+    /// Target for a ratio that must not be smaller.
     pub fn at_least(what: &str, found: f64, least: f64, of: &str) -> Self {
         let digits = if least < 0.1 { 3 } else { 2 };
         Self { what: format!("{what}: {found:.digits$} {of}, at least {least:.digits$}"), met: found >= least }
     }
 
-    /// A ratio that shall not be larger; `None` where the system does not tell.
+    /// Target for a ratio that must not be larger; `None` if unknown.
     pub fn at_most(what: &str, found: Option<f64>, most: f64, of: &str) -> Self {
         match found {
             Some(found) => Self { what: format!("{what}: {found:.2} {of}, at most {most:.2}"), met: found <= most },
@@ -122,12 +122,12 @@ impl Target {
         }
     }
 
-    /// A measure that shall be smaller.
+    /// Target for a value that must be smaller.
     pub fn under(what: &str, found: f64, limit: f64, unit: &str) -> Self {
         Self { what: format!("{what} {found:.2} {unit}, under {limit} {unit}"), met: found < limit }
     }
 
-    /// Bytes that shall be at most so many megabytes.
+    /// Target for memory, in megabytes.
     pub fn memory(what: &str, found: u64, most: u64) -> Self {
         Self {
             what: format!("{what}: {} at its peak, at most {most} MB", megabytes(found)),
@@ -136,10 +136,7 @@ impl Target {
     }
 }
 
-/// The sizes of what a browser loads, plain and with Brotli.
-///
-/// # Errors
-/// If the files are not there.
+/// Reports the sizes of the browser's files, plain and with Brotli.
 pub fn sizes(report: &mut Report) -> io::Result<()> {
     let (mut lines, mut program) = (Vec::new(), 0);
     for name in ["keyfob.wasm", "keyfob.js", "keyfob.css"] {
@@ -159,12 +156,12 @@ pub fn sizes(report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// To a tenth of a kilobyte of 1000 bytes.
+/// Formats bytes as kilobytes of 1000 bytes.
 fn kilobytes(bytes: u64) -> String {
     tenths(bytes, 1000) + " kB"
 }
 
-/// To a tenth of a megabyte of 1000 kilobytes.
+/// Formats bytes as megabytes of 1,000,000 bytes.
 pub fn megabytes(bytes: u64) -> String {
     tenths(bytes, 1_000_000) + " MB"
 }
@@ -174,7 +171,7 @@ fn tenths(bytes: u64, unit: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// A number as people write it: `1,000,000`.
+/// Formats a number with separators: `1,000,000`.
 pub fn number(number: u32) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The rows of the table. Each group is a function; a row more is one more `lab.row(…)` in one of them.
+//! Rows of the table. Each group is a function. To add a row, add a `lab.row(…)` to one of them.
 
 use std::io;
 use std::sync::Arc;
@@ -14,32 +14,28 @@ const EMPLOYEES_LIST: &str = "/pegasus/employees/api/employees/";
 const WHO: &str = "/api/who";
 pub const VERIFY: &str = "/api/v1/verify";
 
-/// What stands in an answer with all employees.
-const ALL: &str = "\"count\":25,";
+/// Text in an answer with all employees.
+const ALL_EMPLOYEES: &str = "\"count\":25,";
 
-/// A load as an API has it.
+/// Returns a load typical for an API.
 pub fn api(asks: Asks, holds: &'static str) -> Load {
     Load { asks, holds, connections: 64, awake: true }
 }
 
-/// A load as pages have it.
+/// Returns a load typical for pages.
 fn pages(asks: Asks) -> Load {
     Load { asks, holds: KEYS[0], connections: 16, awake: true }
 }
 
-/// The wire limit: what the others are held against.
-///
-/// # Errors
-/// As all here: if a server does not start, or an answer is wrong.
+/// Measures the wire limit, which the other rows are compared with.
 pub async fn wire(lab: &Lab) -> io::Result<Row> {
     let mut server = [lab.baseline(&lab.data.small, "hello", &[])?];
     Ok(lab.row("bare axum, \"hello\" (wire limit)", &mut server, api(asks("/", &[]), "hello")).await?.0)
 }
 
-/// The employees list beside the one query that it cannot do without, on one database; gives both rows. `awake` as in
-/// [`Load`].
+/// Measures the query that the employees list needs, and the list itself, on one database.
 async fn list(lab: &Lab, store: &Store, awake: bool) -> io::Result<[Row; 2]> {
-    let load = |path, headers: &[&str]| Load { awake, ..api(asks(path, headers), ALL) };
+    let load = |path, headers: &[&str]| Load { awake, ..api(asks(path, headers), ALL_EMPLOYEES) };
     let mut server = [lab.baseline(store, "rows", &[store.keys.prefix()])?];
     let (limit, expected) = lab.row("one sqlx query (database limit)", &mut server, load("/", &[])).await?;
     drop(server);
@@ -47,13 +43,13 @@ async fn list(lab: &Lab, store: &Store, awake: bool) -> io::Result<[Row; 2]> {
     let load = load(EMPLOYEES_LIST, &[&store.key_header()]);
     let (list, found) = lab.row("employees list with a key", &mut server, load).await?;
     if body(&found) != body(&expected) {
-        return Err(io::Error::other("the database limit's JSON is not the API's: they cannot be compared"));
+        return Err(io::Error::other(
+            "the JSON of the database limit differs from the API's, so they cannot be compared",
+        ));
     }
     Ok([limit, list])
 }
 
-/// # Errors
-/// As [`wire`].
 pub async fn sqlite(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<Row> {
     let [limit, list] = list(lab, &lab.data.small, true).await?;
     let mut group = Group::new(format!("SQLite, {} users with {EMPLOYEES} employees each", number(USERS)), "database");
@@ -67,20 +63,18 @@ pub async fn sqlite(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<Ro
     Ok(list)
 }
 
-/// # Errors
-/// As [`wire`].
 pub async fn postgres(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()> {
     let store = &lab.data.postgres;
-    // PostgreSQL may have to share the load's core.
+    // PostgreSQL may share the core of the load generator.
     let [limit, list] = list(lab, store, false).await?;
     let mut servers = [lab.keyfob(store)?, lab.keyfob(store)?];
-    let load = Load { awake: false, ..api(asks(EMPLOYEES_LIST, &[&store.key_header()]), ALL) };
+    let load = Load { awake: false, ..api(asks(EMPLOYEES_LIST, &[&store.key_header()]), ALL_EMPLOYEES) };
     let (two, _) = lab.row("list over two processes", &mut servers, load).await?;
     drop(servers);
-    // What the machine asks for two where there was one, whatever they do.
+    // Shows what two processes instead of one cost on this machine.
     let prefix = [store.keys.prefix()];
     let mut servers = [lab.baseline(store, "rows", &prefix)?, lab.baseline(store, "rows", &prefix)?];
-    let load = Load { awake: false, ..api(asks("/", &[]), ALL) };
+    let load = Load { awake: false, ..api(asks("/", &[]), ALL_EMPLOYEES) };
     let (two_limits, _) = lab.row("one sqlx query over two processes", &mut servers, load).await?;
     let title = format!("PostgreSQL, {} users with {EMPLOYEES} employees each", number(USERS));
     let mut group = Group::new(title, "database");
@@ -95,10 +89,7 @@ pub async fn postgres(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<
     Ok(())
 }
 
-/// The check alone: with one key, and with another key each time where none is remembered.
-///
-/// # Errors
-/// As [`wire`].
+/// Measures the key check alone: with one cached key, and with a different uncached key each time.
 pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()> {
     let (small, large) = (&lab.data.small, &lab.data.large);
     let mut server = [lab.baseline(small, "check", &[])?];
@@ -110,7 +101,7 @@ pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()
     let [of_few, of_many] = [USERS, MANY_USERS * KEYS_EACH].map(|keys| format!("cold, {} keys in turn", number(keys)));
     let few = cold(lab, small, "check-cold", of_few.clone()).await?;
     let many = cold(lab, large, "check-cold", of_many.clone()).await?;
-    // What of it is finding the key; the rest is keeping when it was used.
+    // The lookup alone; the rest is recording the use.
     let found_of_few = cold(lab, small, "check-unwritten", format!("{of_few}, no use written")).await?;
     let found_of_many = cold(lab, large, "check-unwritten", format!("{of_many}, no use written")).await?;
 
@@ -128,15 +119,13 @@ pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()
     Ok(())
 }
 
-/// The check alone where nothing is remembered, each time with another key.
+/// Measures the key check without a cache, with a different key each time.
 async fn cold(lab: &Lab, store: &Store, baseline: &str, name: String) -> io::Result<Row> {
     let keys: &Arc<Keys> = &store.keys;
     let mut server = [lab.baseline(store, baseline, &[])?];
     Ok(lab.row(&name, &mut server, api(Asks::in_turn(WHO, keys), "")).await?.0)
 }
 
-/// # Errors
-/// As [`wire`].
 pub async fn profile(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()> {
     let store = &lab.data.small;
     let mut server = [lab.keyfob(store)?];
@@ -145,18 +134,20 @@ pub async fn profile(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<(
     let (page, found) = lab.row("profile page with a session", &mut server, pages(asks("/profile", &headers))).await?;
     drop(server);
     let mut server = [lab.baseline(store, "page", &[&cookie])?];
-    let (in_hand, expected) = lab.row("the same, its data in hand", &mut server, pages(asks("/", &[]))).await?;
-    // To the byte they differ: each has its own nonce.
+    let (preloaded, expected) = lab.row("the same with preloaded data", &mut server, pages(asks("/", &[]))).await?;
+    // Only lengths are compared, because each page has its own nonce.
     if body(&found).len() != body(&expected).len() {
-        return Err(io::Error::other("the page with its data in hand is not the server's: they cannot be compared"));
+        return Err(io::Error::other(
+            "the page with preloaded data differs from the server's, so they cannot be compared",
+        ));
     }
-    let mut group = Group::new("The profile page, SQLite".to_owned(), "in hand");
-    for row in [&in_hand, &page] {
-        group.line(row, wire, Some(row.of(&in_hand)));
+    let mut group = Group::new("The profile page, SQLite".to_owned(), "preloaded");
+    for row in [&preloaded, &page] {
+        group.line(row, wire, Some(row.of(&preloaded)));
     }
     report.groups.push(group);
     report.targets.push(Target::at_least("profile page", page.of(wire), 0.03, "of the wire limit"));
-    report.targets.push(Target::at_least("profile page", page.of(&in_hand), 0.5, "of the page with its data in hand"));
+    report.targets.push(Target::at_least("profile page", page.of(&preloaded), 0.5, "of the page with preloaded data"));
     report.targets.push(Target::under("profile page: median", page.figures.p50, 10.0, "ms"));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The servers under test: each a child process, on the server's core unless a row says otherwise.
+//! Servers under test, each in a child process on the server's core unless a row says otherwise.
 
 use std::fs::File;
 use std::io;
@@ -13,37 +13,30 @@ use tokio::time::{Instant, sleep};
 use crate::connection::Connection;
 use crate::machine::line_of;
 
-/// How long a server may take to its first answer.
+/// Time for the first answer.
 const START_DEADLINE: Duration = Duration::from_secs(20);
-/// How often a server that starts is asked.
-const ASK_EVERY: Duration = Duration::from_millis(2);
-/// A tick of the kernel's account of processor time; the same on every Linux that people run.
-const TICK: Duration = Duration::from_millis(10);
+/// Pause between attempts to reach a starting server.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// Unit of processor time in `/proc`.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
 
-/// A server in a process of its own. It ends when this is dropped.
+/// Server process, killed on drop.
 pub struct Server {
     child: Child,
     started: Instant,
-    /// Where it listens.
     pub addr: SocketAddr,
     log: PathBuf,
 }
 
-/// The memory of a process that is in use, in bytes.
+/// Resident memory of a process, in bytes.
 #[derive(Clone, Copy)]
 pub struct Memory {
-    /// Now.
     pub now: u64,
-    /// At most so far.
     pub peak: u64,
 }
 
 impl Server {
-    /// Starts a program on these cores, with these arguments and nothing but `env` in its environment. What it writes goes
-    /// to a file in `folder`.
-    ///
-    /// # Errors
-    /// If it cannot be started.
+    /// Starts a program on these cores, with only `env` in its environment. Its output goes to a file in `folder`.
     pub fn start(
         cores: Option<&str>,
         folder: &Path,
@@ -68,15 +61,12 @@ impl Server {
         Ok(Self { child: command.spawn()?, started, addr, log })
     }
 
-    /// Asks until the server answers with this status; gives the answer as it came.
-    ///
-    /// # Errors
-    /// If it ends, or does not answer so before the deadline.
+    /// Repeats a request until the server answers with this status, and returns the answer.
     pub async fn first_answer(&mut self, request: &[u8], status: u16) -> io::Result<String> {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
-            let tried = tokio::time::timeout_at(deadline, ask_once(self.addr, request)).await;
-            let why = match tried {
+            let outcome = tokio::time::timeout_at(deadline, ask_once(self.addr, request)).await;
+            let why = match outcome {
                 Ok(Ok((found, text))) if found == status => return Ok(text),
                 Ok(Ok((_, text))) => format!("it answered: {text}"),
                 Ok(Err(error)) => error.to_string(),
@@ -84,27 +74,27 @@ impl Server {
             };
             if self.child.try_wait()?.is_some() || Instant::now() >= deadline {
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-                return Err(io::Error::other(format!("a server did not start: {why}\n{log}")));
+                return Err(io::Error::other(format!("the server did not start: {why}\n{log}")));
             }
-            sleep(ASK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// How long ago it was started.
+    /// Returns the time since the start.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The processor time that it has used so far, if the system tells.
+    /// Returns the processor time used so far, if the system reports it.
     pub fn time_used(&self) -> Option<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // After the name, which may hold anything, stand the state and ten more fields before utime and stime.
+        // The name can contain anything. After it come the state and ten more fields before utime and stime.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11).map(u32::from_str);
         let (user, system) = (fields.next()?.ok()?, fields.next()?.ok()?);
-        Some(TICK * (user + system))
+        Some(CLOCK_TICK * (user + system))
     }
 
-    /// The memory that it has in use, if the system tells.
+    /// Returns the resident memory, if the system reports it.
     pub fn memory(&self) -> Option<Memory> {
         let bytes = |start| {
             let line = line_of(&format!("/proc/{}/status", self.child.id()), start)?;
@@ -116,14 +106,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // Fails harmlessly if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// # Errors
-/// If there is no answer that can be read.
+/// Sends one request on a new connection, and returns status and answer.
 pub async fn ask_once(addr: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
     let mut connection = Connection::open(addr).await?;
     let status = connection.ask(request).await?;
