@@ -324,7 +324,7 @@ async fn what_failed_is_in_the_audit_once_for_all_since_the_last_time(database: 
     fail(&attacker.coming_from("203.0.113.11"), "nobody@example.com", 3).await;
     assert!(events(app).await.is_empty(), "the last may still be at it");
     app.advance(SECOND * 15);
-    let failed = "session.fail somebody 203.0.113.9 ada@example.com 3 in a row";
+    let failed = "session.fail unknown 203.0.113.9 ada@example.com 3 in a row";
     assert_eq!(events(app).await, [failed]);
     assert_eq!(events(app).await, [failed]);
     for seconds in [0, 0, 1, 2] {
@@ -335,7 +335,7 @@ async fn what_failed_is_in_the_audit_once_for_all_since_the_last_time(database: 
         wait(&sign_in(&attacker.coming_from("203.0.113.10"), ADA, PASSWORD).await);
     }
     app.advance(SECOND * 15);
-    let delayed = "session.delay somebody 203.0.113.9 ada@example.com 7 in a row, the next had to wait 4 seconds";
+    let delayed = "session.delay unknown 203.0.113.9 ada@example.com 7 in a row, the next had to wait 4 seconds";
     assert_eq!(events(app).await, [failed, delayed]);
     // What failed shortly before the right one is told with it.
     fail(&attacker, ADA, 1).await;
