@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 pub use self::search::{csv, page};
 use super::auth::random;
-use super::db::row::Row;
-use super::db::{Db, Tx, execute};
+use super::db::row::{Row, params};
+use super::db::{Db, Tx};
 use crate::error::AppError;
 use crate::model::audit::{Action, AuditEntry};
 use crate::model::keys::KeyId;
@@ -81,7 +81,9 @@ pub async fn record(tx: &mut Tx, by: &Actor, action: Action, about: AuditTarget<
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let (id, AuditTarget { user, key, team, subject, detail }) = (random::make_id(by.at), about);
     let [actor, subject, detail] = [by.name.as_str(), subject, &detail].map(redact);
-    execute!(tx, sql, id, by.at, action.as_str(), &by.user, &*actor, &by.ip, user, key, team, &*subject, &*detail)?;
+    let action_name = action.as_str();
+    let params = params![id, by.at, action_name, by.user, actor, by.ip, user, key, team, subject, detail];
+    tx.execute(sql, params).await?;
     match key.map(KeyId::as_str).or(user.map(UserId::as_str)) {
         Some(id) if affects_keys(action.as_str()) => Ok(tx.changed(id).await?),
         _ => Ok(()),
@@ -112,18 +114,19 @@ pub async fn of_user(db: &Db, user: &User, most: i64) -> Result<Vec<AuditEntry>,
                FROM audit WHERE id IN (SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT $2) AS concerned \
                UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT $2) AS done) \
                ORDER BY id DESC LIMIT $2";
-    let read = |row: Row<'_>| {
-        Ok(as_shown(AuditEntry {
-            id: row.get("id")?,
-            at: row.time("at")?,
-            action: row.get("action")?,
-            actor: row.get("actor")?,
-            ip: row.get("ip")?,
-            subject: row.get("subject")?,
-            detail: row.get("detail")?,
-        }))
-    };
-    db.rows(sql, &[user.id.as_str().into(), most.into(), user.superuser.into()], read).await
+    db.query_inline(sql, params![user.id, most, user.superuser], entry).await
+}
+
+fn entry(row: Row<'_>) -> Result<AuditEntry, AppError> {
+    Ok(as_shown(AuditEntry {
+        id: row.get("id")?,
+        at: row.get("at")?,
+        action: row.get("action")?,
+        actor: row.get("actor")?,
+        ip: row.get("ip")?,
+        subject: row.get("subject")?,
+        detail: row.get("detail")?,
+    }))
 }
 
 /// An event as it may be shown. Older versions recorded names that hold a key, or characters that are not shown.

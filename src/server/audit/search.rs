@@ -3,13 +3,14 @@
 use axum::body::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 
-use super::as_shown;
+use super::entry;
 use crate::error::AppError;
 use crate::model::audit::{AuditEntry, AuditPage, AuditQuery, Span};
 use crate::model::time::Timestamp;
 use crate::model::users::Email;
 use crate::server::auth::key_format::search_term;
-use crate::server::db::{Db, fetch};
+use crate::server::db::Db;
+use crate::server::db::row::params;
 use crate::server::maintenance::fold_names::fold;
 
 /// How many events the administrators' page shows at a time.
@@ -50,7 +51,6 @@ async fn list(db: &Db, query: &AuditQuery, most: usize) -> Result<Vec<AuditEntry
     let (first, end) = (first_id(from), first_id(until));
     let before = if query.before.is_empty() || query.before > end { &end } else { &query.before };
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut conn = db.read().await?;
     // A statement for each kind of filter, for each has an index of its own. All take the same parameters.
     let sql = match (query.action.is_empty(), who.is_empty()) {
         (true, true) => events!("AND $1 = '' AND $2 = '' AND $3 = ''"),
@@ -58,8 +58,7 @@ async fn list(db: &Db, query: &AuditQuery, most: usize) -> Result<Vec<AuditEntry
         (true, false) => events!("AND $1 = '' AND (actor IN ($2, $3) OR subject IN ($2, $3))"),
         (false, false) => events!("AND action = $1 AND (actor IN ($2, $3) OR subject IN ($2, $3))"),
     };
-    let entries = fetch!(conn, all AuditEntry, sql, &query.action, who, folded, before, first, most)?;
-    Ok(entries.into_iter().map(as_shown).collect())
+    db.query(sql, params![query.action, who, folded, before, first, most], entry).await
 }
 
 /// Not after any id that is made at a time, and after all from before.

@@ -14,7 +14,7 @@ use crate::model::users::{SessionFacts, SessionId, User, UserId, browser_name};
 use crate::server::audit;
 use crate::server::audit::{Actor, AuditTarget};
 use crate::server::config::Config;
-use crate::server::db::row::Row;
+use crate::server::db::row::{Row, params};
 use crate::server::db::{Db, Tx, execute, fetch};
 
 /// Time without a request after which a session ends, in milliseconds.
@@ -173,19 +173,11 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
     let sql = "SELECT s.id AS session_id, s.seen_at, s.confirmed_at, u.id, u.email, u.name, u.superuser, \
                EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
                WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL";
-    let args = [digest.as_str().into(), now.plus(-IDLE_TIMEOUT).into(), now.plus(-ABSOLUTE_TIMEOUT).into()];
-    let read = |row: Row<'_>| {
-        let user = User {
-            id: row.parse("id", UserId::parse)?,
-            email: row.get("email")?,
-            name: row.get("name")?,
-            superuser: row.get("superuser")?,
-        };
-        let (id, in_team) = (row.parse("session_id", SessionId::parse)?, row.get("in_team")?);
-        let (confirmed_at, ip) = (row.time("confirmed_at")?, client_ip::client_ip(&parts.extensions));
-        Ok((Session { id, user, in_team, confirmed_at, ip }, row.time("seen_at")?))
-    };
-    let Some((session, seen_at)) = db.row(sql, &args, read).await? else { return Ok(None) };
+    let found = db
+        .query_optional(sql, params![digest, now.plus(-IDLE_TIMEOUT), now.plus(-ABSOLUTE_TIMEOUT)], session_row)
+        .await?;
+    let Some((mut session, seen_at)) = found else { return Ok(None) };
+    session.ip = client_ip::client_ip(&parts.extensions);
     if seen_at <= now.plus(-SEEN_AT_PRECISION) {
         let mut conn = db.write().await?;
         execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &session.id, now)?;
@@ -193,22 +185,35 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
     Ok(Some(session))
 }
 
+/// A session and when it was last seen.
+fn session_row(row: Row<'_>) -> Result<(Session, Timestamp), AppError> {
+    let user =
+        User { id: row.get("id")?, email: row.get("email")?, name: row.get("name")?, superuser: row.get("superuser")? };
+    let (id, in_team, confirmed_at) = (row.get("session_id")?, row.get("in_team")?, row.get("confirmed_at")?);
+    Ok((Session { id, user, in_team, confirmed_at, ip: None }, row.get("seen_at")?))
+}
+
 /// Lists the user's live sessions, newest first.
 pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<SessionFacts>, AppError> {
     let sql = "SELECT id, created_at, seen_at, user_agent FROM sessions \
                WHERE user_id = $1 AND seen_at > $2 AND created_at > $3 ORDER BY created_at DESC, id DESC";
-    let args = [session.user.id.as_str().into(), now.plus(-IDLE_TIMEOUT).into(), now.plus(-ABSOLUTE_TIMEOUT).into()];
-    let read = |row: Row<'_>| {
-        let id = row.parse("id", SessionId::parse)?;
-        Ok(SessionFacts {
-            current: id == session.id,
-            id,
-            created_at: row.time("created_at")?,
-            seen_at: row.time("seen_at")?,
-            browser: browser_name(&row.get::<String>("user_agent")?),
-        })
-    };
-    db.rows(sql, &args, read).await
+    let (seen_after, begun_after) = (now.plus(-IDLE_TIMEOUT), now.plus(-ABSOLUTE_TIMEOUT));
+    let params = params![session.user.id, seen_after, begun_after];
+    let mut found = db.query_inline(sql, params, session_facts).await?;
+    for facts in &mut found {
+        facts.current = facts.id == session.id;
+    }
+    Ok(found)
+}
+
+fn session_facts(row: Row<'_>) -> Result<SessionFacts, AppError> {
+    Ok(SessionFacts {
+        id: row.get("id")?,
+        current: false,
+        created_at: row.get("created_at")?,
+        seen_at: row.get("seen_at")?,
+        browser: browser_name(&row.get::<String>("user_agent")?),
+    })
 }
 
 /// Ends a session of this session's user, by its id from a form.

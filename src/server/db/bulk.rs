@@ -4,22 +4,12 @@
 use futures_util::TryStreamExt;
 use sqlx::Row;
 
+pub use super::row::Kind;
 use super::{Backend, Tx};
 use crate::model::time::Timestamp;
 
 /// Rows in one statement. PostgreSQL takes 65,535 parameters in a statement, SQLite 32,766.
 const ROWS: usize = 500;
-
-/// What a column can hold. The migrations use no other types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// TEXT.
-    Text,
-    /// BIGINT.
-    Number,
-    /// BOOLEAN; SQLite keeps an integer.
-    Flag,
-}
 
 /// What stands in a column of one row.
 pub enum Value {

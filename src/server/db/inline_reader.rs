@@ -10,7 +10,8 @@ use std::time::Duration;
 use rusqlite::{Connection, Error, OpenFlags, ToSql};
 use thread_local::ThreadLocal;
 
-use super::row::{ColumnIndex, Param, Row};
+use super::query::Mapper;
+use super::row::{ColumnPositions, DriverRow, Param, Row};
 use crate::error::AppError;
 
 /// How long a read waits for a lock. In WAL mode it meets one only while a crash is mended.
@@ -32,36 +33,32 @@ impl InlineReader {
         Self { file: file.into(), connections: Arc::default() }
     }
 
-    /// The rows that a query gives.
-    pub fn rows<T>(
-        &self,
-        (sql, args): (&'static str, &[Param<'_>]),
-        read: impl Fn(Row<'_>) -> Result<T, AppError>,
-    ) -> Result<Vec<T>, AppError> {
+    /// Returns the rows of a query.
+    pub fn query<T>(&self, sql: &'static str, params: &[Param<'_>], map: Mapper<T>) -> Result<Vec<T>, AppError> {
         tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
         let connection = self.connections.get_or_try(|| open(&self.file).map(RefCell::new))?.borrow();
-        run(&connection, (sql, args), read)?
+        run(&connection, sql, params, map)?
     }
 }
 
-/// Runs a query on a connection. The outer error is SQLite's, the inner one that of `read`.
+/// Runs a query on a connection. The outer error is SQLite's, the inner one that of `map`.
 pub(super) fn run<T>(
     connection: &Connection,
-    (sql, args): (&'static str, &[impl ToSql]),
-    read: impl Fn(Row<'_>) -> Result<T, AppError>,
+    sql: &'static str,
+    params: &[impl ToSql],
+    map: Mapper<T>,
 ) -> Result<Result<Vec<T>, AppError>, Error> {
     let mut statement = connection.prepare_cached(sql)?;
-    for (name, arg) in NAMES.iter().zip(args) {
+    for (name, param) in NAMES.iter().zip(params) {
         // To SQLite, `$1` is a name: its place is where the statement first has it.
         if let Some(place) = statement.parameter_index(name)? {
-            statement.raw_bind_parameter(place, arg)?;
+            statement.raw_bind_parameter(place, param)?;
         }
     }
     let mut rows = statement.raw_query();
-    let (mut found, columns) = (Vec::new(), ColumnIndex::default());
+    let (mut found, columns) = (Vec::new(), ColumnPositions::default());
     while let Some(row) = rows.next()? {
-        columns.rewind();
-        match read(Row::Sqlite(row, &columns)) {
+        match map(Row::new(DriverRow::Rusqlite(row), &columns)) {
             Ok(read) => found.push(read),
             Err(error) => return Ok(Err(error)),
         }

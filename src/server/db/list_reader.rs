@@ -10,7 +10,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::row::{Param, Row};
+use super::query::Mapper;
+use super::row::Param;
 use super::{inline_reader, pool, with_timeout};
 use crate::error::AppError;
 use crate::server::background_thread;
@@ -31,8 +32,8 @@ pub struct ListReader {
 /// One query for a thread.
 struct Job<T> {
     sql: &'static str,
-    args: Vec<Value>,
-    read: fn(Row<'_>) -> Result<T, AppError>,
+    params: Vec<Value>,
+    map: Mapper<T>,
     wanted: Arc<AtomicBool>,
 }
 
@@ -51,18 +52,19 @@ impl ListReader {
         Self { file: file.into(), running: Arc::new(Semaphore::new(MAX_RUNNING)), idle: Arc::default() }
     }
 
-    /// The rows that a query gives within a time; what it does beyond that is interrupted.
-    pub async fn rows<T: Send + 'static>(
+    /// Returns the rows of a query. After `limit` it is interrupted.
+    pub async fn query<T: Send + 'static>(
         &self,
         limit: Duration,
-        (sql, args): (&'static str, &[Param<'_>]),
-        read: fn(Row<'_>) -> Result<T, AppError>,
+        sql: &'static str,
+        params: &[Param<'_>],
+        map: Mapper<T>,
     ) -> Result<Vec<T>, AppError> {
         tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
         let running = Arc::clone(&self.running).acquire_owned();
         let running = with_timeout(pool::ACQUIRE, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
         let wanted = Wanted(Arc::new(AtomicBool::new(true)));
-        let job = Job { sql, args: args.iter().map(Value::from).collect(), read, wanted: Arc::clone(&wanted.0) };
+        let job = Job { sql, params: params.iter().map(Value::from).collect(), map, wanted: Arc::clone(&wanted.0) };
         let (done, outcome) = oneshot::channel();
         let reader = self.clone();
         let thread = background_thread::spawn("list", move || {
@@ -74,12 +76,12 @@ impl ListReader {
         with_timeout(limit, async { outcome.await.map_err(|_| sqlx::Error::WorkerCrashed) }).await??
     }
 
-    /// The outer error is SQLite's, the inner one that of `read`. Nobody is there to read that it was interrupted.
-    fn run<T>(&self, Job { sql, args, read, wanted }: Job<T>) -> Result<Result<Vec<T>, AppError>, Error> {
+    /// The outer error is SQLite's, the inner one that of `map`. Nobody is there to read that it was interrupted.
+    fn run<T>(&self, Job { sql, params, map, wanted }: Job<T>) -> Result<Result<Vec<T>, AppError>, Error> {
         let idle = self.idle().pop();
         let connection = idle.map_or_else(|| inline_reader::open(&self.file), Ok)?;
         connection.progress_handler(STEPS, Some(move || !wanted.load(Ordering::Relaxed)))?;
-        let found = inline_reader::run(&connection, (sql, &args), read);
+        let found = inline_reader::run(&connection, sql, &params, map);
         self.idle().push(connection);
         found
     }
@@ -92,6 +94,7 @@ impl ListReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::db::row::{Row, params};
 
     const ENDLESS: &str =
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) AS count FROM n";
@@ -118,7 +121,7 @@ mod tests {
         let (_folder, reader) = reader();
         let sql = "SELECT COUNT(*) AS count FROM t WHERE a >= $1";
         for (least, count) in [(1_i64, 2), (2, 1), (3, 0)] {
-            let found = reader.rows(Duration::from_secs(5), (sql, &[least.into()]), number).await;
+            let found = reader.query(Duration::from_secs(5), sql, params![least], number).await;
             assert_eq!(found, Ok(vec![count]));
         }
         assert!(all_are_free(&reader).await);
@@ -129,7 +132,7 @@ mod tests {
     async fn a_statement_that_takes_too_long_is_interrupted() {
         let (_folder, reader) = reader();
         for _ in 0..2 * MAX_RUNNING {
-            let found = reader.rows(Duration::from_millis(20), (ENDLESS, &[]), number).await;
+            let found = reader.query(Duration::from_millis(20), ENDLESS, &[], number).await;
             assert_eq!(found, Err(AppError::Unavailable));
         }
         assert!(all_are_free(&reader).await, "a statement goes on");
@@ -140,7 +143,7 @@ mod tests {
         let (_folder, reader) = reader();
         let waiting = tokio::time::timeout(
             Duration::from_millis(20),
-            reader.rows(Duration::from_hours(1), (ENDLESS, &[]), number),
+            reader.query(Duration::from_hours(1), ENDLESS, &[], number),
         );
         assert!(waiting.await.is_err());
         assert!(all_are_free(&reader).await, "a statement goes on");

@@ -10,7 +10,7 @@ use sqlx::{Connection, Executor, SqlitePool};
 use super::error::is_damage;
 use super::open::{OpenError, lock};
 use super::servers::Servers;
-use super::{Backend, Db, Tx, fetch};
+use super::{Backend, Db, Tx};
 use crate::error::AppError;
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
@@ -42,17 +42,21 @@ pub enum SchemaState {
 ///
 /// # Errors
 /// If the database does not answer.
-pub async fn migrated(tx: &mut Tx) -> Result<SchemaState, sqlx::Error> {
-    let table = match tx.backend()? {
-        Backend::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
+pub async fn migrated(tx: &mut Tx) -> Result<SchemaState, AppError> {
+    let sql = match tx.backend()? {
+        Backend::Sqlite(_) => "SELECT COUNT(*) AS number FROM sqlite_master WHERE name = '_sqlx_migrations'",
         Backend::Postgres(_) => {
-            "SELECT COUNT(*) FROM pg_tables WHERE tablename = '_sqlx_migrations' AND schemaname = ANY (current_schemas(FALSE))"
+            "SELECT COUNT(*) AS number FROM pg_tables WHERE tablename = '_sqlx_migrations' \
+             AND schemaname = ANY (current_schemas(FALSE))"
         }
     };
-    if fetch!(tx, one(i64,), table)? == (0,) {
+    let tables: i64 = tx.query_one(sql, &[], |row| row.get("number")).await?;
+    if tables == 0 {
         return Ok(SchemaState::Pending);
     }
-    let applied = fetch!(tx, all(i64, Vec<u8>), "SELECT version, checksum FROM _sqlx_migrations WHERE success")?;
+    let sql = "SELECT version, checksum FROM _sqlx_migrations WHERE success";
+    let applied: Vec<(i64, Vec<u8>)> =
+        tx.query(sql, &[], |row| Ok((row.get("version")?, row.get("checksum")?))).await?;
     if migrations().any(|migration| !applied.contains(&migration)) {
         return Ok(SchemaState::Pending);
     }
@@ -76,8 +80,8 @@ impl Db {
     /// # Errors
     /// [`AppError::Unavailable`] if it does not answer.
     pub(crate) async fn has_migrations(&self) -> Result<bool, AppError> {
-        let mut conn = self.read().await?;
-        let (applied,) = fetch!(conn, one(i64,), "SELECT COUNT(*) FROM _sqlx_migrations WHERE success")?;
+        let sql = "SELECT COUNT(*) AS number FROM _sqlx_migrations WHERE success";
+        let applied: i64 = self.query_one(sql, &[], |row| row.get("number")).await?;
         // More than all: a newer program has migrated it, and migrations only expand.
         Ok(usize::try_from(applied).is_ok_and(|applied| applied >= MIGRATOR.iter().count()))
     }

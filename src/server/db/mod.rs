@@ -8,20 +8,23 @@ mod inline_reader;
 pub mod invalidations;
 mod list_reader;
 mod migrate;
+mod model_types;
 mod open;
 pub mod pool;
 mod postgres;
+mod query;
 mod ready;
 pub mod retry;
 pub mod row;
 mod servers;
 mod sqlite;
+pub mod subscription;
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::SqlitePool;
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Postgres, SqlitePool};
 
 pub use self::conn::{Backend, Conn, Session, Tx};
 use self::conn::{PoolerConn, Running};
@@ -33,12 +36,15 @@ pub use self::migrate::{SchemaState, migrated, migrations};
 pub use self::open::OpenError;
 use self::pool::Pool;
 use self::postgres::{BEGIN, BEGIN_POOLED, BEGIN_SNAPSHOT, PgTransaction};
+pub use self::query::Mapper;
 use self::ready::Probe;
-use self::row::{Param, Row};
 pub use self::servers::Servers;
 pub use self::sqlite::sqlite_file;
 use super::maintenance::fold_names::fold;
 use crate::error::AppError;
+
+/// An error of the database. It becomes an [`AppError`] where nobody looks at it; that logs its cause.
+pub type Error = sqlx::Error;
 
 /// The channel on which PostgreSQL tells other processes what changed.
 pub const CHANNEL: &str = "keyfob";
@@ -187,68 +193,11 @@ impl Db {
     }
 
     /// A connection to read by.
-    ///
-    /// # Errors
-    /// [`AppError::Unavailable`] if none could be had in time.
     pub async fn read(&self) -> Result<Conn, AppError> {
         Ok(match self {
             Self::Sqlite { read, .. } => Conn::Sqlite(pool::acquire(read).await?),
             Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
         })
-    }
-
-    /// The rows that a query gives, read on SQLite without leaving the thread. Only for a look-up by an id or a unique index,
-    /// and for a page that costs no more: an index gives it in its order, and it has a `LIMIT` and no `OFFSET`. All else
-    /// would hold up the other requests, and goes by [`Db::list`] or [`fetch!`].
-    ///
-    /// # Errors
-    /// [`AppError::Unavailable`] if the database does not answer; and what `read` says.
-    pub async fn rows<T>(
-        &self,
-        sql: &'static str,
-        args: &[Param<'_>],
-        read: impl Fn(Row<'_>) -> Result<T, AppError>,
-    ) -> Result<Vec<T>, AppError> {
-        match self {
-            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(sqlx::Error::PoolClosed.into()),
-            Self::Sqlite { inline_reader, .. } => inline_reader.rows((sql, args), read),
-            Self::Postgres { statements, session, .. } => {
-                let found = postgres_rows(postgres_conn(statements, *session).await?, sql, args).await?;
-                found.iter().map(|row| read(Row::Postgres(row))).collect()
-            }
-        }
-    }
-
-    /// The rows of a query that may read much. On SQLite it runs on a thread that gives way to all others. It is
-    /// interrupted when its time is over, and on SQLite also when the request ends before it.
-    ///
-    /// # Errors
-    /// [`AppError::Unavailable`] if it takes too long, or the database does not answer; and what `read` says.
-    pub async fn list<T: Send + 'static>(
-        &self,
-        sql: &'static str,
-        args: &[Param<'_>],
-        read: fn(Row<'_>) -> Result<T, AppError>,
-    ) -> Result<Vec<T>, AppError> {
-        match self {
-            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(sqlx::Error::PoolClosed.into()),
-            Self::Sqlite { lists, .. } => lists.rows(LIMIT, (sql, args), read).await,
-            // The server ends it after as long: `statement_timeout`.
-            Self::Postgres { .. } => self.rows(sql, args, read).await,
-        }
-    }
-
-    /// The same for a query that gives one row at most.
-    ///
-    /// # Errors
-    /// As [`Db::rows`].
-    pub async fn row<T>(
-        &self,
-        sql: &'static str,
-        args: &[Param<'_>],
-        read: impl Fn(Row<'_>) -> Result<T, AppError>,
-    ) -> Result<Option<T>, AppError> {
-        Ok(self.rows(sql, args, read).await?.pop())
     }
 
     /// A connection for one statement that writes.
@@ -318,26 +267,4 @@ async fn postgres_conn(statements: &Pool<PgConnection>, session: Session) -> Res
     } else {
         Conn::Postgres(pool::acquire(statements).await?)
     })
-}
-
-async fn postgres_rows(mut conn: Conn, sql: &'static str, args: &[Param<'_>]) -> Result<Vec<PgRow>, sqlx::Error> {
-    let mut call = args.iter().fold(conn.call().reads(), |call, arg| match *arg {
-        Param::Text(text) => call.bind(text),
-        Param::Number(number) => call.bind(number),
-        Param::Flag(flag) => call.bind(flag),
-    });
-    loop {
-        let found = match conn.start(&mut call).await {
-            Err(error) => Err(error),
-            Ok(Backend::Sqlite(_)) => Err(sqlx::Error::PoolClosed),
-            Ok(Backend::Postgres(on)) => {
-                let query = sqlx::query_with::<Postgres, _>(sql, call.postgres()).persistent(call.keeps_plan);
-                with_timeout(LIMIT, query.fetch_all(on)).await
-            }
-        };
-        let found = conn.finish(found).await;
-        if !conn.repeats(&call, &found).await {
-            return found;
-        }
-    }
 }

@@ -1,23 +1,108 @@
-//! Small reads, written once for both drivers: what a query is given, and what its rows hold.
+//! Parameters of queries and rows of results, written once for both drivers.
 
 use std::cell::{Cell, RefCell};
 
-use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
-use sqlx::postgres::{PgRow, Postgres};
-use sqlx::{Decode, Row as _, Type};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{ColumnIndex as _, Row as _};
 
+use super::Error;
 use crate::error::AppError;
 use crate::model::time::Timestamp;
 
-/// A value for a query.
+/// The type of a column. The migrations use no other types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TEXT.
+    Text,
+    /// BIGINT.
+    Number,
+    /// BOOLEAN; SQLite stores an integer.
+    Flag,
+}
+
+/// A parameter of a query. `params![…]` makes them from values.
 #[derive(Clone, Copy, Debug)]
 pub enum Param<'a> {
-    /// A text.
     Text(&'a str),
-    /// A whole number.
     Number(i64),
-    /// True or false.
     Flag(bool),
+    /// NULL of a type: PostgreSQL needs the type here, too.
+    Null(Kind),
+}
+
+/// A value that can be the parameter of a query.
+pub trait ToParam {
+    /// The type of its column.
+    const KIND: Kind;
+
+    fn to_param(&self) -> Param<'_>;
+}
+
+/// The parameters of a query, `$1` first: `params![user, now]`.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::server::db::row::ToParam::to_param(&$value)),*] as &[$crate::server::db::row::Param<'_>]
+    };
+}
+pub(crate) use params;
+
+impl<T: ToParam + ?Sized> ToParam for &T {
+    const KIND: Kind = T::KIND;
+
+    fn to_param(&self) -> Param<'_> {
+        T::to_param(self)
+    }
+}
+
+impl<T: ToParam> ToParam for Option<T> {
+    const KIND: Kind = T::KIND;
+
+    fn to_param(&self) -> Param<'_> {
+        self.as_ref().map_or(Param::Null(T::KIND), T::to_param)
+    }
+}
+
+impl ToParam for str {
+    const KIND: Kind = Kind::Text;
+
+    fn to_param(&self) -> Param<'_> {
+        Param::Text(self)
+    }
+}
+
+impl ToParam for String {
+    const KIND: Kind = Kind::Text;
+
+    fn to_param(&self) -> Param<'_> {
+        Param::Text(self)
+    }
+}
+
+impl ToParam for std::borrow::Cow<'_, str> {
+    const KIND: Kind = Kind::Text;
+
+    fn to_param(&self) -> Param<'_> {
+        Param::Text(self)
+    }
+}
+
+impl ToParam for i64 {
+    const KIND: Kind = Kind::Number;
+
+    fn to_param(&self) -> Param<'_> {
+        Param::Number(*self)
+    }
+}
+
+impl ToParam for bool {
+    const KIND: Kind = Kind::Flag;
+
+    fn to_param(&self) -> Param<'_> {
+        Param::Flag(*self)
+    }
 }
 
 impl<'a> From<&'a str> for Param<'a> {
@@ -50,126 +135,205 @@ impl rusqlite::ToSql for Param<'_> {
             Param::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Param::Number(number) => (*number).into(),
             Param::Flag(flag) => (*flag).into(),
+            Param::Null(_) => ToSqlOutput::Borrowed(ValueRef::Null),
         })
     }
 }
 
 impl From<&Param<'_>> for rusqlite::types::Value {
-    fn from(arg: &Param<'_>) -> Self {
-        match *arg {
+    fn from(param: &Param<'_>) -> Self {
+        match *param {
             Param::Text(text) => text.to_owned().into(),
             Param::Number(number) => number.into(),
             Param::Flag(flag) => flag.into(),
+            Param::Null(_) => Self::Null,
         }
     }
 }
 
-/// What a column can be read as: `String`, `i64`, `f64`, `bool`, and an `Option` of each.
-pub trait Column: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres> {}
-impl<T: FromSql + Type<Postgres> + for<'r> Decode<'r, Postgres>> Column for T {}
-
-/// A row of either driver.
+/// A column of a row.
 #[derive(Clone, Copy)]
-pub enum Row<'r> {
-    /// Of SQLite.
-    Sqlite(&'r rusqlite::Row<'r>, &'r ColumnIndex),
-    /// Of PostgreSQL.
+pub enum Column<'r> {
+    /// Of rusqlite: a read outside of a transaction.
+    Rusqlite(ValueRef<'r>),
+    /// Of sqlx: a read within a transaction.
+    Sqlite(&'r SqliteRow, usize),
+    Postgres(&'r PgRow, usize),
+}
+
+/// The columns of each type, by driver; `None` for NULL.
+macro_rules! read_column {
+    ($($name:ident -> $type:ty, $rusqlite:ident;)*) => {
+        impl<'r> Column<'r> {
+            $(fn $name(self) -> Result<Option<$type>, BoxDynError> {
+                Ok(match self {
+                    Self::Rusqlite(value) => value.$rusqlite()?,
+                    Self::Sqlite(row, index) => row.try_get(index)?,
+                    Self::Postgres(row, index) => row.try_get(index)?,
+                })
+            })*
+        }
+    };
+}
+
+read_column! {
+    text -> &'r str, as_str_or_null;
+    number -> i64, as_i64_or_null;
+    real -> f64, as_f64_or_null;
+    bytes -> &'r [u8], as_blob_or_null;
+}
+
+impl Column<'_> {
+    fn flag(self) -> Result<Option<bool>, BoxDynError> {
+        Ok(match self {
+            Self::Rusqlite(value) => value.as_i64_or_null()?.map(|flag| flag != 0),
+            Self::Sqlite(row, index) => row.try_get(index)?,
+            Self::Postgres(row, index) => row.try_get(index)?,
+        })
+    }
+}
+
+/// A type that a column can be read as.
+pub trait FromColumn: Sized {
+    /// `None` for NULL.
+    fn from_column(column: Column<'_>) -> Result<Option<Self>, BoxDynError>;
+}
+
+impl<T: FromColumn> FromColumn for Option<T> {
+    fn from_column(column: Column<'_>) -> Result<Option<Self>, BoxDynError> {
+        T::from_column(column).map(Some)
+    }
+}
+
+impl FromColumn for String {
+    fn from_column(column: Column<'_>) -> Result<Option<Self>, BoxDynError> {
+        Ok(column.text()?.map(str::to_owned))
+    }
+}
+
+impl FromColumn for i64 {
+    fn from_column(column: Column<'_>) -> Result<Option<Self>, BoxDynError> {
+        column.number()
+    }
+}
+
+impl FromColumn for f64 {
+    fn from_column(column: Column<'_>) -> Result<Option<Self>, BoxDynError> {
+        column.real()
+    }
+}
+
+impl FromColumn for bool {
+    fn from_column(column: Column<'_>) -> Result<Option<Self>, BoxDynError> {
+        column.flag()
+    }
+}
+
+impl FromColumn for Vec<u8> {
+    fn from_column(column: Column<'_>) -> Result<Option<Self>, BoxDynError> {
+        Ok(column.bytes()?.map(<[u8]>::to_vec))
+    }
+}
+
+/// Reads a text column by a function that checks it.
+pub(super) fn parse_text<T>(
+    column: Column<'_>,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, BoxDynError> {
+    let parsed = column.text()?.map(|text| parse(text).ok_or("the text has another form"));
+    Ok(parsed.transpose()?)
+}
+
+/// A row of any driver.
+#[derive(Clone, Copy)]
+pub struct Row<'r> {
+    driver: DriverRow<'r>,
+    columns: &'r ColumnPositions,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum DriverRow<'r> {
+    Rusqlite(&'r rusqlite::Row<'r>),
+    Sqlite(&'r SqliteRow),
     Postgres(&'r PgRow),
 }
 
 impl<'r> Row<'r> {
-    /// The value of a column.
-    ///
-    /// # Errors
-    /// [`AppError::Internal`] if there is no such column, or it holds something else.
-    pub fn get<T: Column>(self, name: &'static str) -> Result<T, AppError> {
-        match self {
-            Self::Sqlite(row, columns) => Ok(row.get(columns.position(row, name)?)?),
-            Self::Postgres(row) => Ok(row.try_get(name)?),
-        }
+    /// Begins to read a row. All rows of one result share `columns`.
+    pub(super) fn new(driver: DriverRow<'r>, columns: &'r ColumnPositions) -> Self {
+        columns.read.set(0);
+        Self { driver, columns }
     }
 
-    /// The text of a column, as it stands in the row.
-    ///
-    /// # Errors
-    /// As [`Row::get`].
-    pub fn text(self, name: &'static str) -> Result<Option<&'r str>, AppError> {
-        match self {
-            Self::Sqlite(row, columns) => {
-                let value = row.get_ref(columns.position(row, name)?)?;
-                value.as_str_or_null().map_err(|_| AppError::Internal)
-            }
-            Self::Postgres(row) => Ok(row.try_get(name)?),
-        }
+    /// The value of a column; `Option` where it may be NULL.
+    pub fn get<T: FromColumn>(self, name: &'static str) -> Result<T, AppError> {
+        let value = T::from_column(self.column(name)?);
+        let value = value.and_then(|value| value.ok_or_else(|| "unexpected NULL".into()));
+        value.map_err(|source| Error::ColumnDecode { index: name.to_owned(), source }.into())
     }
 
-    /// The value of a column as a type of ours: an id, a name.
-    ///
-    /// # Errors
-    /// [`AppError::Internal`] if it is none.
+    /// The text of a column, parsed.
     pub fn parse<T>(self, name: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, AppError> {
-        self.parse_some(name, parse)?.ok_or(AppError::Internal)
-    }
-
-    /// The same, where the column may hold nothing.
-    ///
-    /// # Errors
-    /// As [`Row::parse`].
-    pub fn parse_some<T>(
-        self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, AppError> {
-        self.text(name)?.map(|text| parse(text).ok_or(AppError::Internal)).transpose()
+        let parsed = parse_text(self.column(name)?, parse).ok().flatten();
+        parsed.ok_or(AppError::Internal)
     }
 
     /// A time.
-    ///
-    /// # Errors
-    /// As [`Row::get`].
     pub fn time(self, name: &'static str) -> Result<Timestamp, AppError> {
-        self.get(name).map(Timestamp::from_millis)
+        self.get(name)
     }
 
-    /// A time, where there may be none.
-    ///
-    /// # Errors
-    /// As [`Row::get`].
-    pub fn time_if_any(self, name: &'static str) -> Result<Option<Timestamp>, AppError> {
-        Ok(self.get::<Option<i64>>(name)?.map(Timestamp::from_millis))
+    fn column(self, name: &'static str) -> Result<Column<'r>, Error> {
+        let index = self.columns.find(name, |from| self.driver.position(name, from))?;
+        Ok(match self.driver {
+            DriverRow::Rusqlite(row) => {
+                Column::Rusqlite(row.get_ref(index).map_err(|_| Error::ColumnNotFound(name.to_owned()))?)
+            }
+            DriverRow::Sqlite(row) => Column::Sqlite(row, index),
+            DriverRow::Postgres(row) => Column::Postgres(row, index),
+        })
     }
 }
 
-/// Where the columns of a result of SQLite are. To look for each name in each row would take as long as the rows themselves;
-/// but every row is read in the same order as the first.
+impl DriverRow<'_> {
+    /// The position of a column. The search begins at `from`.
+    fn position(self, name: &str, from: usize) -> Result<usize, Error> {
+        match self {
+            Self::Rusqlite(row) => {
+                let statement = row.as_ref();
+                let mut positions = (from..statement.column_count()).chain(0..from);
+                let position = positions.find(|&n| statement.column_name(n).is_ok_and(|found| found == name));
+                position.ok_or_else(|| Error::ColumnNotFound(name.to_owned()))
+            }
+            Self::Sqlite(row) => name.index(row),
+            Self::Postgres(row) => name.index(row),
+        }
+    }
+}
+
+/// The positions of the columns that a mapper reads. Finding each name in each row would take as long as reading the
+/// rows, but a mapper reads every row in the same order.
 #[derive(Debug, Default)]
-pub struct ColumnIndex {
-    /// What was read of the first row, in that order.
+pub(super) struct ColumnPositions {
+    /// The columns that were read of the first row, in that order.
     known: RefCell<Vec<(&'static str, usize)>>,
-    /// How much of the row was read.
+    /// The number of columns that were read of the present row.
     read: Cell<usize>,
 }
 
-impl ColumnIndex {
-    /// The next row comes.
-    pub fn rewind(&self) {
-        self.read.set(0);
-    }
-
-    fn position(&self, row: &rusqlite::Row<'_>, name: &'static str) -> Result<usize, rusqlite::Error> {
+impl ColumnPositions {
+    fn find(&self, name: &'static str, search: impl FnOnce(usize) -> Result<usize, Error>) -> Result<usize, Error> {
         let read = self.read.replace(self.read.get() + 1);
         let mut known = self.known.borrow_mut();
         match known.get(read) {
-            Some((before, place)) if std::ptr::eq(*before, name) => Ok(*place),
+            Some((before, position)) if std::ptr::eq(*before, name) => Ok(*position),
             _ => {
                 known.truncate(read);
-                // Most often it is the one after the last.
-                let (statement, next) = (row.as_ref(), known.last().map_or(0, |(_, place)| place + 1));
-                let mut places = (next..statement.column_count()).chain(0..next);
-                let place = places.find(|&n| statement.column_name(n).is_ok_and(|found| found == name));
-                let place = place.ok_or_else(|| rusqlite::Error::InvalidColumnName(name.to_owned()))?;
-                known.push((name, place));
-                Ok(place)
+                // Most mappers read the columns in the order of the statement.
+                let next = known.last().map_or(0, |(_, position)| position + 1);
+                let position = search(next)?;
+                known.push((name, position));
+                Ok(position)
             }
         }
     }

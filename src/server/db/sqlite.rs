@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::open::OpenError;
+use super::{Backend, Error, Tx};
 
 /// The file of an SQLite database.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,6 +98,16 @@ pub(super) fn must_be_there(path: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     Err(OpenError(format!("there is no database {}. Check DATABASE_URL.", path.display())))
+}
+
+impl Tx {
+    /// Returns what `PRAGMA integrity_check` finds first: `ok` for an undamaged file, and on PostgreSQL.
+    pub async fn check_integrity(&mut self) -> Result<String, Error> {
+        match self.backend()? {
+            Backend::Sqlite(conn) => sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(conn).await,
+            Backend::Postgres(_) => Ok("ok".to_owned()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Lists of employees, and their figures. What may read much takes turns, and is read away from the threads of the requests.
 
+use super::employee;
 use crate::error::AppError;
-use crate::model::employees::{Department, Employee, EmployeeId, EmployeeList, EmployeeName, Salary};
+use crate::model::employees::{Department, Employee, EmployeeId, EmployeeList};
 use crate::server::auth::tenant::Tenant;
 use crate::server::concurrency_limit::ReadPermit;
 use crate::server::db::like;
-use crate::server::db::row::{Param, Row};
+use crate::server::db::row::{Param, Row, params};
 use crate::server::state::AppState;
 
 /// Which employees to list, and which page of them.
@@ -90,13 +91,13 @@ pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Op
     let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
     let (owner, search) = (tenant.owner.as_str(), search.as_str());
-    let args = [owner.into(), department.into(), search.into(), limit.into(), offset.into()];
+    let params = params![owner, department, search, limit, offset];
     let mut turns = None;
     let employees = if query.is_quick() {
-        state.db.rows(query.order.sql(), &args, employee).await?
+        state.db.query_inline(query.order.sql(), params, employee).await?
     } else {
         turns = Some(take_turns(state, tenant).await?);
-        state.db.list(query.order.sql(), &args, employee).await?
+        state.db.query(query.order.sql(), params, employee).await?
     };
     let found = i64::try_from(employees.len()).unwrap_or(i64::MAX);
     // A page that is neither full nor empty is the last: then the count is known without counting.
@@ -108,7 +109,7 @@ pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Op
         }
         let sql = "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
                    AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
-        count(state, sql, &args[..3]).await?
+        count(state, sql, &params[..3]).await?
     };
     drop(turns);
     Ok((offset == 0 || found > 0).then_some(Page { count, employees }))
@@ -118,19 +119,8 @@ async fn take_turns(state: &AppState, tenant: &Tenant) -> Result<(ReadPermit, Op
     state.read_concurrency.acquire_both(tenant.owner.as_str(), tenant.user_id().as_str()).await
 }
 
-async fn count(state: &AppState, sql: &'static str, args: &[Param<'_>]) -> Result<i64, AppError> {
-    Ok(state.db.list(sql, args, |row| row.get("number")).await?.pop().unwrap_or_default())
-}
-
-fn employee(row: Row<'_>) -> Result<Employee, AppError> {
-    Ok(Employee {
-        id: row.parse("id", EmployeeId::parse)?,
-        name: row.parse("name", |name| Some(EmployeeName::stored(name)))?,
-        department: row.parse("department", |name| Department::parse(name).ok())?,
-        salary: Salary::new(row.get("salary")?).map_err(|_| AppError::Internal)?,
-        created_at: row.time("created_at")?,
-        updated_at: row.time("updated_at")?,
-    })
+async fn count(state: &AppState, sql: &'static str, params: &[Param<'_>]) -> Result<i64, AppError> {
+    Ok(state.db.query(sql, params, |row| row.get("number")).await?.pop().unwrap_or_default())
 }
 
 /// How many employees the page shows at a time.
@@ -154,7 +144,7 @@ pub async fn page(state: &AppState, tenant: &Tenant, page: u32, about: Option<&s
     }
     let turns = take_turns(state, tenant).await?;
     let sql = "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1";
-    let last = pages(count(state, sql, &[tenant.owner.as_str().into()]).await?);
+    let last = pages(count(state, sql, params![tenant.owner]).await?);
     drop(turns);
     let found = list(state, tenant, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
     Ok(on_page(last, found, about))
@@ -199,5 +189,5 @@ pub async fn figures(state: &AppState, tenant: &Tenant) -> Result<Vec<Figures>, 
             headcount: row.get("headcount")?,
         })
     };
-    state.db.list(sql, &[tenant.owner.as_str().into()], read).await
+    state.db.query(sql, params![tenant.owner], read).await
 }

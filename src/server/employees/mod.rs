@@ -1,12 +1,20 @@
 //! Employees: their queries. Each is read and written with its owner in the WHERE. Whether the caller may change them is
 //! decided in the transaction that does it: [`Tenant::begin`].
 
+/// The columns that [`employee`] reads.
+macro_rules! columns {
+    () => {
+        "id, name, department, salary, created_at, updated_at"
+    };
+}
+
 mod lists;
 
 pub use self::lists::{Figures, Order, Page, Query, figures, list, page};
 use super::auth::random;
 use super::auth::tenant::Tenant;
-use super::db::{Db, Tx, execute, fetch};
+use super::db::row::{Row, params};
+use super::db::{Db, Tx};
 use super::maintenance::fold_names::fold;
 use super::state::AppState;
 use crate::error::AppError;
@@ -15,6 +23,17 @@ use crate::model::employees::{
 };
 use crate::model::fields::FieldErrors;
 use crate::model::time::Timestamp;
+
+fn employee(row: Row<'_>) -> Result<Employee, AppError> {
+    Ok(Employee {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        department: row.get("department")?,
+        salary: row.get("salary")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
 
 /// One employee of the owner.
 ///
@@ -25,10 +44,8 @@ pub async fn get(db: &Db, owner: &OwnerId, id: &EmployeeId) -> Result<Employee, 
 }
 
 async fn find(db: &Db, owner: &OwnerId, id: &EmployeeId) -> Result<Option<Employee>, AppError> {
-    let sql =
-        "SELECT id, name, department, salary, created_at, updated_at FROM employees WHERE id = $1 AND owner_id = $2";
-    let mut conn = db.read().await?;
-    Ok(fetch!(conn, optional Employee, sql, id, owner)?)
+    let sql = concat!("SELECT ", columns!(), " FROM employees WHERE id = $1 AND owner_id = $2");
+    db.query_optional(sql, params![id, owner], employee).await
 }
 
 /// Adds an employee.
@@ -38,7 +55,7 @@ async fn find(db: &Db, owner: &OwnerId, id: &EmployeeId) -> Result<Option<Employ
 pub async fn create(state: &AppState, tenant: &Tenant, spec: EmployeeSpec) -> Result<Employee, AppError> {
     let now = state.now();
     let mut tx = tenant.begin(&state.db, now).await?;
-    check_room(&mut tx, &tenant.owner, (1, state.config.max_employees)).await?;
+    check_limit(&mut tx, &tenant.owner, 1, state.config.max_employees).await?;
     let mut created = insert(&mut tx, &tenant.owner, vec![spec], now).await?;
     tx.commit().await?;
     created.pop().ok_or(AppError::Internal)
@@ -52,18 +69,20 @@ pub async fn load_samples(state: &AppState, tenant: &Tenant) -> Result<(), AppEr
     let (samples, now) = (samples(), state.now());
     let mut tx = tenant.begin(&state.db, now).await?;
     let sql = "SELECT id FROM employees WHERE owner_id = $1 LIMIT 1";
-    if fetch!(tx, optional(EmployeeId,), sql, &tenant.owner)?.is_none() {
-        check_room(&mut tx, &tenant.owner, (samples.len(), state.config.max_employees)).await?;
+    let found: Option<EmployeeId> = tx.query_optional(sql, params![tenant.owner], |row| row.get("id")).await?;
+    if found.is_none() {
+        check_limit(&mut tx, &tenant.owner, samples.len(), state.config.max_employees).await?;
         insert(&mut tx, &tenant.owner, samples, now).await?;
         tx.commit().await?;
     }
     Ok(())
 }
 
-/// Refuses more employees than there is room for. The transaction has locked the owner, so that two at once are counted one
-/// after the other. Reads at most as many entries of an index as an owner may have employees.
-async fn check_room(tx: &mut Tx, owner: &OwnerId, (more, limit): (usize, u32)) -> Result<(), AppError> {
-    let (number,) = fetch!(tx, one(i64,), "SELECT COUNT(*) FROM employees WHERE owner_id = $1", owner)?;
+/// Rejects employees beyond the limit. The transaction has locked the owner, so two at once are counted one after the
+/// other.
+async fn check_limit(tx: &mut Tx, owner: &OwnerId, more: usize, limit: u32) -> Result<(), AppError> {
+    let sql = "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1";
+    let number: i64 = tx.query_one(sql, params![owner], |row| row.get("number")).await?;
     let more = i64::try_from(more).unwrap_or(i64::MAX);
     if number.saturating_add(more) <= i64::from(limit) {
         return Ok(());
@@ -90,7 +109,7 @@ pub async fn insert(
     let mut created = Vec::with_capacity(specs.len());
     for EmployeeSpec { name, department, salary } in specs {
         let id = EmployeeId::parse(&random::make_id(now)).ok_or(AppError::Internal)?;
-        execute!(tx, sql, &id, owner, &name, fold(name.as_str()), department.as_str(), salary, now)?;
+        tx.execute(sql, params![id, owner, name, fold(name.as_str()), department, salary, now]).await?;
         created.push(Employee { id, name, department, salary, created_at: now, updated_at: now });
     }
     Ok(created)
@@ -103,21 +122,16 @@ pub async fn insert(
 pub async fn update(state: &AppState, tenant: &Tenant, id: &EmployeeId, change: Change) -> Result<Employee, AppError> {
     let now = state.now();
     let mut tx = tenant.begin(&state.db, now).await?;
-    let changed = fetch!(
-        tx,
-        optional Employee,
+    let sql = concat!(
         "UPDATE employees SET name = COALESCE($3, name), name_folded = COALESCE($4, name_folded), \
          department = COALESCE($5, department), salary = COALESCE($6, salary), updated_at = $7 \
-         WHERE id = $1 AND owner_id = $2 RETURNING id, name, department, salary, created_at, updated_at",
-        id,
-        &tenant.owner,
-        &change.name,
-        change.name.as_ref().map(|name| fold(name.as_str())),
-        change.department.map(Department::as_str),
-        change.salary,
-        now
-    )?;
-    let changed = changed.ok_or(AppError::NotFound)?;
+         WHERE id = $1 AND owner_id = $2 RETURNING ",
+        columns!()
+    );
+    let Change { name, department, salary } = change;
+    let folded = name.as_ref().map(|name| fold(name.as_str()));
+    let params = params![id, tenant.owner, name, folded, department, salary, now];
+    let changed = tx.query_optional(sql, params, employee).await?.ok_or(AppError::NotFound)?;
     tx.commit().await?;
     Ok(changed)
 }
@@ -154,7 +168,8 @@ impl From<EmployeeSpec> for Change {
 /// As [`update`].
 pub async fn delete(state: &AppState, tenant: &Tenant, id: &EmployeeId) -> Result<(), AppError> {
     let mut tx = tenant.begin(&state.db, state.now()).await?;
-    if execute!(tx, "DELETE FROM employees WHERE id = $1 AND owner_id = $2", id, &tenant.owner)? == 0 {
+    let sql = "DELETE FROM employees WHERE id = $1 AND owner_id = $2";
+    if tx.execute(sql, params![id, tenant.owner]).await? == 0 {
         return Err(AppError::NotFound);
     }
     tx.commit().await?;

@@ -1,6 +1,6 @@
 //! All keys, for administrators: find, change, make for a user, revoke.
 
-use super::lists::{ON_A_PAGE, entries, usage_after};
+use super::lists::{ON_A_PAGE, entries, entry, usage_after};
 use super::{Creator, Request, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -14,7 +14,8 @@ use crate::server::audit;
 use crate::server::audit::AuditTarget;
 use crate::server::auth::sessions::Session;
 use crate::server::auth::{key_format, random};
-use crate::server::db::{Conn, execute, fetch};
+use crate::server::db::row::{Param, Row, params};
+use crate::server::db::{Db, like};
 use crate::server::maintenance::fold_names::fold;
 use crate::server::state::AppState;
 use crate::server::users;
@@ -28,12 +29,10 @@ const MAX_REVOKED: usize = 100;
 /// If the database does not answer.
 pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError> {
     let now = state.now();
-    let mut conn = state.db.read().await?;
-    let text = query.search.trim();
+    let (db, text) = (&state.db, query.search.trim());
     let pasted = contains_key(text);
-    let mut keys = if pasted { by_secret(&mut conn, text, now).await? } else { listed(&mut conn, &query, now).await? };
-    let mut about = by_ids(&mut conn, &query.about, now).await?;
-    drop(conn);
+    let mut keys = if pasted { by_secret(db, text, now).await? } else { listed(db, &query, now).await? };
+    let mut about = by_ids(db, &query.about, now).await?;
     let more = keys.len() > ON_A_PAGE;
     keys.truncate(ON_A_PAGE);
     let next = keys.last().filter(|_| more).map(|entry| cursor(query.sort, &entry.key));
@@ -49,11 +48,11 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
 }
 
 /// The keys that a text holds, whatever surrounds them. Most hold one.
-async fn by_secret(conn: &mut Conn, text: &str, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
+async fn by_secret(db: &Db, text: &str, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let sql = entries!("WHERE k.digest = $2 OR k.old_digest = $2");
     let mut found: Vec<KeyEntry> = Vec::new();
     for key_format::FoundKey { digest, .. } in key_format::find_keys(text) {
-        for entry in fetch!(conn, all KeyEntry, sql, usage_after(now), digest.hex())? {
+        for entry in db.query_inline(sql, params![usage_after(now), digest.hex()], entry).await? {
             if found.iter().all(|known| known.key.id != entry.key.id) {
                 found.push(entry);
             }
@@ -63,11 +62,11 @@ async fn by_secret(conn: &mut Conn, text: &str, now: Timestamp) -> Result<Vec<Ke
 }
 
 /// The keys that a dialog is about: no more than a page has, for more cannot be ticked.
-async fn by_ids(conn: &mut Conn, ids: &[String], now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
+async fn by_ids(db: &Db, ids: &[String], now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let mut found = Vec::new();
     for id in ids.iter().filter_map(|id| KeyId::parse(id)).take(ON_A_PAGE) {
         let sql = entries!("WHERE k.id = $2");
-        found.extend(fetch!(conn, optional KeyEntry, sql, usage_after(now), id)?);
+        found.extend(db.query_optional(sql, params![usage_after(now), id], entry).await?);
     }
     Ok(found)
 }
@@ -102,33 +101,53 @@ macro_rules! listed {
     };
 }
 
-async fn listed(conn: &mut Conn, query: &KeyQuery, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
-    let search = crate::server::db::like(&query.search);
-    let (prefix, state, most) = (query.search.trim(), query.state.as_str(), i64::try_from(ON_A_PAGE + 1).unwrap_or(0));
-    let days = usage_after(now);
-    macro_rules! run {
-        ($value:expr, $id:expr, $sql:expr) => {
-            fetch!(conn, all KeyEntry, $sql, days, &search, prefix, state, now, $id, $value, most)?
-        };
-    }
+async fn listed(db: &Db, query: &KeyQuery, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
+    let search = like(&query.search);
+    let (prefix, state, limit) = (query.search.trim(), query.state.as_str(), i64::try_from(ON_A_PAGE + 1).unwrap_or(0));
+    let usage_after = usage_after(now);
     // The first page begins before all ids, or, where the newest come first, after all.
     let (first, last) = ("", "~");
     let (id, value) =
         query.after.split_once('~').unwrap_or((if query.sort == Sort::Newest { last } else { first }, ""));
     let number: Option<i64> = value.parse().ok();
-    Ok(match query.sort {
-        Sort::Newest => {
-            let sql = listed!("(k.created_at, k.id) < ($7, $6)", "k.created_at DESC, k.id DESC");
-            run!(number.unwrap_or(i64::MAX), id, sql)
-        }
-        Sort::Oldest => {
-            run!(number.unwrap_or(i64::MIN), id, listed!("(k.created_at, k.id) > ($7, $6)", "k.created_at, k.id"))
-        }
-        Sort::Name => run!(value, id, listed!("(k.name_folded, k.id) > ($7, $6)", "k.name_folded, k.id")),
-        Sort::Expiry => {
-            run!(number.unwrap_or(i64::MIN), id, listed!("(k.expires_at, k.id) > ($7, $6)", "k.expires_at, k.id"))
-        }
-    })
+    let (sql, after) = match query.sort {
+        Sort::Newest => (
+            listed!("(k.created_at, k.id) < ($7, $6)", "k.created_at DESC, k.id DESC"),
+            Param::Number(number.unwrap_or(i64::MAX)),
+        ),
+        Sort::Oldest => (
+            listed!("(k.created_at, k.id) > ($7, $6)", "k.created_at, k.id"),
+            Param::Number(number.unwrap_or(i64::MIN)),
+        ),
+        Sort::Name => (listed!("(k.name_folded, k.id) > ($7, $6)", "k.name_folded, k.id"), Param::Text(value)),
+        Sort::Expiry => (
+            listed!("(k.expires_at, k.id) > ($7, $6)", "k.expires_at, k.id"),
+            Param::Number(number.unwrap_or(i64::MIN)),
+        ),
+    };
+    let params = [
+        usage_after.into(),
+        search.as_str().into(),
+        prefix.into(),
+        state.into(),
+        now.into(),
+        id.into(),
+        after,
+        limit.into(),
+    ];
+    db.query(sql, &params, entry).await
+}
+
+struct EditableKey {
+    user: UserId,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    prefix: String,
+}
+
+fn editable_key(row: Row<'_>) -> Result<EditableKey, AppError> {
+    let (expires_at, revoked_at) = (row.get("expires_at")?, row.get("revoked_at")?);
+    Ok(EditableKey { user: row.get("user_id")?, expires_at, revoked_at, prefix: row.get("prefix")? })
 }
 
 /// Changes a key's name and expiry. What a revoked key refuses is refused here too.
@@ -136,12 +155,12 @@ async fn listed(conn: &mut Conn, query: &KeyQuery, now: Timestamp) -> Result<Vec
 /// # Errors
 /// [`AppError::NotFound`] if there is no such key; [`AppError::Invalid`] if a field is wrong, or the key is revoked.
 pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Result<(), AppError> {
-    type Row = (UserId, Option<Timestamp>, Option<Timestamp>, String);
     let (id, by) = (KeyId::parse(&form.id).ok_or(AppError::NotFound)?, session.actor(state.now()));
     let (name, change, rate) = form.parse(by.at)?;
     let mut tx = session.begin_as_superuser(&state.db).await?;
     let sql = "SELECT user_id, expires_at, revoked_at, prefix FROM keys WHERE id = $1";
-    let (user, old, revoked_at, prefix) = fetch!(tx, optional Row, sql, &id)?.ok_or(AppError::NotFound)?;
+    let found = tx.query_optional(sql, params![id], editable_key).await?;
+    let EditableKey { user, expires_at: old, revoked_at, prefix } = found.ok_or(AppError::NotFound)?;
     if revoked_at.is_some() {
         return Err(FieldErrors::whole("This key is revoked, and cannot be changed any more.").into());
     }
@@ -150,7 +169,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
     let sql = "UPDATE keys SET name = $3, name_folded = $4, expires_at = $5, rate = $6, old_expires_at = CASE \
                WHEN old_expires_at > $5 THEN $5 ELSE old_expires_at END \
                WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
-    execute!(tx, sql, &id, &user, &name, fold(name.as_str()), expires_at, rate)?;
+    tx.execute(sql, params![id, user, name, fold(name.as_str()), expires_at, rate]).await?;
     let expires = expires_at.map_or("never".to_owned(), Timestamp::minute);
     let detail = format!("{}, expires: {expires}", isolated(name.as_str()));
     let about = AuditTarget { user: Some(&user), key: Some(&id), subject: &prefix, detail, ..AuditTarget::default() };
@@ -197,8 +216,9 @@ pub async fn revoke_all(state: &AppState, session: &Session, ids: &[String]) -> 
     // A transaction for each key: with one for all, revoking many would hold up every other change.
     for id in ids.iter().filter_map(|id| KeyId::parse(id)) {
         let mut tx = session.begin_as_superuser(&state.db).await?;
-        let owner = fetch!(tx, optional(UserId,), "SELECT user_id FROM keys WHERE id = $1", &id)?;
-        if let Some((user,)) = owner {
+        let sql = "SELECT user_id FROM keys WHERE id = $1";
+        let owner: Option<UserId> = tx.query_optional(sql, params![id], |row| row.get("user_id")).await?;
+        if let Some(user) = owner {
             revoked += u32::from(revoke_in(&mut tx, &user, &id, &by).await?);
             tx.commit().await?;
         }

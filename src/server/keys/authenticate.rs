@@ -8,10 +8,10 @@ use super::facts;
 use crate::error::AppError;
 use crate::model::keys::{KeyContext, KeyFacts};
 use crate::model::time::Timestamp;
-use crate::model::users::{User, UserId};
+use crate::model::users::User;
 use crate::server::auth::key_format::{Digest, PresentedKey};
 use crate::server::db::Db;
-use crate::server::db::row::Row;
+use crate::server::db::row::{Row, params};
 use crate::server::state::AppState;
 
 /// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked. Cheap to clone.
@@ -30,8 +30,9 @@ pub struct KeyRecord {
 macro_rules! find_by {
     ($column:literal) => {
         concat!(
-            "SELECT k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, k.rate, ",
-            "k.old_expires_at, u.id AS owner_id, u.email AS owner_email, u.name AS owner_name, ",
+            "SELECT ",
+            facts_columns!(),
+            ", k.rate, k.old_expires_at, u.id AS owner_id, u.email AS owner_email, u.name AS owner_name, ",
             "u.superuser AS owner_superuser, u.disabled_at, m.role FROM keys k JOIN users u ON u.id = k.user_id ",
             "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id WHERE k.",
             $column,
@@ -72,24 +73,31 @@ pub async fn find_by_secret(
 /// By one query; by a second for what is no key's present secret.
 async fn look_up(db: &Db, digest: Digest) -> Result<Option<KeyRecord>, AppError> {
     let digest = digest.hex();
-    let args = [digest.as_str().into()];
-    match db.row(find_by!("digest"), &args, |row| found(row, false)).await? {
-        None => db.row(find_by!("old_digest"), &args, |row| found(row, true)).await,
+    match db.query_optional(find_by!("digest"), params![digest], by_present_secret).await? {
+        None => db.query_optional(find_by!("old_digest"), params![digest], by_previous_secret).await,
         found => Ok(found),
     }
 }
 
-fn found(row: Row<'_>, by_old_secret: bool) -> Result<KeyRecord, AppError> {
-    let standing = KeyContext {
-        user_active: row.time_if_any("disabled_at")?.is_none(),
-        in_team: row.get::<Option<String>>("role")?.is_some(),
-        old_secret_until: row.time_if_any("old_expires_at")?.filter(|_| by_old_secret),
-    };
+fn by_present_secret(row: Row<'_>) -> Result<KeyRecord, AppError> {
+    key_record(row, None)
+}
+
+fn by_previous_secret(row: Row<'_>) -> Result<KeyRecord, AppError> {
+    key_record(row, row.get("old_expires_at")?)
+}
+
+fn key_record(row: Row<'_>, old_secret_until: Option<Timestamp>) -> Result<KeyRecord, AppError> {
     let user = User {
-        id: row.parse("owner_id", UserId::parse)?,
+        id: row.get("owner_id")?,
         email: row.get("owner_email")?,
         name: row.get("owner_name")?,
         superuser: row.get("owner_superuser")?,
+    };
+    let standing = KeyContext {
+        user_active: row.get::<Option<Timestamp>>("disabled_at")?.is_none(),
+        in_team: row.get::<Option<String>>("role")?.is_some(),
+        old_secret_until,
     };
     let rate: Option<i64> = row.get("rate")?;
     let rate = rate.and_then(|rate| u32::try_from(rate).ok());

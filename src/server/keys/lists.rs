@@ -11,7 +11,7 @@ use crate::model::users::UserId;
 use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
 use crate::server::db::Db;
-use crate::server::db::row::Row;
+use crate::server::db::row::{Row, params};
 use crate::server::state::AppState;
 use crate::server::teams::memberships;
 
@@ -38,20 +38,20 @@ pub(super) fn usage_after(now: Timestamp) -> i64 {
 }
 
 /// A key as lists show it; the columns of [`entries`].
-fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
+pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
     Ok(KeyEntry {
         key: facts(row)?,
         owner: row.get("owner")?,
-        owner_disabled_at: row.time_if_any("owner_disabled_at")?,
+        owner_disabled_at: row.get("owner_disabled_at")?,
         team: row.get("team")?,
         role: row.get("role")?,
-        used_at: row.time_if_any("used_at")?,
+        used_at: row.get("used_at")?,
         used_ip: row.get("used_ip")?,
         used_agent: row.get("used_agent")?,
-        rotated_at: row.time_if_any("rotated_at")?,
-        old_expires_at: row.time_if_any("old_expires_at")?,
-        old_used_at: row.time_if_any("old_used_at")?,
-        leaked_at: row.time_if_any("leaked_at")?,
+        rotated_at: row.get("rotated_at")?,
+        old_expires_at: row.get("old_expires_at")?,
+        old_used_at: row.get("old_used_at")?,
+        leaked_at: row.get("leaked_at")?,
         rate: row.get("rate")?,
         days: row.get("days")?,
     })
@@ -170,7 +170,7 @@ impl<'a> Cursor<'a> {
 }
 
 impl Wanted<'_> {
-    /// The page, read by [`Db::rows`] or [`Db::list`].
+    /// The page, read by [`Db::query_inline`] or [`Db::query`].
     async fn read(&self, db: &Db, sql: &'static str, is_short: bool) -> Result<KeyRecord, AppError> {
         let cursor = Cursor::parse(self.after);
         let (working, expired) = (cursor.bound(WORKING), cursor.bound(EXPIRED));
@@ -178,20 +178,25 @@ impl Wanted<'_> {
         let expired = if expired.0 > self.now.as_millis() { (self.now.as_millis(), "~") } else { expired };
         let revoked = if self.revoked { cursor.bound(REVOKED) } else { (i64::MIN, "") };
         let limit = i64::try_from(self.number + 1).unwrap_or(i64::MAX);
-        let args = [
-            usage_after(self.now).into(),
-            self.owner.into(),
-            self.now.into(),
-            limit.into(),
-            self.leaked_after.into(),
-            working.0.into(),
-            working.1.into(),
-            expired.0.into(),
-            expired.1.into(),
-            revoked.0.into(),
-            revoked.1.into(),
+        let usage_after = usage_after(self.now);
+        let params = params![
+            usage_after,
+            self.owner,
+            self.now,
+            limit,
+            self.leaked_after,
+            working.0,
+            working.1,
+            expired.0,
+            expired.1,
+            revoked.0,
+            revoked.1,
         ];
-        let rows = if is_short { db.rows(sql, &args, in_part).await? } else { db.list(sql, &args, in_part).await? };
+        let rows = if is_short {
+            db.query_inline(sql, params, in_part).await?
+        } else {
+            db.query(sql, params, in_part).await?
+        };
         Ok(self.sort(rows))
     }
 
@@ -269,7 +274,7 @@ async fn by_id(
     id: &str,
 ) -> Result<Option<KeyEntry>, AppError> {
     match KeyId::parse(id) {
-        Some(id) => db.row(sql, &[usage_after(*now).into(), id.as_str().into(), (*owner).into()], entry).await,
+        Some(id) => db.query_optional(sql, params![usage_after(*now), id, owner], entry).await,
         None => Ok(None),
     }
 }

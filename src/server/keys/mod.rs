@@ -1,5 +1,12 @@
 //! API keys: their queries, and the rules that need data.
 
+/// The columns that [`facts`] reads, of the table `keys k`.
+macro_rules! facts_columns {
+    () => {
+        "k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at"
+    };
+}
+
 pub mod admin;
 pub mod authenticate;
 pub mod cache;
@@ -18,14 +25,14 @@ use super::audit::{Actor, AuditTarget};
 use super::auth::sessions::Session;
 use super::auth::{key_format, random};
 use super::config::KeyConfig;
-use super::db::row::Row;
-use super::db::{Db, Tx, execute, fetch, is_unique_violation};
+use super::db::row::{Row, params};
+use super::db::{Db, Error, Tx, is_unique_violation};
 use super::maintenance::fold_names::fold;
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{Access, IdempotencyKey, KeyFacts, KeyForm, KeyId, KeyName, KeySpec, NewKey};
+use crate::model::keys::{Access, IdempotencyKey, KeyFacts, KeyForm, KeyId, KeySpec, NewKey};
 use crate::model::teams::TeamId;
 use crate::model::text::isolated;
 use crate::model::time::{DAY, Timestamp};
@@ -33,14 +40,14 @@ use crate::model::users::UserId;
 
 fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
     Ok(KeyFacts {
-        id: row.parse("id", KeyId::parse)?,
-        name: row.parse("name", |name| Some(KeyName::stored(name)))?,
+        id: row.get("id")?,
+        name: row.get("name")?,
         prefix: row.get("prefix")?,
-        access: Access::try_from(row.get::<String>("access")?).map_err(|_| AppError::Internal)?,
-        team_id: row.parse_some("team_id", TeamId::parse)?,
-        created_at: row.time("created_at")?,
-        expires_at: row.time_if_any("expires_at")?,
-        revoked_at: row.time_if_any("revoked_at")?,
+        access: row.get("access")?,
+        team_id: row.get("team_id")?,
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+        revoked_at: row.get("revoked_at")?,
     })
 }
 
@@ -164,15 +171,10 @@ fn check_recent_auth(session: &Session, access: Access, now: Timestamp) -> Resul
 
 /// Refuses one key too many. Locks the user's row first, so that two at once are counted one after the other.
 async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> Result<(), AppError> {
-    execute!(tx, "UPDATE users SET updated_at = updated_at WHERE id = $1", user)?;
-    let (live,) = fetch!(
-        tx,
-        one(i64,),
-        "SELECT (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at IS NULL) + \
-         (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2)",
-        user,
-        now
-    )?;
+    tx.execute("UPDATE users SET updated_at = updated_at WHERE id = $1", params![user]).await?;
+    let sql = "SELECT (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at IS NULL) + \
+         (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2) AS number";
+    let live: i64 = tx.query_one(sql, params![user, now], |row| row.get("number")).await?;
     if live < i64::from(limit) {
         return Ok(());
     }
@@ -182,8 +184,8 @@ async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> 
 /// Refuses one more key on a page where too many were made since yesterday: each stays in the lists for good. The operator's
 /// command line is not bounded, and what it made does not count.
 async fn check_daily_limit(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<(), AppError> {
-    let sql = "SELECT COUNT(*) FROM keys WHERE user_id = $1 AND created_at > $2 AND form_id IS NOT NULL";
-    let (made,) = fetch!(tx, one(i64,), sql, user, now.plus(-DAY))?;
+    let sql = "SELECT COUNT(*) AS number FROM keys WHERE user_id = $1 AND created_at > $2 AND form_id IS NOT NULL";
+    let made: i64 = tx.query_one(sql, params![user, now.plus(-DAY)], |row| row.get("number")).await?;
     if made < MADE_PER_DAY {
         return Ok(());
     }
@@ -197,27 +199,36 @@ async fn check_daily_limit(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result
 async fn check_team(tx: &mut Tx, user: &UserId, team: Option<&TeamId>) -> Result<(), AppError> {
     let Some(team) = team else { return Ok(()) };
     let sql = "UPDATE members SET role = role WHERE team_id = $1 AND user_id = $2";
-    if execute!(tx, sql, team, user)? == 0 {
+    if tx.execute(sql, params![team, user]).await? == 0 {
         return Err(FieldErrors::one("team", "Choose one of your teams.").into());
     }
     Ok(())
 }
 
-async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &str) -> Result<(), sqlx::Error> {
+async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &str) -> Result<(), Error> {
     let sql = "INSERT INTO keys (id, user_id, form_id, name, name_folded, prefix, digest, access, team_id, created_at, \
                expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    let (id, user, form) = (&facts.id, request.user, &request.form);
-    let (name, prefix, access) = (&facts.name, &facts.prefix, String::from(facts.access));
-    let (folded, team) = (fold(name.as_str()), &facts.team_id);
-    execute!(tx, sql, id, user, form, name, folded, prefix, digest, access, team, facts.created_at, facts.expires_at)
-        .map(|_| ())
+    let (folded, access) = (fold(facts.name.as_str()), String::from(facts.access));
+    let params = params![
+        facts.id,
+        request.user,
+        request.form,
+        facts.name,
+        folded,
+        facts.prefix,
+        digest,
+        access,
+        facts.team_id,
+        facts.created_at,
+        facts.expires_at,
+    ];
+    tx.execute(sql, params).await.map(|_| ())
 }
 
 async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
-    let mut conn = db.read().await?;
-    let sql = "SELECT COUNT(*) FROM keys WHERE user_id = $1 AND form_id = $2";
-    let (sent,) = fetch!(conn, one(i64,), sql, request.user, &request.form)?;
-    if sent == 0 {
+    let sql = "SELECT id FROM keys WHERE user_id = $1 AND form_id = $2";
+    let made: Option<KeyId> = db.query_optional(sql, params![request.user, request.form], |row| row.get("id")).await?;
+    if made.is_none() {
         return Ok(());
     }
     let sentence = "This form was sent already, and made a key. It is in your list; its secret is shown only once. \
@@ -239,7 +250,8 @@ pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &Actor) -> Result<bo
 /// Like [`revoke`], within a transaction in which the actor still may do it.
 async fn revoke_in(tx: &mut Tx, user: &UserId, id: &KeyId, by: &Actor) -> Result<bool, AppError> {
     let sql = "UPDATE keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING prefix";
-    let Some((prefix,)) = fetch!(tx, optional(String,), sql, id, user, by.at)? else { return Ok(false) };
+    let prefix: Option<String> = tx.query_optional(sql, params![id, user, by.at], |row| row.get("prefix")).await?;
+    let Some(prefix) = prefix else { return Ok(false) };
     let about = AuditTarget { user: Some(user), key: Some(id), subject: &prefix, ..AuditTarget::default() };
     audit::record(tx, by, Action::KeyRevoke, about).await?;
     Ok(true)
@@ -256,7 +268,8 @@ pub async fn revoke_own(state: &AppState, session: &Session, id: &str) -> Result
         tx.commit().await?;
         return Ok(());
     }
-    let own = fetch!(tx, optional(KeyId,), "SELECT id FROM keys WHERE id = $1 AND user_id = $2", &id, user)?;
+    let sql = "SELECT id FROM keys WHERE id = $1 AND user_id = $2";
+    let own: Option<KeyId> = tx.query_optional(sql, params![id, user], |row| row.get("id")).await?;
     own.map(|_| ()).ok_or(AppError::NotFound)
 }
 
@@ -266,7 +279,8 @@ pub async fn revoke_own(state: &AppState, session: &Session, id: &str) -> Result
 /// [`AppError::NotFound`] if the team has no such key.
 pub async fn revoke_of_team(tx: &mut Tx, team: &TeamId, id: &KeyId, by: &Actor) -> Result<(), AppError> {
     let sql = "SELECT user_id FROM keys WHERE id = $1 AND team_id = $2";
-    let (user,) = fetch!(tx, optional(UserId,), sql, id, team)?.ok_or(AppError::NotFound)?;
+    let user: Option<UserId> = tx.query_optional(sql, params![id, team], |row| row.get("user_id")).await?;
+    let user = user.ok_or(AppError::NotFound)?;
     revoke_in(tx, &user, id, by).await.map(|_| ())
 }
 
@@ -275,11 +289,6 @@ pub async fn revoke_of_team(tx: &mut Tx, team: &TeamId, id: &KeyId, by: &Actor) 
 /// # Errors
 /// If the database does not answer.
 pub async fn find(db: &Db, prefix_or_id: &str) -> Result<Option<(KeyId, UserId)>, AppError> {
-    let mut conn = db.read().await?;
-    Ok(fetch!(
-        conn,
-        optional(KeyId, UserId),
-        "SELECT id, user_id FROM keys WHERE prefix = $1 OR id = $1",
-        prefix_or_id
-    )?)
+    let sql = "SELECT id, user_id FROM keys WHERE prefix = $1 OR id = $1";
+    db.query_optional(sql, params![prefix_or_id], |row| Ok((row.get("id")?, row.get("user_id")?))).await
 }

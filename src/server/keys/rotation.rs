@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 
-use super::check_recent_auth;
+use super::{check_recent_auth, facts};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -14,7 +14,7 @@ use crate::server::audit::{Actor, AuditTarget};
 use crate::server::auth::key_format;
 use crate::server::auth::key_format::PresentedKey;
 use crate::server::auth::sessions::Session;
-use crate::server::db::{execute, fetch};
+use crate::server::db::row::{Row, params};
 use crate::server::state::AppState;
 
 /// Gives a key of the user a new secret, from the form of the page.
@@ -50,28 +50,33 @@ enum Since<'a> {
     Secret(String),
 }
 
+/// A key with what decides whether it was rotated in the meantime.
+struct PresentSecret {
+    key: KeyFacts,
+    digest: String,
+    rotated_at: Option<Timestamp>,
+}
+
+fn present_secret(row: Row<'_>) -> Result<PresentSecret, AppError> {
+    Ok(PresentSecret { key: facts(row)?, digest: row.get("digest")?, rotated_at: row.get("rotated_at")? })
+}
+
 async fn rotate(
     state: &AppState,
     (user, id): (&UserId, &KeyId),
     (since, grace): (Since<'_>, i64),
     by: &Actor,
 ) -> Result<NewKey, AppError> {
-    #[derive(sqlx::FromRow)]
-    struct Row {
-        #[sqlx(flatten)]
-        key: KeyFacts,
-        digest: String,
-        rotated_at: Option<Timestamp>,
-    }
     let mut tx = match &since {
         Since::Shown(_, session) => session.begin(&state.db).await?,
         Since::Secret(_) => state.db.begin().await?,
     };
     // Two at once: the second waits here, and then sees what the first did.
-    execute!(tx, "UPDATE keys SET name = name WHERE id = $1 AND user_id = $2", id, user)?;
-    let sql = "SELECT id, name, prefix, access, team_id, created_at, expires_at, revoked_at, digest, rotated_at \
-               FROM keys WHERE id = $1 AND user_id = $2";
-    let Row { key, digest, rotated_at } = fetch!(tx, optional Row, sql, id, user)?.ok_or(AppError::NotFound)?;
+    tx.execute("UPDATE keys SET name = name WHERE id = $1 AND user_id = $2", params![id, user]).await?;
+    let sql =
+        concat!("SELECT ", facts_columns!(), ", k.digest, k.rotated_at FROM keys k WHERE id = $1 AND user_id = $2");
+    let found = tx.query_optional(sql, params![id, user], present_secret).await?;
+    let PresentSecret { key, digest, rotated_at } = found.ok_or(AppError::NotFound)?;
     if let Some(sentence) = match key.status(by.at) {
         Status::Revoked => Some("This key is revoked. Create another."),
         Status::Expired => Some("This key has expired. Create another."),
@@ -96,7 +101,7 @@ async fn rotate(
     let until = key.expires_at.map_or(by.at.plus(grace), |at| at.min(by.at.plus(grace)));
     let sql = "UPDATE keys SET digest = $3, old_digest = $4, old_expires_at = $5, old_used_at = NULL, rotated_at = $6 \
                WHERE id = $1 AND user_id = $2";
-    execute!(tx, sql, id, user, &made.digest, digest, until, by.at)?;
+    tx.execute(sql, params![id, user, made.digest, digest, until, by.at]).await?;
     let words = GRACES.iter().find(|(_, millis, _)| *millis == grace).map_or("", |(.., words)| words);
     let detail = format!("the old secret works on for: {}", words.to_lowercase());
     let about =

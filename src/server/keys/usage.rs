@@ -9,8 +9,9 @@ use dashmap::DashMap;
 use crate::error::AppError;
 use crate::model::keys::{DayUsage, KeyId};
 use crate::model::time::{DAY, Timestamp};
+use crate::server::db::Db;
 use crate::server::db::bulk;
-use crate::server::db::{Db, execute, fetch};
+use crate::server::db::row::params;
 use crate::server::rate_limits::{FixedWindowLimiter, IpRateLimiter, MINUTE};
 
 /// How often what was counted is written: well within the minute to which the last use is right.
@@ -224,12 +225,10 @@ async fn write_batch(db: &Db, tallies: &[(KeyId, Counters)]) -> Result<(), AppEr
 /// Takes out the days that are kept no longer, if there are any.
 async fn forget_old(db: &Db, now: Timestamp) -> Result<(), AppError> {
     let last = now.as_millis() / DAY - KEPT_DAYS;
-    let mut conn = db.read().await?;
-    let some = fetch!(conn, optional(i64,), "SELECT day FROM usage WHERE day <= $1 LIMIT 1", last)?;
-    drop(conn);
-    if some.is_some() {
-        let mut conn = db.write().await?;
-        execute!(conn, "DELETE FROM usage WHERE day <= $1", last)?;
+    let sql = "SELECT day FROM usage WHERE day <= $1 LIMIT 1";
+    let expired: Option<i64> = db.query_optional(sql, params![last], |row| row.get("day")).await?;
+    if expired.is_some() {
+        db.execute("DELETE FROM usage WHERE day <= $1", params![last]).await?;
     }
     Ok(())
 }

@@ -10,7 +10,8 @@ use crate::model::text::shown;
 use crate::model::time::Timestamp;
 use crate::model::users::Email;
 use crate::server::config::{Config, Signup};
-use crate::server::db::{Db, SchemaState, Tx, fetch, migrated, sqlite_file};
+use crate::server::db::row::params;
+use crate::server::db::{Db, SchemaState, Tx, migrated, sqlite_file};
 
 /// With less than this left on the disk, it is time to make room.
 const LITTLE_ROOM: u64 = 100_000_000;
@@ -176,16 +177,16 @@ async fn contents(db: &Db, config: &Config, now: Timestamp) -> Result<Vec<Findin
 
 async fn integrity(tx: &mut Tx) -> Finding {
     let damaged = |what: &str| Wrong(format!("The database is damaged: {what}. Stop the server and restore a backup."));
-    match fetch!(tx, one(String,), "PRAGMA integrity_check(1)") {
-        Ok((found,)) if found == "ok" => Well("The database is whole.".to_owned()),
-        Ok((found,)) => damaged(&found.replace('\n', " ")),
+    match tx.check_integrity().await {
+        Ok(found) if found == "ok" => Well("The database is whole.".to_owned()),
+        Ok(found) => damaged(&found.replace('\n', " ")),
         Err(error) => damaged(&error.to_string()),
     }
 }
 
 async fn superusers(tx: &mut Tx) -> Result<Finding, AppError> {
-    let sql = "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL";
-    let (number,) = fetch!(tx, one(i64,), sql)?;
+    let sql = "SELECT COUNT(*) AS number FROM users WHERE superuser AND disabled_at IS NULL";
+    let number: i64 = tx.query_one(sql, &[], |row| row.get("number")).await?;
     Ok(match number {
         0 => Wrong("There is no superuser. Make one: keyfob user promote --email you@example.com.".to_owned()),
         _ => Well(format!("Superusers: {number}.")),
@@ -196,9 +197,9 @@ async fn superusers(tx: &mut Tx) -> Result<Finding, AppError> {
 async fn emails(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
     // Only an address that is not ASCII can.
     let sql = "SELECT email FROM users WHERE octet_length(email) <> length(email) ORDER BY email LIMIT $1";
-    let found = fetch!(tx, all(String,), sql, MOST_EMAILS)?;
+    let found: Vec<String> = tx.query(sql, params![MOST_EMAILS], |row| row.get("email")).await?;
     let is_old = |email: &str| Email::parse(email).map_or(true, |parsed| parsed.as_str() != email);
-    let old: Vec<_> = found.iter().filter(|(email,)| is_old(email)).map(|(email,)| shown(email)).collect();
+    let old: Vec<_> = found.iter().filter(|email| is_old(email)).map(|email| shown(email)).collect();
     Ok(old.first().map(|first| {
         Note(format!(
             "Accounts with an address that a new account may not have, for it can look like another one: {}, such as {first}. Their \
@@ -211,14 +212,14 @@ async fn emails(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
 /// That all sign-ins come from one address of a private network, which is as a rule the proxy's.
 async fn one_address(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
     let sql = "SELECT ip FROM audit WHERE action = 'session.begin' ORDER BY id DESC LIMIT $1";
-    let found = fetch!(tx, all(String,), sql, SIGN_INS)?;
-    let (Some((first,)), true) = (found.first(), i64::try_from(found.len()) == Ok(SIGN_INS)) else { return Ok(None) };
+    let found: Vec<String> = tx.query(sql, params![SIGN_INS], |row| row.get("ip")).await?;
+    let (Some(first), true) = (found.first(), i64::try_from(found.len()) == Ok(SIGN_INS)) else { return Ok(None) };
     let is_private = match first.parse() {
         Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         Ok(IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
         Err(_) => false,
     };
-    Ok((is_private && found.iter().all(|(ip,)| ip == first)).then(|| {
+    Ok((is_private && found.iter().all(|ip| ip == first)).then(|| {
         Wrong(format!(
             "The last {SIGN_INS} sign-ins came from {first}, which looks like a proxy: all people share its limits. Set \
              KEYFOB_TRUSTED_PROXIES={first} if it is yours."
@@ -228,9 +229,10 @@ async fn one_address(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
 
 async fn clock(tx: &mut Tx, now: Timestamp) -> Result<Finding, AppError> {
     // An id is made of its time.
-    let newest = fetch!(tx, optional(Timestamp,), "SELECT at FROM audit ORDER BY id DESC LIMIT 1")?;
+    let sql = "SELECT at FROM audit ORDER BY id DESC LIMIT 1";
+    let newest: Option<Timestamp> = tx.query_optional(sql, &[], |row| row.get("at")).await?;
     Ok(match newest {
-        Some((at,)) if at > now.plus(CLOCK) => Wrong(format!(
+        Some(at) if at > now.plus(CLOCK) => Wrong(format!(
             "The clock says {}, and the newest event of the audit is of {}. Set the clock, or find out which machine's was \
              wrong.",
             now.rfc3339(),

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::error::AppError;
-use crate::server::db::{Db, bulk, fetch};
+use crate::server::db::row::params;
+use crate::server::db::{Db, bulk};
 use crate::unicode::nfc;
 
 /// How many names are folded in one transaction: few enough to let others write between.
@@ -61,9 +62,7 @@ const TABLES: [Names; 3] = [
 pub async fn fold_some(db: &Db) -> Result<usize, AppError> {
     let mut found = 0;
     for Names { unfolded, update } in TABLES {
-        let mut conn = db.read().await?;
-        let names = fetch!(conn, all(String, String), unfolded, BATCH)?;
-        drop(conn);
+        let names = db.query(unfolded, params![BATCH], |row| Ok((row.get("id")?, row.get("name")?))).await?;
         if names.is_empty() {
             continue;
         }

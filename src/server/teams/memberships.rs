@@ -1,9 +1,9 @@
 //! Lookups of a user's teams.
 
 use crate::error::AppError;
-use crate::model::teams::{Membership, Role, Team, TeamId, slug};
+use crate::model::teams::{Membership, Team, slug};
 use crate::model::users::UserId;
-use crate::server::db::row::Row;
+use crate::server::db::row::{Row, params};
 use crate::server::db::{Db, fetch};
 
 /// Lists the teams of a user, by name.
@@ -24,12 +24,12 @@ pub async fn find(db: &Db, user: &UserId, slug: &str) -> Result<Membership, AppE
     }
     let sql = "SELECT t.id, t.slug, t.name, m.role FROM teams t JOIN members m ON m.team_id = t.id \
                WHERE t.slug = $2 AND m.user_id = $1";
-    let read = |row: Row<'_>| {
-        let id = row.parse("id", TeamId::parse)?;
-        let role = row.parse("role", |role| Role::try_from(role.to_owned()).ok())?;
-        Ok(Membership { team: Team { id, slug: row.get("slug")?, name: row.get("name")? }, role })
-    };
-    db.row(sql, &[user.as_str().into(), slug.into()], read).await?.ok_or(AppError::NotFound)
+    db.query_optional(sql, params![user, slug], membership).await?.ok_or(AppError::NotFound)
+}
+
+fn membership(row: Row<'_>) -> Result<Membership, AppError> {
+    let team = Team { id: row.get("id")?, slug: row.get("slug")?, name: row.get("name")? };
+    Ok(Membership { team, role: row.get("role")? })
 }
 
 /// Whether a text is a valid slug as it stands, without trimming or lower-casing.

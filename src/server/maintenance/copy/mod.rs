@@ -6,7 +6,7 @@ mod tables;
 use crate::error::AppError;
 use crate::server::db::bulk;
 use crate::server::db::bulk::Value;
-use crate::server::db::{Backend, Db, OpenError, SchemaState, Tx, execute, fetch, migrated};
+use crate::server::db::{Backend, Db, Error, OpenError, SchemaState, Tx, migrated};
 
 pub use checksum::Contents;
 pub use tables::{Column, TABLES, Table};
@@ -64,8 +64,8 @@ impl From<AppError> for Refused {
     }
 }
 
-impl From<sqlx::Error> for Refused {
-    fn from(error: sqlx::Error) -> Self {
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -114,9 +114,9 @@ impl<W: FnMut(u64, u64)> Steps<W> {
 
 /// Refuses a destination that holds anything; takes away what its migrations put there.
 async fn make_room(target: &mut Tx) -> Result<(), Refused> {
-    execute!(target, "DELETE FROM locks")?;
+    target.execute("DELETE FROM locks", &[]).await?;
     for table in TABLES {
-        if fetch!(target, one(i64,), table.count)? != (0,) {
+        if count_rows(target, table).await? != 0 {
             return Err(Refused::NotEmpty(table));
         }
     }
@@ -126,10 +126,14 @@ async fn make_room(target: &mut Tx) -> Result<(), Refused> {
 async fn count(source: &mut Tx) -> Result<u64, Refused> {
     let mut rows = 0;
     for table in TABLES {
-        let (found,) = fetch!(source, one(i64,), table.count)?;
-        rows += found.unsigned_abs();
+        rows += count_rows(source, table).await?;
     }
     Ok(rows)
+}
+
+async fn count_rows(tx: &mut Tx, table: &Table) -> Result<u64, AppError> {
+    let rows: i64 = tx.query_one(table.count, &[], |row| row.get("number")).await?;
+    Ok(rows.unsigned_abs())
 }
 
 async fn transfer(

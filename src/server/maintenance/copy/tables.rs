@@ -38,7 +38,7 @@ macro_rules! tables {
                 Column { name: stringify!($first), kind: Kind::$kind },
                 $(Column { name: stringify!($column), kind: Kind::$kinds }),*
             ],
-            count: concat!("SELECT COUNT(*) FROM ", stringify!($table)),
+            count: concat!("SELECT COUNT(*) AS number FROM ", stringify!($table)),
             select: concat!(
                 "SELECT ", stringify!($first), $(", ", stringify!($column),)* " FROM ", stringify!($table)
             ),
