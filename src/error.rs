@@ -1,177 +1,75 @@
-//! `AppError`: all that can go wrong, in words that a user may read. It crosses the wire to the pages, and the JSON API
-//! renders it as RFC 9457 problem details.
+//! The errors of the application, as pages and clients see them. The JSON API renders them as RFC 9457 problem details.
+
+mod codes;
+mod limit;
 
 use leptos::prelude::{FromServerFnError, ServerFnErrorErr};
 use leptos::server_fn::codec::JsonEncoding;
 use serde::{Deserialize, Serialize};
 
+use self::codes::{
+    ACCOUNT_CHANGED, ACCOUNT_DISABLED, CONTENT_TOO_LARGE, CREDENTIALS_AMBIGUOUS, CREDENTIALS_MISSING, CROSS_ORIGIN,
+    HTTPS_NEEDED, INTERNAL_ERROR, KEY_EXPIRED, KEY_MALFORMED, KEY_REVOKED, KEY_UNKNOWN, MALFORMED_JSON,
+    METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, RATE_LIMITED, REAUTHENTICATION_REQUIRED, SCOPE_MISSING,
+    SESSION_REQUIRED, SUPERUSER_REQUIRED, TEAM_MISMATCH, UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED,
+};
+pub use self::codes::{ERROR_CODES, ErrorCode};
+pub use self::limit::{Limit, Quota};
 use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyRejection;
-use crate::model::time::wait;
 
-/// What went wrong, as pages and clients are told.
+/// Error that a user or a client of the API may see. Server functions send it to the browser as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AppError {
-    /// A form or body is wrong: field by field.
+    /// Fields of a form or body that are not valid.
     Invalid(FieldErrors),
-    /// A body that is no JSON object; the sentence says where.
+    /// A body that is not a JSON object; the sentence says where.
     MalformedJson(String),
     /// More than one key in a request.
     CredentialsAmbiguous,
     /// Neither a key nor a session.
     CredentialsMissing,
-    /// Something that has not the form of a key, or whose checksum is wrong.
+    /// A key of the wrong form, or with a wrong checksum.
     KeyMalformed,
-    /// No such key.
     KeyUnknown,
-    /// The key's expiry has come.
     KeyExpired,
-    /// The key was revoked.
     KeyRevoked,
-    /// The key's user may not sign in any more.
     AccountDisabled,
-    /// The key leaves this scope out; empty where an endpoint states none, and only full access will do.
+    /// The scope that the key lacks; empty where the endpoint names no scope, so that only full access is enough.
     ScopeMissing(String),
-    /// A key that is limited to a team, for what is not that team's.
+    /// A key that is limited to a team, for data of anyone else.
     TeamMismatch,
-    /// Only superusers may do this.
     SuperuserRequired,
-    /// A key where only a session will do.
+    /// A key where only a session is accepted.
     SessionRequired,
-    /// A change for which the password has to be entered again; the API has none.
+    /// A change for which the user must enter the password again. Clients of the API never meet it.
     ReauthenticationRequired,
-    /// A page that was rendered for an account, and sent a form after another one signed in.
+    /// A form of a page that was rendered for another account.
     AccountChanged,
-    /// A sign-in over plain http where people reach the server by https: the browser would not keep it.
+    /// A sign-in over plain http where the public address is https: the browser would drop the session cookie.
     HttpsNeeded,
-    /// A change that a page of another site asked for.
+    /// A change that a page of another site requested.
     CrossOrigin,
-    /// Nothing is here, or it is somebody else's.
+    /// Not there, or another user's.
     NotFound,
-    /// The path is there, the method is not.
     MethodNotAllowed,
-    /// The client wants something other than JSON.
+    /// A client that accepts no JSON.
     NotAcceptable,
-    /// The body is too large.
     ContentTooLarge,
-    /// The body is not said to be JSON.
     UnsupportedMediaType,
-    /// More requests than a limit lets through.
     RateLimited {
-        /// How many it lets through in a minute.
-        limit: u32,
-        /// After how many seconds it does again.
-        seconds: u32,
+        limit: Limit,
+        /// Seconds until the next try can succeed.
+        retry_after: u32,
     },
-    /// Too many tries to sign in or up.
-    TooManyTries {
-        /// After how many seconds the next is let through.
-        seconds: u32,
-    },
-    /// More long reads of one owner at once than one may have.
-    TooManyAtOnce,
-    /// The database is away, or there is more to do than can be done.
+    /// The database does not answer, or the server is overloaded.
     Unavailable,
-    /// A fault of ours; the log has its cause.
+    /// A bug, or a failure that only the operator can fix; the log has the cause.
     Internal,
 }
 
-/// One row of the table of errors: the same for problem details, the page of errors and the tests.
-#[derive(Debug)]
-pub struct ErrorCode {
-    /// The name that programs match on.
-    pub code: &'static str,
-    /// The HTTP status.
-    pub status: u16,
-    /// What it means, the same each time.
-    pub title: &'static str,
-    /// How to mend it.
-    pub fix: &'static str,
-}
-
-macro_rules! error_codes {
-    ($($name:ident: $code:literal, $status:literal, $title:literal, $fix:literal;)*) => {
-        $(const $name: ErrorCode = ErrorCode { code: $code, status: $status, title: $title, fix: $fix };)*
-        /// Every error that a client can meet.
-        pub const ERROR_CODES: &[ErrorCode] = &[$($name),*];
-    };
-}
-
-error_codes! {
-    VALIDATION_FAILED: "validation_failed", 400, "What was sent is not valid.",
-        "Look at errors: it names each field and says what it must be.";
-    MALFORMED_JSON: "malformed_json", 400, "The body is not a JSON object.",
-        "Send one JSON object, such as {\"name\": \"Ada\"}. A body that was cut off, or has a comma too many, ends up here.";
-    CREDENTIALS_AMBIGUOUS: "credentials_ambiguous", 400, "The request carries more than one key.",
-        "Send one key in one header: Authorization, or X-Api-Key.";
-    CREDENTIALS_MISSING: "credentials_missing", 401, "The request carries neither a key nor a session.",
-        "Send the header Authorization: Api-Key <your-api-key>, or sign in.";
-    KEY_MALFORMED: "key_malformed", 401, "This is not a key.",
-        "Copy the whole key: two words and 46 letters and digits, joined by underscores, after Api-Key and one space. \
-         The last six characters are a checksum, so a single typing error ends up here.";
-    KEY_UNKNOWN: "key_unknown", 401, "There is no such key.",
-        "The key has the right form, but was never made here. Check that it belongs to this server.";
-    KEY_EXPIRED: "key_expired", 401, "The key has expired.",
-        "Create a new key on your profile page.";
-    KEY_REVOKED: "key_revoked", 401, "The key was revoked.",
-        "Revoking cannot be undone. Create a new key on your profile page.";
-    ACCOUNT_DISABLED: "account_disabled", 401, "The account of this key is disabled.",
-        "Ask an administrator to enable the account. The key works again from then on.";
-    SCOPE_MISSING: "scope_missing", 403, "The key may not do this.",
-        "The answer names the scope that the key leaves out. Create a key that has it.";
-    TEAM_MISMATCH: "team_mismatch", 403, "The key is limited to a team, and this is not that team's.",
-        "Use the key below /a/{team}/ of its own team, and while its user is in that team. For all else, create a key without a team.";
-    SUPERUSER_REQUIRED: "superuser_required", 403, "Only superusers may do this.",
-        "Sign in as a superuser, or use a key of one that has full access.";
-    SESSION_REQUIRED: "session_required", 403, "A key cannot do this.",
-        "Sign in with a browser. A key never manages keys or accounts.";
-    CROSS_ORIGIN: "cross_origin", 403, "Another site asked for this change.",
-        "Do it from a page of this site, or use a key, which is not bound to a site. Behind a proxy, set KEYFOB_PUBLIC_URL.";
-    NOT_FOUND: "not_found", 404, "There is nothing here.",
-        "Check the path and the id. What belongs to somebody else is not found either.";
-    METHOD_NOT_ALLOWED: "method_not_allowed", 405, "This path does not take this method.",
-        "The header Allow lists the methods that it takes.";
-    NOT_ACCEPTABLE: "not_acceptable", 406, "This API answers in JSON only.",
-        "Send Accept: application/json, or leave the header out.";
-    CONTENT_TOO_LARGE: "content_too_large", 413, "The body is too large.",
-        "Send at most 64 kB.";
-    UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type", 415, "The body is not said to be JSON.",
-        "Send the header Content-Type: application/json.";
-    RATE_LIMITED: "rate_limited", 429, "Too many requests in a minute.",
-        "Try again after the seconds that Retry-After gives. An administrator can change the limit of a key.";
-    INTERNAL_ERROR: "internal_error", 500, "Something went wrong on our side.",
-        "Try again. If it stays, tell the operator when it was, and the request_id if you were shown one: the log has the cause.";
-    UNAVAILABLE: "unavailable", 503, "The server cannot answer just now.",
-        "Try again after the seconds that Retry-After gives. The key is not the cause.";
-}
-
-/// None that a client of the API can meet, and so none of [`ERROR_CODES`].
-const REAUTHENTICATION_REQUIRED: ErrorCode = ErrorCode {
-    code: "password_needed",
-    status: 403,
-    title: "This needs your password again.",
-    fix: "Nothing was changed so far.",
-};
-
-/// Another of those.
-const ACCOUNT_CHANGED: ErrorCode = ErrorCode {
-    code: "account_changed",
-    status: 409,
-    title: "You are signed in as someone else now.",
-    fix: "Reload the page.",
-};
-
-/// Another of those.
-const HTTPS_NEEDED: ErrorCode = ErrorCode {
-    code: "https_needed",
-    status: 400,
-    title: "This page was opened over http, where your browser drops the cookie that keeps you signed in.",
-    fix: "Open the https address of this site, and sign in there.",
-};
-
 impl AppError {
-    /// The row of the table that the error belongs to.
-    #[must_use]
+    /// Returns the row of the table of errors.
     pub const fn code(&self) -> &'static ErrorCode {
         match self {
             Self::Invalid(_) => &VALIDATION_FAILED,
@@ -196,14 +94,13 @@ impl AppError {
             Self::NotAcceptable => &NOT_ACCEPTABLE,
             Self::ContentTooLarge => &CONTENT_TOO_LARGE,
             Self::UnsupportedMediaType => &UNSUPPORTED_MEDIA_TYPE,
-            Self::RateLimited { .. } | Self::TooManyTries { .. } | Self::TooManyAtOnce => &RATE_LIMITED,
+            Self::RateLimited { .. } => &RATE_LIMITED,
             Self::Unavailable => &UNAVAILABLE,
             Self::Internal => &INTERNAL_ERROR,
         }
     }
 
-    /// What happened this time, in a sentence or two.
-    #[must_use]
+    /// Says what happened this time, in a sentence or two.
     pub fn detail(&self) -> String {
         match self {
             Self::Invalid(errors) => errors.sentences().collect::<Vec<_>>().join(" "),
@@ -212,36 +109,34 @@ impl AppError {
                 "The key is limited, and this needs full access. Create a key that has it.".to_owned()
             }
             Self::ScopeMissing(scope) => format!("The key lacks the scope {scope}. Create a key that has it."),
-            Self::TooManyTries { seconds } => {
-                format!("There were too many tries. Wait {}, then try again.", wait(*seconds))
-            }
-            Self::TooManyAtOnce => {
-                "Too many searches and long lists of yours run at once. Wait for one of them, then try again."
-                    .to_owned()
-            }
+            Self::RateLimited { limit, retry_after } => limit.sentence(*retry_after),
             other => format!("{} {}", other.code().title, other.code().fix),
         }
     }
 
-    /// Whether it refuses whoever asked, rather than what they sent.
-    #[must_use]
+    /// Whether the status is 401, 403 or 429.
     pub const fn is_refusal(&self) -> bool {
         matches!(self.code().status, 401 | 403 | 429)
     }
 
-    /// After how many seconds to try again, where that is known.
-    #[must_use]
+    /// Returns the seconds for `Retry-After`.
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::RateLimited { seconds, .. } | Self::TooManyTries { seconds } => Some(*seconds),
-            Self::TooManyAtOnce => Some(1),
+            Self::RateLimited { retry_after, .. } => Some(*retry_after),
             Self::Unavailable => Some(2),
             _ => None,
         }
     }
 
-    /// What is wrong with the fields of a form; nothing for any other error.
-    #[must_use]
+    /// Returns the limit that was exceeded.
+    pub const fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::RateLimited { limit, .. } => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// Returns the errors of the fields of a form or body.
     pub const fn fields(&self) -> Option<&FieldErrors> {
         match self {
             Self::Invalid(errors) => Some(errors),
@@ -296,8 +191,8 @@ impl FromServerFnError for AppError {
     }
 }
 
-/// The error of the running server function. The HTTP handler that runs it provides one by context, and gives the
-/// response its status.
+/// Error of the running server function. The HTTP handler provides an empty one by context, and gives the response
+/// the status of the error.
 #[cfg(feature = "ssr")]
 #[derive(Clone, Default)]
 pub struct LastError(std::sync::Arc<std::sync::OnceLock<AppError>>);
@@ -310,8 +205,7 @@ impl LastError {
         }
     }
 
-    /// The error, if the function failed.
-    #[must_use]
+    /// Returns the error, if the function failed.
     pub fn get(&self) -> Option<&AppError> {
         self.0.get()
     }

@@ -21,7 +21,7 @@ test("the password is asked for before a key of full access, and what was typed 
   // Escape leaves this dialog, and the one below as it was.
   await page.keyboard.press("Escape");
   await expect(confirm).toBeHidden();
-  await expect(form.getByRole("alert")).toContainText("This needs your password again.");
+  await expect(form.getByRole("alert")).toContainText("Enter your password to continue.");
   await expect(form.getByLabel("Name")).toHaveValue("Nightly");
   await expect(form.getByLabel("Name")).toBeFocused();
 

@@ -15,7 +15,7 @@ test("without JavaScript: a page of one account does nothing as another that sig
   await expect(second).toHaveURL(/\/profile$/);
 
   await page.getByRole("button", { name: "Save" }).click();
-  await expect(page.getByRole("alert")).toContainText("You are signed in as someone else now.");
+  await expect(page.getByRole("alert")).toContainText("You're signed in to another account now.");
   await page.getByRole("link", { name: "Reload the page" }).click();
   await expect(page).toHaveURL(/\/profile$/);
   await expect(page.getByText(other.email).first()).toBeVisible();

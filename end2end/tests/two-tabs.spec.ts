@@ -1,7 +1,7 @@
 import { type Account, expect, signOut, signUp, test } from "../fixtures.ts";
 import type { Page } from "@playwright/test";
 
-const SENTENCE = "You are signed in as someone else now.";
+const SENTENCE = "You're signed in to another account now.";
 
 async function signIn(page: Page, { email, password }: Account): Promise<void> {
   await page.goto("/sign-in");

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 
 /// How many reads of an owner run at once.
 pub const MAX_RUNNING: usize = 2;
 /// How many more may wait for their turn, until the deadline of their request. The next is refused at once: each that waits
 /// holds one of the 256 places that all requests share.
 pub const MAX_WAITING: usize = 30;
+/// A turn ends within the second as a rule.
+const TOO_MANY_READS: AppError = AppError::RateLimited { limit: Limit::ConcurrentReads, retry_after: 1 };
 
 /// Who reads just now. Has an entry for each owner as long as a request of theirs runs or waits, and so is bounded by the
 /// number of requests that run at once. Cheap to clone.
@@ -44,7 +46,7 @@ impl OwnerConcurrencyLimit {
     /// Takes a turn, and waits for it where others of the same owner run.
     ///
     /// # Errors
-    /// [`AppError::TooManyAtOnce`] if too many of the owner wait already.
+    /// [`AppError::RateLimited`] if too many of the owner wait already.
     pub async fn acquire(&self, owner: &str) -> Result<ReadPermit, AppError> {
         let (running, place) = self.enter(owner)?;
         let running = running.acquire_owned().await.map_err(|_| AppError::Unavailable)?;
@@ -66,7 +68,7 @@ impl OwnerConcurrencyLimit {
         let new = || OwnerQueue { running: Arc::new(Semaphore::new(MAX_RUNNING)), all: 0 };
         let line = lines.entry(owner.to_owned()).or_insert_with(new);
         if line.all >= MAX_RUNNING + MAX_WAITING {
-            return Err(AppError::TooManyAtOnce);
+            return Err(TOO_MANY_READS);
         }
         line.all += 1;
         Ok((Arc::clone(&line.running), QueueSlot { limit: self.clone(), owner: owner.to_owned() }))
@@ -102,7 +104,7 @@ mod tests {
         for wait in &mut waiting {
             assert!(wait.now_or_never().is_none(), "a third runs");
         }
-        assert_eq!(turns.acquire("ada").await.unwrap_err(), AppError::TooManyAtOnce);
+        assert_eq!(turns.acquire("ada").await.unwrap_err(), TOO_MANY_READS);
         assert!(turns.acquire("bob").now_or_never().is_some(), "another owner waits");
         drop(first);
         let third = waiting.remove(0).now_or_never().expect("a turn is free").unwrap();

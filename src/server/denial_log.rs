@@ -10,7 +10,7 @@ use super::auth::client_ip::ProxyWarning;
 use super::rate_limits::{IpRateLimiter, MINUTE};
 use super::request_context::current_span;
 use super::state::AppState;
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 use crate::model::time::Timestamp;
 
 /// Log lines per client address and minute.
@@ -38,8 +38,8 @@ impl DenialLogLimiter {
 pub fn log_denied(state: &AppState, response: &Response, from: Option<IpAddr>) {
     let Some(error) = response.extensions().get::<AppError>() else { return };
     if error.is_refusal() && state.denials.0.try_acquire(from, MAX_LINES, state.now()).is_ok() {
-        let (from, code) = (audit::text(from), error.code().code);
-        current_span().in_scope(|| tracing::info!(from, code, "a request was refused"));
+        let (from, code, limit) = (audit::text(from), error.code().code, error.limit().map(Limit::name));
+        current_span().in_scope(|| tracing::info!(from, code, limit, "request denied"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is known about the request that is being answered, for log lines and error responses.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Extensions, Method, Uri};
@@ -8,6 +8,7 @@ use tracing::Span;
 
 use super::auth::random;
 use super::log_format::RedactedPath;
+use super::rate_limits::Remaining;
 use crate::model::users::User;
 
 /// Longest logged HTTP method, in bytes. A client may make one up.
@@ -40,6 +41,22 @@ tokio::task_local! {
     static CONTEXT: RequestContext;
 }
 
+/// Rest of a key's rate limit, for the response headers.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyQuota {
+    pub per_minute: u32,
+    pub remaining: u32,
+    pub reset_after: u32,
+}
+
+impl KeyQuota {
+    /// Describes the outcome of counting a request.
+    pub fn new(per_minute: u32, acquired: Result<Remaining, u32>) -> Self {
+        let left = acquired.unwrap_or_else(|reset_after| Remaining { requests: 0, reset_after });
+        Self { per_minute, remaining: left.requests, reset_after: left.reset_after }
+    }
+}
+
 /// What the log says of a request. No span is made before there is something to say: to make one for each request takes a tenth
 /// of the time of a check of a key.
 pub struct RequestContext {
@@ -49,6 +66,7 @@ pub struct RequestContext {
     route: OnceCell<MatchedPath>,
     user: OnceCell<String>,
     key: OnceCell<String>,
+    key_quota: Cell<Option<KeyQuota>>,
 }
 
 impl RequestContext {
@@ -56,7 +74,15 @@ impl RequestContext {
     #[must_use]
     pub fn of(request: &Request, id: RequestId) -> Self {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Self { id, method, uri, route: OnceCell::new(), user: OnceCell::new(), key: OnceCell::new() }
+        Self {
+            id,
+            method,
+            uri,
+            route: OnceCell::new(),
+            user: OnceCell::new(),
+            key: OnceCell::new(),
+            key_quota: Cell::new(None),
+        }
     }
 
     /// Runs what answers it. No `async fn`, for that would have room for the answer twice.
@@ -91,4 +117,14 @@ pub fn set_route(extensions: &Extensions) {
 /// Notes the public beginning of the key that came with the request.
 pub fn set_key(prefix: &str) {
     let _ = CONTEXT.try_with(|subject| subject.key.set(prefix.to_owned()));
+}
+
+/// Notes what is left of the rate limit of the key.
+pub fn set_key_quota(quota: KeyQuota) {
+    let _ = CONTEXT.try_with(|context| context.key_quota.set(Some(quota)));
+}
+
+/// Returns what is left of the rate limit of the key; `None` without a key or a limit.
+pub fn key_quota() -> Option<KeyQuota> {
+    CONTEXT.try_with(|context| context.key_quota.get()).ok().flatten()
 }

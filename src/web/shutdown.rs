@@ -64,7 +64,7 @@ pub async fn stop(mut signals: Signals, state: AppState, accepting: watch::Sende
         () = in_order => {}
         _ = signals.next() => {}
     }
-    tracing::warn!("stopping at once");
+    tracing::warn!("forced shutdown");
     handle.shutdown();
     sleep(AT_ONCE).await;
     std::process::exit(1);

@@ -41,7 +41,7 @@ async fn no_words_of_a_link_stand_in_an_alert(database: Database) {
         AppError::Invalid(FieldErrors::one("email", WORDS)),
         AppError::MalformedJson(WORDS.into()),
         AppError::ScopeMissing(WORDS.into()),
-        AppError::TooManyTries { seconds: 5_550_100 },
+        AppError::RateLimited { limit: keyfob::error::Limit::SignIns, retry_after: 5_550_100 },
     ];
     for (page, function, client) in [
         ("/sign-in", "sign_in", app.browser()),

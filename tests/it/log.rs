@@ -78,7 +78,7 @@ async fn a_refusal_is_in_it_with_who_and_what_and_the_id_of_the_answer(database:
             None,
         ),
     ] {
-        let (all, id) = (lines(&server, "a request was refused"), id(&answer));
+        let (all, id) = (lines(&server, "request denied"), id(&answer));
         let found: Vec<_> = all.iter().filter(|line| line["span"]["id"] == id).collect();
         let [line] = found[..] else { panic!("{code}: {found:?} of {all:?}") };
         assert_eq!((&line["fields"]["code"], &line["level"]), (&code.into(), &"INFO".into()), "{line}");
@@ -87,10 +87,10 @@ async fn a_refusal_is_in_it_with_who_and_what_and_the_id_of_the_answer(database:
         assert_eq!(line["span"]["key"].as_str(), its_key, "{line}");
         assert!(line["span"]["method"].is_string() && line["span"]["path"].is_string(), "{line}");
     }
-    let before = lines(&server, "a request was refused").len();
+    let before = lines(&server, "request denied").len();
     server.ask(&list, &[("X-Api-Key", &key)], "").await;
     server.ask("GET /no-such-page", &signed_in, "").await;
-    assert_eq!(lines(&server, "a request was refused").len(), before);
+    assert_eq!(lines(&server, "request denied").len(), before);
 }
 
 #[apply(each_database)]
@@ -104,7 +104,7 @@ async fn nobody_fills_it_with_refusals_and_a_key_in_a_path_is_not_in_it(database
         assert!(answer.starts_with("HTTP/1.1 401"), "{n}: {answer}");
     }
     let log = server.log();
-    assert_eq!(log.matches("a request was refused").count(), 20, "{log}");
+    assert_eq!(log.matches("request denied").count(), 20, "{log}");
     assert!(log.contains(&format!("/employees/{}.../ route=", &key[..11])) && !log.contains(&key[12..]), "{log}");
 }
 
@@ -161,7 +161,7 @@ async fn the_route_stands_beside_the_path(database: Database) {
         ("GET /api/v1/me".to_owned(), "/api/v1/me"),
     ] {
         let answer = server.ask(&line, &[], "revoked=false").await;
-        let all = lines(&server, "a request was refused");
+        let all = lines(&server, "request denied");
         let found = all.iter().find(|line| line["span"]["id"] == id(&answer));
         assert_eq!(found.map(|line| &line["span"]["route"]), Some(&Value::from(route)), "{line}: {all:?}");
     }
@@ -192,7 +192,7 @@ async fn what_is_strange_about_forwarded_addresses_is_in_it(database: Database) 
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0]["fields"]["hop"], "unknown");
     let from: Vec<_> =
-        lines(&server, "a request was refused").iter().map(|line| line["fields"]["from"].clone()).collect();
+        lines(&server, "request denied").iter().map(|line| line["fields"]["from"].clone()).collect();
     assert_eq!(from, ["203.0.113.9", "127.0.0.1", "127.0.0.1", "203.0.113.9"]);
 }
 

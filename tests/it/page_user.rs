@@ -7,7 +7,7 @@ use rstest_reuse::apply;
 use crate::support::functions::{Belongings, FUNCTIONS, For};
 use crate::support::{Answer, Client, Database, PASSWORD, TestApp, each_database};
 
-const SENTENCE: &str = "You are signed in as someone else now.";
+const SENTENCE: &str = "You're signed in to another account now.";
 
 /// Calls a server function as the script of a page does that was rendered for a user.
 async fn call_from(browser: &Client, user: &str, path: &str, fields: &[(&str, &str)]) -> Answer {

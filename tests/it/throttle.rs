@@ -31,7 +31,7 @@ async fn fail(client: &Client, email: &str, times: usize) {
 /// After how many seconds an answer says to try again.
 #[track_caller]
 fn wait(answer: &Answer) -> u64 {
-    assert_eq!(answer.failed(429)["TooManyTries"]["seconds"].to_string(), answer.header("retry-after"));
+    assert_eq!(answer.failed(429)["RateLimited"]["retry_after"].to_string(), answer.header("retry-after"));
     assert!(answer.all("set-cookie").is_empty() && answer.header("cache-control") == "no-store", "{answer:?}");
     answer.header("retry-after").parse().unwrap()
 }
@@ -300,7 +300,7 @@ async fn without_javascript_the_answer_is_the_form_with_the_email_and_how_long_t
             ("no-store", "text/html; charset=utf-8")
         );
         for text in [
-            "There were too many tries. Wait 3 minutes, then try again.",
+            "There were too many wrong passwords in a row. Wait 3 minutes, then try again.",
             "value=\"Ada@example.com\"",
             "value=\"/employees?page=2\"",
             "<h1>Sign in</h1>",

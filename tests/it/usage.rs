@@ -140,8 +140,8 @@ async fn a_limit_is_exact_and_says_when_to_come_back(database: Database) {
     }
     app.advance(Duration::from_secs(10));
     let answer = client.get(EMPLOYEES).await;
-    assert_eq!((answer.header("retry-after"), answer.header("ratelimit-policy")), ("50", "\"minute\";q=3;w=60"));
-    assert_eq!(answer.header("ratelimit"), "\"minute\";r=0;t=50");
+    assert_eq!((answer.header("retry-after"), answer.header("ratelimit-policy")), ("50", "\"key_requests\";q=3;w=60"));
+    assert_eq!(answer.header("ratelimit"), "\"key_requests\";r=0;t=50");
     answer.refused(429, "rate_limited");
     other.get(EMPLOYEES).await.is(200);
     app.advance(Duration::from_secs(49));

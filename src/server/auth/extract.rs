@@ -217,7 +217,7 @@ async fn authenticate_key<T>(
     let caller = Caller::Key { user, key: Arc::clone(&key) };
     let limit = rate.unwrap_or(state.config.key_rate);
     let outcome = async {
-        key.validate(standing, now)?;
+        key.validate(standing, now).inspect_err(|_| state.usage.note_quota(&key.id, limit, now))?;
         state.usage.admit(&key.id, limit, now)?;
         check(caller.clone(), parts).await
     };

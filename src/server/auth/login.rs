@@ -28,7 +28,7 @@ use crate::server::users::{NewUser, Verified};
 /// Creates a user, signs in, and redirects to `next`.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if a field is wrong or sign-up is closed; [`AppError::TooManyTries`] for too many sign-ups from one
+/// [`AppError::Invalid`] if a field is wrong or sign-up is closed; [`AppError::RateLimited`] for too many sign-ups from one
 /// address.
 pub async fn sign_up(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
     let (state, parts) = state_and_parts()?;
@@ -49,7 +49,7 @@ pub async fn sign_up(email: String, password: SecretString, next: Option<String>
 /// same time, and the same delay.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if email and password don't match; [`AppError::TooManyTries`] after too many failures of this address
+/// [`AppError::Invalid`] if email and password don't match; [`AppError::RateLimited`] after too many failures of this address
 /// or account, without a password check.
 pub async fn sign_in(email: String, password: SecretString, next: Option<String>) -> Result<(), AppError> {
     let (state, parts) = state_and_parts()?;
@@ -61,7 +61,7 @@ pub async fn sign_in(email: String, password: SecretString, next: Option<String>
     };
     match &outcome {
         Err(AppError::Invalid(_)) => log_failed_sign_in(ip),
-        Err(AppError::TooManyTries { .. }) => {}
+        Err(AppError::RateLimited { .. }) => {}
         _ => state.login_throttle.release_sign_in(ip),
     }
     outcome
@@ -190,7 +190,7 @@ pub async fn reauthenticate(state: &AppState, session: &Session, password: Secre
 /// Like [`reauthenticate`], but returns the cookie, for requests outside a server function.
 ///
 /// # Errors
-/// [`AppError::Invalid`] at `password` if it is wrong, [`AppError::TooManyTries`] after too many wrong ones,
+/// [`AppError::Invalid`] at `password` if it is wrong, [`AppError::RateLimited`] after too many wrong ones,
 /// [`AppError::CredentialsMissing`] if the session has ended.
 pub async fn reauthentication_cookie(
     state: &AppState,

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use super::key_format::Digest;
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 use crate::model::audit::Action;
 use crate::model::time::{DAY, Timestamp, wait};
 use crate::model::users::{SessionId, UserId};
@@ -46,7 +46,7 @@ impl Default for LoginThrottle {
 impl LoginThrottle {
     /// Counts a sign-in of an address. `limit` is per minute, 0 for none.
     pub fn acquire_sign_in(&self, ip: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        acquire(&self.sign_ins, ip, limit, now)
+        acquire(&self.sign_ins, Limit::SignIns, ip, limit, now)
     }
 
     /// Uncounts a sign-in that did not fail.
@@ -56,7 +56,7 @@ impl LoginThrottle {
 
     /// Counts a sign-up of an address. `limit` is per hour, 0 for none.
     pub fn acquire_sign_up(&self, ip: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        acquire(&self.sign_ups, ip, limit, now)
+        acquire(&self.sign_ups, Limit::SignUps, ip, limit, now)
     }
 
     /// Records failures in the audit and deletes old ones. The server calls it periodically.
@@ -68,11 +68,18 @@ impl LoginThrottle {
     }
 }
 
-fn acquire(limiter: &IpRateLimiter, ip: Option<IpAddr>, limit: u32, now: Timestamp) -> Result<(), AppError> {
-    if limit == 0 {
+fn acquire(
+    limiter: &IpRateLimiter,
+    limit: Limit,
+    ip: Option<IpAddr>,
+    max: u32,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    if max == 0 {
         return Ok(());
     }
-    limiter.try_acquire(ip, limit, now).map_err(|seconds| AppError::TooManyTries { seconds })
+    let acquired = limiter.try_acquire(ip, max, now);
+    acquired.map(drop).map_err(|retry_after| AppError::RateLimited { limit, retry_after })
 }
 
 /// Attempts that are counted together.
@@ -117,7 +124,7 @@ impl LoginAttempt {
     /// Begins an attempt. `user` is `None` for an unknown account.
     ///
     /// # Errors
-    /// [`AppError::TooManyTries`] before the delay is over.
+    /// [`AppError::RateLimited`] before the delay is over.
     pub async fn begin(db: &Db, scope: LoginScope<'_>, user: Option<&UserId>, by: &Actor) -> Result<Self, AppError> {
         let digest = scope.digest();
         let mut tx = db.begin().await?;
@@ -126,8 +133,8 @@ impl LoginAttempt {
                    VALUES ($1, $2, $3, 0, 0, $4) ON CONFLICT (digest) DO UPDATE SET failures = failed_sign_ins.failures \
                    RETURNING failures, recorded, ip, failed_at";
         let before = fetch!(tx, one FailedLogins, sql, &digest, user, &by.ip, by.at)?;
-        if let Some(seconds) = before.retry_after(by.at) {
-            return Err(AppError::TooManyTries { seconds });
+        if let Some(retry_after) = before.retry_after(by.at) {
+            return Err(AppError::RateLimited { limit: Limit::LoginBackoff, retry_after });
         }
         let sql = "UPDATE failed_sign_ins SET failures = failures + 1, user_id = $2, ip = $3, failed_at = $4 \
                    WHERE digest = $1";

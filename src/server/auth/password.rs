@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::key_format::Digest;
 pub use super::password_hash::Verdict;
 use super::password_hash::{hash, is_common, verify};
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 use crate::model::fields::FieldErrors;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, UserId, password_length};
@@ -79,10 +79,10 @@ impl HashSlot {
     /// Checks a password against the stored hash. `None`, for an unknown account, takes as long.
     ///
     /// # Errors
-    /// [`AppError::TooManyTries`] above [`MAX_CHECKS_PER_MINUTE`], [`AppError::Unavailable`] if the queue is full.
+    /// [`AppError::RateLimited`] above [`MAX_CHECKS_PER_MINUTE`], [`AppError::Unavailable`] if the queue is full.
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<Verdict, AppError> {
         let acquired = self.passwords.checks.try_acquire(&self.guard.owner, MAX_CHECKS_PER_MINUTE, self.taken_at);
-        acquired.map_err(|seconds| AppError::TooManyTries { seconds })?;
+        acquired.map_err(|retry_after| AppError::RateLimited { limit: Limit::PasswordChecks, retry_after })?;
         let guard = Some(Arc::clone(&self.guard));
         self.passwords.run(guard, move || verify(password.expose_secret(), stored.as_deref())).await?
     }
@@ -105,7 +105,7 @@ impl Passwords {
     /// Takes the owner's slot in the queue.
     ///
     /// # Errors
-    /// [`AppError::TooManyTries`] if the slot is taken.
+    /// [`AppError::RateLimited`] if the slot is taken.
     pub fn take_slot(&self, owner: SlotOwner<'_>, now: Timestamp) -> Result<HashSlot, AppError> {
         let owner = match owner {
             SlotOwner::User(id) => id.to_string(),
@@ -113,7 +113,7 @@ impl Passwords {
             SlotOwner::Email(email) => Digest::of(&email.trim().to_lowercase()).hex(),
         };
         if !lock(&self.slots).insert(owner.clone()) {
-            return Err(AppError::TooManyTries { seconds: 1 });
+            return Err(AppError::RateLimited { limit: Limit::ConcurrentPasswordChecks, retry_after: 1 });
         }
         let guard = Arc::new(SlotGuard { slots: Arc::clone(&self.slots), owner });
         Ok(HashSlot { passwords: self.clone(), guard, taken_at: now })
@@ -207,7 +207,7 @@ mod tests {
         let take = || passwords.take_slot(SlotOwner::User(&ada), NOW);
         let held = take().unwrap();
         let also = held.clone();
-        assert_eq!(take().unwrap_err(), AppError::TooManyTries { seconds: 1 });
+        assert_eq!(take().unwrap_err(), AppError::RateLimited { limit: Limit::ConcurrentPasswordChecks, retry_after: 1 });
         assert!(passwords.take_slot(SlotOwner::Email("ada@example.com"), NOW).is_ok(), "strangers have their own slot");
         drop(held);
         assert!(take().is_err(), "the clone still holds it");
@@ -217,7 +217,7 @@ mod tests {
         for _ in 0..MAX_CHECKS_PER_MINUTE {
             assert_eq!(checked(NOW).await, Ok(Verdict::Wrong));
         }
-        assert_eq!(checked(NOW).await, Err(AppError::TooManyTries { seconds: 60 }));
+        assert_eq!(checked(NOW).await, Err(AppError::RateLimited { limit: Limit::PasswordChecks, retry_after: 60 }));
         assert!(lock(&passwords.slots).is_empty());
         assert_eq!(checked(NOW.plus(60_000)).await, Ok(Verdict::Wrong));
     }

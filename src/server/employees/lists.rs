@@ -85,7 +85,7 @@ orders! {
 /// A page of the tenant's employees; `None` if the page is past the end. An empty first page is no error.
 ///
 /// # Errors
-/// [`AppError::TooManyAtOnce`]; [`AppError::Unavailable`] if it takes too long, or the database does not answer.
+/// [`AppError::RateLimited`]; [`AppError::Unavailable`] if it takes too long, or the database does not answer.
 pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Option<Page>, AppError> {
     let department = query.department.map_or("", Department::as_str);
     let search = like(&query.search);

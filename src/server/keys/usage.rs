@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 use crate::model::keys::{DayUsage, KeyId};
 use crate::model::time::{DAY, Timestamp};
 use crate::server::db::Db;
 use crate::server::db::bulk;
 use crate::server::db::row::params;
-use crate::server::rate_limits::{FixedWindowLimiter, IpRateLimiter, MINUTE};
+use crate::server::rate_limits::{FixedWindowLimiter, IpRateLimiter, MINUTE, Remaining};
+use crate::server::request_context::{self, KeyQuota};
 
 /// How often what was counted is written: well within the minute to which the last use is right.
 pub const FLUSH_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
@@ -20,10 +21,6 @@ pub const FLUSH_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1
 const MUCH: usize = 5000;
 /// How many days of requests are kept.
 const KEPT_DAYS: i64 = 90;
-/// How many unknown keys an address may present in a window. After them, further ones are refused with 429 and valid ones go on.
-const FAILURES: u32 = 100;
-/// How many reports of leaked keys an address may send in a window.
-const REPORTS: u32 = 30;
 
 /// A use of a key.
 #[derive(Clone, Copy, Debug)]
@@ -106,12 +103,21 @@ impl Usage {
         }
     }
 
-    /// Lets a request of a key through, if it is within so many a minute; 0 for no limit.
-    ///
-    /// # Errors
-    /// [`AppError::RateLimited`].
-    pub fn admit(&self, key: &KeyId, limit: u32, now: Timestamp) -> Result<(), AppError> {
-        if limit == 0 { Ok(()) } else { within(self.keys.try_acquire(key, limit, now), limit) }
+    /// Counts a request against the limit of its key, and notes what is left for the response; 0 is no limit.
+    pub fn admit(&self, key: &KeyId, per_minute: u32, now: Timestamp) -> Result<(), AppError> {
+        if per_minute == 0 {
+            return Ok(());
+        }
+        let acquired = self.keys.try_acquire(key, per_minute, now);
+        request_context::set_key_quota(KeyQuota::new(per_minute, acquired));
+        within(acquired, Limit::KeyRequests { per_minute })
+    }
+
+    /// Notes what is left of the limit of a key for the response, without counting the request.
+    pub fn note_quota(&self, key: &KeyId, per_minute: u32, now: Timestamp) {
+        if per_minute > 0 {
+            request_context::set_key_quota(KeyQuota::new(per_minute, self.keys.peek(key, per_minute, now)));
+        }
     }
 
     /// Whether an address has presented too many unknown keys.
@@ -119,7 +125,8 @@ impl Usage {
     /// # Errors
     /// [`AppError::RateLimited`].
     pub fn check_failures(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
-        within(self.failures.check(from, FAILURES, now), FAILURES)
+        let checked = self.failures.check(from, Limit::UNKNOWN_KEYS_PER_MINUTE, now);
+        within(checked, Limit::UnknownKeys)
     }
 
     /// Notes that an address presented an unknown key; refuses one too many.
@@ -127,7 +134,8 @@ impl Usage {
     /// # Errors
     /// [`AppError::RateLimited`].
     pub fn note_failure(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
-        within(self.failures.try_acquire(from, FAILURES, now), FAILURES)
+        let acquired = self.failures.try_acquire(from, Limit::UNKNOWN_KEYS_PER_MINUTE, now);
+        within(acquired, Limit::UnknownKeys)
     }
 
     /// Lets a report of leaked keys through.
@@ -135,7 +143,8 @@ impl Usage {
     /// # Errors
     /// [`AppError::RateLimited`].
     pub fn admit_report(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
-        within(self.reports.try_acquire(from, REPORTS, now), REPORTS)
+        let acquired = self.reports.try_acquire(from, Limit::LEAK_REPORTS_PER_MINUTE, now);
+        within(acquired, Limit::LeakReports)
     }
 
     /// Whether so much is counted that it had better be written soon.
@@ -182,8 +191,8 @@ impl Usage {
     }
 }
 
-fn within(spent: Result<(), u32>, limit: u32) -> Result<(), AppError> {
-    spent.map_err(|seconds| AppError::RateLimited { limit, seconds })
+fn within(acquired: Result<Remaining, u32>, limit: Limit) -> Result<(), AppError> {
+    acquired.map(drop).map_err(|retry_after| AppError::RateLimited { limit, retry_after })
 }
 
 /// How many keys are written in one transaction: few enough to let others write between.
@@ -244,6 +253,7 @@ mod tests {
         let (usage, key) = (Usage::default(), KeyId::parse("01890000-0000-7000-8000-000000000000").unwrap());
         assert!((0..1000).all(|_| usage.admit(&key, 0, NOW).is_ok()));
         assert_eq!(usage.admit(&key, 1, NOW), Ok(()));
-        assert_eq!(usage.admit(&key, 1, NOW.plus(1000)), Err(AppError::RateLimited { limit: 1, seconds: 59 }));
+        let limit = Limit::KeyRequests { per_minute: 1 };
+        assert_eq!(usage.admit(&key, 1, NOW.plus(1000)), Err(AppError::RateLimited { limit, retry_after: 59 }));
     }
 }

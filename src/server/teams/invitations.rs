@@ -5,7 +5,7 @@
 
 use super::memberships::{find, is_slug};
 use super::{begin_as_admin, lock, members};
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::teams::{
@@ -33,7 +33,7 @@ const HOUR: i64 = 60 * MINUTE;
 ///
 /// # Errors
 /// [`AppError::NotFound`] if there is no such team; [`AppError::Invalid`] if the user is not an admin of it, a field is wrong,
-/// or a limit is reached; [`AppError::TooManyTries`] for too many in an hour.
+/// or a limit is reached; [`AppError::RateLimited`] for too many in an hour.
 pub async fn send(state: &AppState, session: &Session, slug: &str, form: &InvitationForm) -> Result<(), AppError> {
     let by = session.actor(state.now());
     let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
@@ -76,11 +76,15 @@ async fn check_rate(tx: &mut Tx, team: &Team, session: &Session, now: Timestamp)
     let sql =
         "SELECT COUNT(*), MIN(at) FROM audit WHERE action = 'team.invite' AND team_id = $1 AND id > $2 AND at > $3";
     let by_team = fetch!(tx, one Sent, sql, &team.id, &after, since)?;
-    for ((sent, first), limit) in [(by_account, MAX_PER_HOUR), (by_team, MAX_PER_TEAM_AND_HOUR)] {
-        if sent >= limit {
+    let limits = [
+        (by_account, MAX_PER_HOUR, Limit::AccountInvitations),
+        (by_team, MAX_PER_TEAM_AND_HOUR, Limit::TeamInvitations),
+    ];
+    for ((sent, first), max, limit) in limits {
+        if sent >= max {
             let until = first.unwrap_or(now).plus(HOUR).as_millis() - now.as_millis();
-            let seconds = u32::try_from(until).unwrap_or(0).div_ceil(1000).max(1);
-            return Err(AppError::TooManyTries { seconds });
+            let retry_after = u32::try_from(until).unwrap_or(0).div_ceil(1000).max(1);
+            return Err(AppError::RateLimited { limit, retry_after });
         }
     }
     Ok(())

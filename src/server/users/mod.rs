@@ -124,7 +124,7 @@ pub async fn verify_password(
 /// password in an open session.
 ///
 /// # Errors
-/// [`AppError::TooManyTries`] after too many failures; [`AppError::Unavailable`] if the password queue is full.
+/// [`AppError::RateLimited`] after too many failures; [`AppError::Unavailable`] if the password queue is full.
 pub async fn check_password(
     db: &Db,
     slot: &HashSlot,
@@ -177,7 +177,7 @@ pub struct ChangedPassword {
 /// Changes the password of this session's user, and ends the user's other sessions.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if the current password is wrong or the new one weak, [`AppError::TooManyTries`] after too many wrong
+/// [`AppError::Invalid`] if the current password is wrong or the new one weak, [`AppError::RateLimited`] after too many wrong
 /// ones.
 pub async fn change_password(
     db: &Db,

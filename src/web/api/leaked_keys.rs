@@ -12,7 +12,7 @@ use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::openapi::{Asks, Input, schemas};
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 use crate::model::fields::FieldErrors;
 use crate::server::audit::Actor;
 use crate::server::auth::client_ip::client_ip;
@@ -90,7 +90,7 @@ impl FromRequestParts<AppState> for Reporter {
 
 impl Input for Reporter {
     fn describe(asks: &mut Asks) {
-        asks.refusal(AppError::RateLimited { limit: 60, seconds: 12 });
+        asks.refusal(AppError::RateLimited { limit: Limit::LeakReports, retry_after: 12 });
     }
 }
 

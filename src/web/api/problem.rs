@@ -5,15 +5,18 @@ use std::fmt::Write as _;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
-use crate::error::AppError;
+use super::openapi::schemas;
+use crate::error::{AppError, Limit};
 use crate::server::request_context::RequestId;
 use crate::server::state::AppState;
+use crate::web::middleware::rate_limit_headers;
 
 /// What a refusal says that it is.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -35,10 +38,18 @@ pub struct Problem<'a> {
     code: &'a str,
     /// The log has the cause under it.
     request_id: &'a str,
+    /// The limit that was exceeded; of `rate_limited` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = limit_names, required = false)]
+    limit: Option<&'a str>,
     /// Field → sentences; of `validation_failed` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = BTreeMap<String, Vec<String>>, required = false)]
     errors: Option<BTreeMap<&'a str, &'a [String]>>,
+}
+
+fn limit_names() -> Object {
+    schemas::one_of(Limit::ALL.map(Limit::name))
 }
 
 impl<'a> Problem<'a> {
@@ -52,6 +63,7 @@ impl<'a> Problem<'a> {
             detail: error.detail(),
             code: code.code,
             request_id,
+            limit: error.limit().map(Limit::name),
             errors: error.fields().map(|errors| errors.fields().collect()),
         }
     }
@@ -139,15 +151,7 @@ pub fn body(state: &AppState, id: &str, error: &AppError) -> Response {
         }
         challenge(headers, &bearer);
     }
-    if let AppError::RateLimited { limit, seconds } = error {
-        // draft-ietf-httpapi-ratelimit-headers-10.
-        for (name, value) in [
-            (HeaderName::from_static("ratelimit"), format!("\"minute\";r=0;t={seconds}")),
-            (HeaderName::from_static("ratelimit-policy"), format!("\"minute\";q={limit};w=60")),
-        ] {
-            headers.extend(HeaderValue::from_str(&value).ok().map(|value| (name, value)));
-        }
-    }
+    rate_limit_headers::add_exceeded(headers, error);
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

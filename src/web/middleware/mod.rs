@@ -3,6 +3,7 @@
 //! route and each request: together half as much again as the rest of the check of a key.
 
 pub mod csrf;
+pub mod rate_limit_headers;
 pub mod request_body;
 pub mod response_body;
 pub mod security_headers;
@@ -97,14 +98,17 @@ impl Middleware {
             }
             Some(Ok(Ok(response))) => response,
             Some(Err(_)) => {
-                request_context::current_span()
-                    .in_scope(|| tracing::error!("a request broke off: see the panic before this line"));
+                request_context::current_span().in_scope(|| tracing::error!("handler panicked"));
                 refuse(state, id, format, AppError::Internal)
             }
             None => refuse(state, id, format, AppError::Unavailable),
         };
         denial_log::log_denied(state, &response, from);
-        response_body::count(response, &state.admission.answers, of)
+        let mut response = response_body::count(response, &state.admission.answers, of);
+        if let Some(quota) = request_context::key_quota() {
+            rate_limit_headers::add(response.headers_mut(), quota);
+        }
+        response
     }
 }
 

@@ -24,7 +24,7 @@ pub fn has_too_many_fields(body: &[u8]) -> bool {
 /// the password, and after how many seconds to try again. The page is the answer, not a redirect to it, for that would have another
 /// status, and the email address in the browser's history.
 pub fn rerender_form(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, FormError, u32)> {
-    let AppError::TooManyTries { seconds } = error else { return None };
+    let AppError::RateLimited { retry_after, .. } = error else { return None };
     let function = parts.uri.path();
     let form = login_form_path(function)?;
     let address = ServerFnUrlError::new(function, error.clone()).to_url(&format!("{}{form}", state.config.origin()));
@@ -33,5 +33,5 @@ pub fn rerender_form(state: &AppState, parts: &Parts, body: &[u8], error: &AppEr
     for field in ["email", "next"] {
         url.query_pairs_mut().append_pair(field, &form_field(body, field));
     }
-    Some((url[Position::BeforePath..].parse().ok()?, told, *seconds))
+    Some((url[Position::BeforePath..].parse().ok()?, told, *retry_after))
 }

@@ -15,7 +15,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::operations;
 use super::schemas::any_text;
-use crate::error::AppError;
+use crate::error::{AppError, Limit};
 use crate::model::keys::{RequiredScope, Scope};
 use crate::server::auth::{AnyCaller, AnyCallerWith, Scoped};
 use crate::server::state::AppState;
@@ -71,7 +71,7 @@ impl Asks {
             AppError::KeyRevoked,
             AppError::AccountDisabled,
             AppError::TeamMismatch,
-            AppError::RateLimited { limit: 60, seconds: 12 },
+            AppError::RateLimited { limit: Limit::KeyRequests { per_minute: 60 }, retry_after: 12 },
         ]);
     }
 
@@ -98,6 +98,11 @@ impl Asks {
         let foreign = changes.then_some(AppError::CrossOrigin);
         for error in self.refusals.iter().chain(&not_acceptable).chain(&always).chain(&foreign) {
             refuse(operation, error, origin);
+        }
+        if !self.schemes.is_empty() {
+            for response in operation.responses.responses.values_mut() {
+                add_headers(response, RATE_LIMIT_HEADERS);
+            }
         }
     }
 }
@@ -187,7 +192,12 @@ pub fn refuse(operation: &mut Operation, error: &AppError, origin: &str) {
         let gap = if response.description.is_empty() { "" } else { " " };
         let _ = write!(response.description, "{gap}`{}`: {}", code.code, code.title);
     }
-    for (name, about) in headers(error) {
+    add_headers(responses.entry(code.status.to_string()).or_insert_with(|| Response::default().into()), headers(error));
+}
+
+fn add_headers(response: &mut RefOr<Response>, headers: &[(&str, &str)]) {
+    let RefOr::T(response) = response else { return };
+    for (name, about) in headers {
         let header = HeaderBuilder::new().schema(Some(any_text())).description(Some(*about));
         response.headers.insert((*name).to_owned(), header.build().into());
     }
@@ -197,19 +207,22 @@ fn problem() -> RefOr<utoipa::openapi::Content> {
     ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build().into()
 }
 
-const RETRY: (&str, &str) = ("Retry-After", "After how many seconds to try again.");
+const RETRY: (&str, &str) = ("Retry-After", "Seconds until the next try.");
+
+/// Headers of every answer to a key that has a limit.
+const RATE_LIMIT_HEADERS: &[(&str, &str)] = &[RATE_LIMIT, RATE_LIMIT_POLICY];
+const RATE_LIMIT: (&str, &str) =
+    ("RateLimit", "Requests left, and seconds until there are more: `\"key_requests\";r=59;t=60`.");
+const RATE_LIMIT_POLICY: (&str, &str) =
+    ("RateLimit-Policy", "Limit and its window in seconds, where there is one: `\"key_requests\";q=60;w=60`.");
 
 /// The headers of a refusal, and what they say.
 const fn headers(error: &AppError) -> &'static [(&'static str, &'static str)] {
     match (error, error.code().status) {
         (AppError::ScopeMissing(_), _) => &[("WWW-Authenticate", "`Bearer`, with the scope that is missing.")],
         (_, 401) => &[("WWW-Authenticate", "`Api-Key` and `Bearer`, each in a header of its own.")],
-        (_, 429) => &[
-            RETRY,
-            ("RateLimit", "What is left, and after how many seconds there is more: `\"minute\";r=0;t=12`."),
-            ("RateLimit-Policy", "How many requests in how many seconds: `\"minute\";q=60;w=60`."),
-        ],
-        (_, 503) => &[RETRY],
+        (AppError::RateLimited { limit, .. }, _) if limit.quota().is_some() => &[RETRY, RATE_LIMIT, RATE_LIMIT_POLICY],
+        (_, 429 | 503) => &[RETRY],
         _ => &[],
     }
 }
