@@ -16,6 +16,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use keyfob::endpoints;
 use keyfob::error::AppError;
 use keyfob::model::redact::{contains_key, redact};
 use keyfob::server::config::LogFormat;
@@ -206,7 +207,7 @@ async fn migrate(database: &Database) -> Result<(), CommandError> {
 
 /// Prints the document of a server with the default settings.
 fn print_openapi() -> Result<(), CommandError> {
-    let document = document("http://localhost:8000", "session").to_pretty_json();
+    let document = document("http://localhost:8000", "session", endpoints::routes()).to_pretty_json();
     println!("{}", document.map_err(|error| format!("cannot write the document: {error}."))?);
     Ok(())
 }

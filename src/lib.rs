@@ -3,7 +3,12 @@
 //! Arrows point one way: `main → server → app → pages → ui → model`. The one way up is the body of a server function
 //! in `pages`, which the macro strips from the browser's side.
 
+// Code of an example or of the README works inside this crate too.
+extern crate self as keyfob;
+
 pub mod app;
+#[cfg(feature = "ssr")]
+pub mod endpoints;
 pub mod error;
 pub mod model;
 #[allow(clippy::needless_pass_by_value, reason = "Leptos components and server functions take owned arguments")]

@@ -42,7 +42,7 @@ pub async fn run(Serve { database, config }: Serve) -> Result<(), CommandError> 
         );
     }
     let state = AppState::new(db, config, Clock::system());
-    serve(listener, state, axum::Router::new())
+    serve(listener, state, keyfob::endpoints::routes())
         .await
         .map_err(|error| CommandError(format!("the server stopped: {error}.")))
 }

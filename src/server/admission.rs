@@ -1,5 +1,5 @@
-//! What the server carries: how many requests at once, how long each may take, and whether it is about to stop. All of it is
-//! counted without a lock, for every request comes by here.
+//! Admission control: caps concurrent requests, enforces a deadline and tracks shutdown. Lock-free, because every request
+//! passes through.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -17,18 +17,16 @@ pub const REQUEST_BODY_BUDGET: usize = 64 * 1024 * 1024;
 /// Memory for responses that clients have not read yet, in bytes. Beyond it, requests are rejected.
 pub const RESPONSE_BODY_BUDGET: usize = 256 * 1024 * 1024;
 
-/// How many requests may run at once. One more is refused at once, so that the others keep their time.
+/// Requests that run at once. One more is rejected immediately, so that the others finish in time.
 pub const MAX_IN_FLIGHT: usize = 256;
-/// How many of them may be forms that are sent. They have places of their own, for a crowd that signs in must not take those of
-/// whoever comes with a key.
+/// Forms that run at once. They have permits of their own: a crowd that signs in must not take those of API requests.
 pub const MAX_FORMS_IN_FLIGHT: usize = 128;
-/// How many may sign in or up: as many as can wait for their password to be hashed. The rest of a crowd is refused before it
-/// costs anything.
+/// Sign-ins and sign-ups that run at once: as many as fit into the queue of password hashing.
 pub const MAX_SIGN_INS_IN_FLIGHT: usize = password::MAX_QUEUED;
-/// How long a request may take, its body included: a client that waits ten seconds has an answer.
+/// Time for a request, its body included. A client that waits ten seconds gets an answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_millis(9_500);
 
-/// What the server carries just now.
+/// Counts of the requests that run.
 #[derive(Debug)]
 pub struct AdmissionControl {
     sign_ins: AtomicUsize,
@@ -36,9 +34,9 @@ pub struct AdmissionControl {
     others: AtomicUsize,
     probes: AtomicUsize,
     stopping: AtomicBool,
-    /// The memory for what is sent to the server and has not come whole.
+    /// Memory for request bodies that have not arrived completely.
     pub bodies: MemoryBudget,
-    /// The memory for what is sent to clients and is not read yet.
+    /// Memory for responses that clients have not read yet.
     pub answers: MemoryBudget,
 }
 
@@ -56,22 +54,22 @@ impl Default for AdmissionControl {
     }
 }
 
-/// What a request takes a place as.
+/// Class of a request. Each has permits of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestClass {
-    /// A form to sign in or up.
+    /// A form to sign in or sign up.
     SignIn,
-    /// Any other form that is sent: a server function.
+    /// Any other server function.
     Form,
-    /// The question whether the server is alive, or ready. It is answered whatever else runs.
+    /// A health check, which is always admitted.
     Probe,
     /// Anything else.
     Other,
 }
 
 impl AdmissionControl {
-    fn running(&self, kind: RequestClass) -> (&AtomicUsize, usize) {
-        match kind {
+    fn running(&self, class: RequestClass) -> (&AtomicUsize, usize) {
+        match class {
             RequestClass::SignIn => (&self.sign_ins, MAX_SIGN_INS_IN_FLIGHT),
             RequestClass::Form => (&self.forms, MAX_FORMS_IN_FLIGHT),
             RequestClass::Probe => (&self.probes, usize::MAX),
@@ -79,38 +77,38 @@ impl AdmissionControl {
         }
     }
 
-    /// A place for a request, until it is dropped; `None` if there is none.
-    pub fn admit(&self, kind: RequestClass) -> Option<Permit<'_>> {
-        let (running, most) = self.running(kind);
+    /// Returns a permit to run a request, or `None` if the server is full.
+    pub fn admit(&self, class: RequestClass) -> Option<Permit<'_>> {
+        let (running, max) = self.running(class);
         let before = running.fetch_add(1, Relaxed);
-        // Dropped where there is none, it takes back what it counted.
+        // When it is dropped, it takes its count back, also here.
         let permit = Permit(running);
-        (before < most).then_some(permit)
+        (before < max).then_some(permit)
     }
 
-    /// Frees the place of a request that waits for its client.
-    pub fn pause(&self, kind: RequestClass) {
-        self.running(kind).0.fetch_sub(1, Relaxed);
+    /// Releases the permit of a request while it waits for its client.
+    pub fn pause(&self, class: RequestClass) {
+        self.running(class).0.fetch_sub(1, Relaxed);
     }
 
-    /// Takes a place again for a request that waited; false if that makes one too many.
-    pub fn resume(&self, kind: RequestClass) -> bool {
-        let (running, most) = self.running(kind);
-        running.fetch_add(1, Relaxed) < most
+    /// Takes a permit again for a request that has waited. Returns false if the server is full.
+    pub fn resume(&self, class: RequestClass) -> bool {
+        let (running, max) = self.running(class);
+        running.fetch_add(1, Relaxed) < max
     }
 
-    /// Notes that the server is about to stop.
+    /// Starts the shutdown.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
     }
 
-    /// Whether the server is about to stop: it is not ready, and its answers end their connections.
+    /// Whether the server shuts down: it is not ready, and its responses close their connections.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
 }
 
-/// A place among the requests that run.
+/// Permit to run a request. Dropping it releases it.
 pub struct Permit<'a>(&'a AtomicUsize);
 
 impl Drop for Permit<'_> {
@@ -119,10 +117,10 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Work that must end in time; `None` if it did not.
+/// Runs work up to a time limit. Returns `None` if it took longer.
 pub async fn with_timeout<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
     let mut work = pin!(work);
-    // Most of it is done at once, and needs no timer.
+    // Most work completes on the first poll, without a timer.
     match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         Poll::Ready(done) => Some(done),
         Poll::Pending => tokio::time::timeout(limit, work).await.ok(),
@@ -134,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_when_its_request_is_gone_and_one_too_many_takes_none() {
+    fn a_dropped_permit_is_free_and_a_rejected_request_takes_none() {
         let load = AdmissionControl::default();
         let mut permits: Vec<_> = (0..MAX_IN_FLIGHT).map(|_| load.admit(RequestClass::Other).unwrap()).collect();
         for _ in 0..3 {
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_does_not_end_in_time_is_given_up() {
+    async fn slow_work_times_out() {
         assert_eq!(with_timeout(Duration::ZERO, async { 1 }).await, Some(1));
         assert_eq!(with_timeout(REQUEST_TIMEOUT, tokio::task::yield_now()).await, Some(()));
         assert_eq!(with_timeout(Duration::from_millis(1), std::future::pending::<()>()).await, None);

@@ -6,19 +6,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::time::Timestamp;
 
-/// Tells the time: the system's, or one that a test moves.
+/// Clock of the system, or one that a test moves.
 #[derive(Clone, Debug)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// The system's clock.
-    #[must_use]
+    /// Returns the system's clock.
     pub const fn system() -> Self {
         Self(None)
     }
 
-    /// A clock that stands still until [`Clock::advance`].
-    #[must_use]
+    /// Returns a clock that stands still until [`Clock::advance`].
     pub fn standing(at: Timestamp) -> Self {
         Self(Some(Arc::new(AtomicI64::new(at.as_millis()))))
     }
@@ -37,8 +35,7 @@ impl Clock {
         }
     }
 
-    /// The time.
-    #[must_use]
+    /// Returns the current time.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn now(&self) -> Timestamp {
         let millis = match &self.0 {
@@ -51,19 +48,17 @@ impl Clock {
     }
 }
 
-/// Measures how much time has passed, whatever the clock of the tests says.
+/// Measures elapsed real time, independent of the clock of a test.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts one.
-    #[must_use]
+    /// Starts a stopwatch.
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// The time since then.
-    #[must_use]
+    /// Returns the time since the start.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }

@@ -1,4 +1,4 @@
-//! Bounds how many long reads of one owner run and wait at once, so that no account keeps all others waiting.
+//! Limits the long reads of one owner that run and wait, so that one account cannot delay the others.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,34 +8,33 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{AppError, Limit};
 
-/// How many reads of an owner run at once.
+/// Reads of one owner that run at once.
 pub const MAX_RUNNING: usize = 2;
-/// How many more may wait for their turn, until the deadline of their request. The next is refused at once: each that waits
-/// holds one of the 256 places that all requests share.
+/// Reads of one owner that wait, at most until the deadline of their request. The next is rejected: each waiting read holds
+/// one of the 256 permits that all requests share.
 pub const MAX_WAITING: usize = 30;
-/// A turn ends within the second as a rule.
+/// A permit is usually free again within a second.
 const TOO_MANY_READS: AppError = AppError::RateLimited { limit: Limit::ConcurrentReads, retry_after: 1 };
 
-/// Who reads just now. Has an entry for each owner as long as a request of theirs runs or waits, and so is bounded by the
-/// number of requests that run at once. Cheap to clone.
+/// Concurrency limit for each owner. It has an entry only while a request of that owner runs or waits. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct OwnerConcurrencyLimit(Arc<Mutex<HashMap<String, OwnerQueue>>>);
 
 #[derive(Debug)]
 struct OwnerQueue {
     running: Arc<Semaphore>,
-    /// How many run and wait.
+    /// Reads that run or wait.
     all: usize,
 }
 
-/// A turn to read, until it is dropped.
+/// Permit to read. Dropping it releases it.
 #[derive(Debug)]
 pub struct ReadPermit {
     _running: OwnedSemaphorePermit,
     _place: QueueSlot,
 }
 
-/// A place among those that run and wait.
+/// Slot of a read that runs or waits.
 #[derive(Debug)]
 struct QueueSlot {
     limit: OwnerConcurrencyLimit,
@@ -43,20 +42,17 @@ struct QueueSlot {
 }
 
 impl OwnerConcurrencyLimit {
-    /// Takes a turn, and waits for it where others of the same owner run.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// [`AppError::RateLimited`] if too many of the owner wait already.
+    /// [`AppError::RateLimited`] if too many reads of the owner wait already.
     pub async fn acquire(&self, owner: &str) -> Result<ReadPermit, AppError> {
         let (running, place) = self.enter(owner)?;
         let running = running.acquire_owned().await.map_err(|_| AppError::Unavailable)?;
         Ok(ReadPermit { _running: running, _place: place })
     }
 
-    /// Takes a turn of an owner, and one of the user who asks where that is another: who is in many teams has no more for that.
-    ///
-    /// # Errors
-    /// As [`OwnerConcurrencyLimit::take`].
+    /// Waits for a permit of the owner, and for one of the user if they differ: membership in many teams gives no more permits.
     pub async fn acquire_both(&self, owner: &str, user: &str) -> Result<(ReadPermit, Option<ReadPermit>), AppError> {
         let of_owner = self.acquire(owner).await?;
         let of_user = if owner == user { None } else { Some(self.acquire(user).await?) };

@@ -1,14 +1,11 @@
 //! Log lines about denied requests (ASVS 5.0, 16.3.2 and 16.3.3), at most 20 a minute for each client address.
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-
-use axum::response::Response;
 
 use super::audit;
 use super::auth::client_ip::ProxyWarning;
 use super::rate_limits::{IpRateLimiter, MINUTE};
-use super::request_context::current_span;
+use super::request_context::{self, current_span};
 use super::state::AppState;
 use crate::error::{AppError, Limit};
 use crate::model::time::Timestamp;
@@ -16,7 +13,7 @@ use crate::model::time::Timestamp;
 /// Log lines per client address and minute.
 const MAX_LINES: u32 = 20;
 
-/// How many refusals of each address were written lately. Cheap to clone.
+/// Counts the log lines for each client address. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DenialLogLimiter(IpRateLimiter);
 
@@ -27,23 +24,25 @@ impl Default for DenialLogLimiter {
 }
 
 impl DenialLogLimiter {
-    /// Throws away what is over.
+    /// Drops the counts of minutes that have ended.
     pub fn evict_expired(&self, now: Timestamp) {
         self.0.evict_expired(now);
     }
 }
 
-/// Writes that a request was refused, if this is the answer to one that was: 401, 403, 429, and 404 where superusers would
-/// find something.
-pub fn log_denied(state: &AppState, response: &Response, from: Option<IpAddr>) {
-    let Some(error) = response.extensions().get::<AppError>() else { return };
-    if error.is_refusal() && state.denials.0.try_acquire(from, MAX_LINES, state.now()).is_ok() {
+/// Logs an error that denies the running request (401, 403 or 429), once for each request.
+pub fn log_denied(state: &AppState, error: &AppError) {
+    if !error.is_refusal() || request_context::mark_denial_logged() {
+        return;
+    }
+    let from = request_context::client_ip();
+    if state.denials.0.try_acquire(from, MAX_LINES, state.now()).is_ok() {
         let (from, code, limit) = (audit::text(from), error.code().code, error.limit().map(Limit::name));
         current_span().in_scope(|| tracing::info!(from, code, limit, "request denied"));
     }
 }
 
-/// What is strange about the addresses that proxies tell: written once a minute, for it comes with each request.
+/// Limits warnings about forwarding headers to one a minute: they come with every request.
 #[derive(Debug, Default)]
 pub struct ProxyWarnings {
     untrusted: AtomicI64,
@@ -51,7 +50,7 @@ pub struct ProxyWarnings {
 }
 
 impl ProxyWarnings {
-    /// Writes it, unless something of the kind was written in the last minute.
+    /// Logs a warning, unless one of its kind was logged in the last minute.
     pub fn tell(&self, warning: &ProxyWarning, now: Timestamp) {
         let last = match warning {
             ProxyWarning::Untrusted(_) => &self.untrusted,

@@ -1,5 +1,4 @@
-//! Limits on what one address holds at a time: connections, or memory for what it sends. Without them one address could take
-//! all that there is.
+//! Quotas for each client address: connections, or memory for request bodies.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +6,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-/// What each address holds, up to a limit. An address that holds nothing takes no memory. Cheap to clone.
+/// Quota that every address has. An address that holds nothing takes no memory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct IpQuota {
     held: Arc<DashMap<IpAddr, usize>>,
@@ -15,26 +14,27 @@ pub struct IpQuota {
 }
 
 impl IpQuota {
-    /// A quota of so much for each address.
+    /// Returns a quota of this amount for each address.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { held: Arc::default(), limit }
     }
 
-    /// Whether an address holds all that it may.
+    /// Whether an address has used up its quota.
     #[must_use]
     pub fn is_spent(&self, of: Option<IpAddr>) -> bool {
         of.and_then(|of| self.held.get(&of)).is_some_and(|held| *held >= self.limit)
     }
 
-    /// An empty share of an address, see [`client_ip::quota_network`](crate::server::auth::client_ip::quota_network). A share of `None` has no limit.
+    /// Returns an empty share for an address; see [`quota_network`](crate::server::auth::client_ip::quota_network). Without an address
+    /// there is no limit.
     #[must_use]
     pub fn share(&self, of: Option<IpAddr>) -> Share {
         Share { quota: self.clone(), of, amount: 0 }
     }
 }
 
-/// What one connection or request of an address holds. It is given back when this is dropped.
+/// Amount that one connection or request of an address holds. Dropping it releases the amount.
 #[derive(Debug)]
 pub struct Share {
     quota: IpQuota,
@@ -43,7 +43,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes so much more; false, and nothing is taken, if the address would hold too much.
+    /// Takes more. Returns false, and takes nothing, if the address would exceed its quota.
     #[must_use]
     pub fn try_grow(&mut self, more: usize) -> bool {
         if let Some(of) = self.of {
@@ -57,7 +57,7 @@ impl Share {
         true
     }
 
-    /// Takes so much more, also where that is too much.
+    /// Takes more, even beyond the quota.
     pub fn grow(&mut self, more: usize) {
         if let Some(of) = self.of.filter(|_| more > 0) {
             *self.quota.held.entry(of).or_default() += more;
@@ -65,13 +65,11 @@ impl Share {
         self.amount += more;
     }
 
-    /// How much it holds.
-    #[must_use]
     pub const fn amount(&self) -> usize {
         self.amount
     }
 
-    /// Moves so much of it, at most all, into a share of its own.
+    /// Moves some of the amount into a new share.
     #[must_use]
     pub fn split(&mut self, amount: usize) -> Self {
         let amount = amount.min(self.amount);

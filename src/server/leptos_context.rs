@@ -8,35 +8,31 @@ use leptos_axum::ResponseOptions;
 use super::state::AppState;
 use crate::error::AppError;
 
-/// The state and the request of the server function that is running.
-///
-/// # Errors
-/// [`AppError::Internal`] outside one.
+/// Returns the state and the request of the running server function.
 pub fn state_and_parts() -> Result<(AppState, Parts), AppError> {
     use_context::<AppState>().zip(use_context::<Parts>()).ok_or(AppError::Internal)
 }
 
-/// Adds a header to the answer of the server function that is running.
+/// Adds a header to the response of the running server function.
 pub fn append_header(name: HeaderName, value: &str) {
     if let (Some(response), Ok(value)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(value)) {
         response.append_header(name, value);
     }
 }
 
-/// Where a browser without JavaScript goes from the form that it sent: to the page itself, without the dialog that the
-/// form stood in. A browser with JavaScript stays where it is.
+/// Redirects a browser without JavaScript to the page, which closes the dialog of the form. With JavaScript the browser stays.
 pub fn redirect_if_no_js(path: &str) {
     if is_form() {
         leptos_axum::redirect(path);
     }
 }
 
-/// Where every browser goes from the form that it sent.
+/// Redirects every browser.
 pub fn redirect(path: &str) {
     leptos_axum::redirect(path);
 }
 
-/// Whether the server function that is running was called by a form, without JavaScript.
+/// Whether a form called the running server function, without JavaScript.
 fn is_form() -> bool {
     use_context::<Parts>().is_some_and(|parts| accepts_html(&parts.headers))
 }

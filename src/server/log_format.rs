@@ -12,7 +12,7 @@ use crate::model::text::is_hidden;
 /// Longest logged path, in bytes.
 const PATH_MAX: usize = 200;
 
-/// A path as it may be written: without keys, in printable ASCII, and not at any length.
+/// Path for the log: without keys, in printable ASCII, and shortened.
 pub struct RedactedPath<'a>(pub &'a str);
 
 impl Display for RedactedPath<'_> {
@@ -32,8 +32,7 @@ impl Display for RedactedPath<'_> {
     }
 }
 
-/// A text as one line without keys: what would end the line, or is not shown, is written by its number.
-#[must_use]
+/// Returns the text as one line without keys. Line breaks and invisible characters are escaped.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     without(text, is_hidden, |c| format!("\\u{{{:x}}}", u32::from(c)))
 }
@@ -51,12 +50,11 @@ fn without(text: &str, hidden: impl Fn(char) -> bool, number: impl Fn(char) -> S
     Cow::Owned(clean)
 }
 
-/// Standard error, for the lines of the log: whatever crate wrote them, each stays one line and holds no key.
+/// Standard error for log lines. Each event of any crate stays on one line and contains no key.
 #[derive(Clone, Copy, Debug)]
 pub struct Stderr {
-    /// Whether the lines are JSON.
     pub json: bool,
-    /// Whether the lines have colours.
+    /// Whether lines have colours.
     pub ansi: bool,
 }
 
@@ -88,7 +86,7 @@ impl<'a> MakeWriter<'a> for Stderr {
 }
 
 impl io::Write for Stderr {
-    /// Takes a whole line, as the log writes it.
+    /// Writes one complete line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
         io::stderr().write_all(format!("{}\n", self.clean(&text)).as_bytes())?;

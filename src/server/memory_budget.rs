@@ -1,5 +1,4 @@
-//! Budgets of memory for what waits for a client: requests that are still being sent, and answers that are still being read.
-//! Nobody but the client ends such a wait soon, so what it costs must be bounded.
+//! Memory budgets for what waits for a client: requests that are still being sent, and responses that are still being read.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::ip_quota::{IpQuota, Share};
 
-/// An address may hold one of 16 parts of what there is: with fewer addresses than this nobody takes all.
+/// One address may hold this fraction of a budget: fewer addresses than this cannot use it up.
 pub const ADDRESS_PART: usize = 16;
 
-/// A number of bytes for all together. Cheap to clone.
+/// Budget in bytes that all requests share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
     taken: Arc<AtomicUsize>,
@@ -19,21 +18,21 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// A budget of this number of bytes.
+    /// Returns a budget of this many bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { taken: Arc::default(), limit, addresses: IpQuota::new(limit / ADDRESS_PART) }
     }
 
-    /// Takes so much, for as long as the reservation lives; `None` if there is not as much left. For the address see
-    /// [`client_ip::quota_network`](crate::server::auth::client_ip::quota_network).
+    /// Reserves bytes until the reservation is dropped; `None` if fewer are left. The address comes from
+    /// [`quota_network`](crate::server::auth::client_ip::quota_network).
     #[must_use]
     pub fn try_reserve(&self, of: Option<IpAddr>, amount: usize) -> Option<Reservation> {
         let mut reserved = self.reserve(of, 0);
         reserved.try_grow(amount).then_some(reserved)
     }
 
-    /// Takes so much also where there is not as much left.
+    /// Reserves bytes even if fewer are left.
     #[must_use]
     pub fn reserve(&self, of: Option<IpAddr>, amount: usize) -> Reservation {
         let mut share = self.addresses.share(of);
@@ -42,16 +41,16 @@ impl MemoryBudget {
         Reservation { budget: self.clone(), share }
     }
 
-    /// Whether nothing is left, for all or for this address.
+    /// Whether nothing is left, for anyone or for this address.
     #[must_use]
     pub fn is_spent(&self, of: Option<IpAddr>) -> bool {
         let taken = self.taken.load(Relaxed);
-        // As long as all together take no more than one address may, there is no need to look which one it is.
+        // While everyone together holds less than one address may, the address does not matter.
         taken >= self.limit || (taken >= self.limit / ADDRESS_PART && self.addresses.is_spent(of))
     }
 }
 
-/// Memory that was taken from a budget. It is given back when this is dropped.
+/// Bytes that are reserved from a budget. Dropping it releases them.
 #[derive(Debug)]
 pub struct Reservation {
     budget: MemoryBudget,
@@ -59,7 +58,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Takes so much more; false, and nothing is taken, if there is not as much left.
+    /// Reserves more bytes. Returns false, and reserves nothing, if fewer are left.
     #[must_use]
     pub fn try_grow(&mut self, more: usize) -> bool {
         let before = self.budget.taken.fetch_add(more, Relaxed);
@@ -70,7 +69,7 @@ impl Reservation {
         fits
     }
 
-    /// Moves so much of it, at most all, into one of its own.
+    /// Moves some of the bytes into a new reservation.
     #[must_use]
     pub fn split(&mut self, amount: usize) -> Self {
         Self { budget: self.budget.clone(), share: self.share.split(amount) }

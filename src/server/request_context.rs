@@ -1,6 +1,7 @@
-//! What is known about the request that is being answered, for log lines and error responses.
+//! Context of the running request, for log lines and error responses.
 
 use std::cell::{Cell, OnceCell};
+use std::net::IpAddr;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Extensions, Method, Uri};
@@ -14,31 +15,30 @@ use crate::model::users::User;
 /// Longest logged HTTP method, in bytes. A client may make one up.
 const METHOD_MAX: usize = 20;
 
-/// The id of a request: in the answer's `X-Request-Id`, in problem details and in the log.
+/// Id of a request: in `X-Request-Id`, in problem details and in the log.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId([u8; 32]);
 
 impl RequestId {
     /// Makes a random id.
-    #[must_use]
     pub fn random() -> Self {
         Self(random::make_request_id())
     }
 
-    /// Of the request that has these extensions.
-    pub fn of(extensions: &Extensions) -> Self {
-        extensions.get().copied().unwrap_or(Self([b'0'; 32]))
-    }
-
-    /// As text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-tokio::task_local! {
-    static CONTEXT: RequestContext;
+/// Form in which the client of a request reads errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// An HTML page.
+    Page,
+    /// The error as JSON, as the page's script decodes it.
+    ServerFunction,
+    /// Problem details (RFC 9457).
+    Problem,
 }
 
 /// Rest of a key's rate limit, for the response headers.
@@ -57,74 +57,118 @@ impl KeyQuota {
     }
 }
 
-/// What the log says of a request. No span is made before there is something to say: to make one for each request takes a tenth
-/// of the time of a check of a key.
+tokio::task_local! {
+    static CONTEXT: RequestContext;
+}
+
+/// What the server knows about the running request. Handlers and extractors add to it as they learn more.
+///
+/// A tracing span is made only when there is something to log: a span for each request costs a tenth of a key check.
 pub struct RequestContext {
     id: RequestId,
     method: Method,
     uri: Uri,
+    client_ip: Option<IpAddr>,
+    error_format: Cell<ErrorFormat>,
     route: OnceCell<MatchedPath>,
     user: OnceCell<String>,
-    key: OnceCell<String>,
+    key_prefix: OnceCell<String>,
     key_quota: Cell<Option<KeyQuota>>,
+    is_denial_logged: Cell<bool>,
 }
 
 impl RequestContext {
-    /// Of this request.
-    #[must_use]
-    pub fn of(request: &Request, id: RequestId) -> Self {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
+    /// Describes a request that has just arrived.
+    pub fn new(request: &Request, client_ip: Option<IpAddr>, error_format: ErrorFormat) -> Self {
         Self {
-            id,
-            method,
-            uri,
+            id: RequestId::random(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            client_ip,
+            error_format: Cell::new(error_format),
             route: OnceCell::new(),
             user: OnceCell::new(),
-            key: OnceCell::new(),
+            key_prefix: OnceCell::new(),
             key_quota: Cell::new(None),
+            is_denial_logged: Cell::new(false),
         }
     }
 
-    /// Runs what answers it. No `async fn`, for that would have room for the answer twice.
+    pub const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// Runs the future that answers the request. Not an `async fn`: that would reserve space for the future twice.
     pub fn run<F: Future>(self, answer: F) -> impl Future<Output = F::Output> {
         CONTEXT.scope(self, answer)
     }
 }
 
-/// The span for what there is to say of the request that is being answered; none outside of one.
-#[must_use]
-pub fn current_span() -> Span {
-    let span = CONTEXT.try_with(|subject| {
-        let (id, method, path) = (subject.id.as_str(), subject.method.as_str(), RedactedPath(subject.uri.path()));
-        let (method, route) = (&method[..method.len().min(METHOD_MAX)], subject.route.get().map(MatchedPath::as_str));
-        tracing::error_span!("request", id, method, %path, route, user = subject.user.get(), key = subject.key.get())
-    });
-    span.unwrap_or_else(|_| Span::none())
+fn with<R>(read: impl FnOnce(&RequestContext) -> R) -> Option<R> {
+    CONTEXT.try_with(read).ok()
 }
 
-/// Notes who asks, for what there is to say.
-pub fn set_user(user: &User) {
-    let _ = CONTEXT.try_with(|subject| subject.user.set(user.id.to_string()));
+/// Returns the id of the running request.
+pub fn id() -> RequestId {
+    with(RequestContext::id).unwrap_or(RequestId([b'0'; 32]))
 }
 
-/// Notes the pattern of the path, once the router has found it.
-pub fn set_route(extensions: &Extensions) {
-    if let Some(route) = extensions.get::<MatchedPath>() {
-        let _ = CONTEXT.try_with(|subject| subject.route.set(route.clone()));
-    }
+/// Returns the address of the client, where it is known.
+pub fn client_ip() -> Option<IpAddr> {
+    with(|context| context.client_ip).flatten()
 }
 
-/// Notes the public beginning of the key that came with the request.
-pub fn set_key(prefix: &str) {
-    let _ = CONTEXT.try_with(|subject| subject.key.set(prefix.to_owned()));
-}
-
-/// Notes what is left of the rate limit of the key.
-pub fn set_key_quota(quota: KeyQuota) {
-    let _ = CONTEXT.try_with(|context| context.key_quota.set(Some(quota)));
+/// Returns the form in which errors are rendered.
+pub fn error_format() -> ErrorFormat {
+    with(|context| context.error_format.get()).unwrap_or(ErrorFormat::Problem)
 }
 
 /// Returns what is left of the rate limit of the key; `None` without a key or a limit.
 pub fn key_quota() -> Option<KeyQuota> {
-    CONTEXT.try_with(|context| context.key_quota.get()).ok().flatten()
+    with(|context| context.key_quota.get()).flatten()
+}
+
+/// Returns a span with the fields of the running request; an empty span outside of one.
+pub fn current_span() -> Span {
+    let span = with(|context| {
+        let (id, path) = (context.id.as_str(), RedactedPath(context.uri.path()));
+        let method = context.method.as_str();
+        let method = &method[..method.len().min(METHOD_MAX)];
+        let (route, user, key) =
+            (context.route.get().map(MatchedPath::as_str), context.user.get(), context.key_prefix.get());
+        tracing::error_span!("request", id, method, %path, route, user, key)
+    });
+    span.unwrap_or_else(Span::none)
+}
+
+/// Notes that a handler of the JSON API answers: its errors are problems.
+pub fn enter_api() {
+    with(|context| context.error_format.set(ErrorFormat::Problem));
+}
+
+/// Notes the user who sent the request.
+pub fn set_user(user: &User) {
+    with(|context| context.user.set(user.id.to_string()));
+}
+
+/// Notes the route that the router has found.
+pub fn set_route(extensions: &Extensions) {
+    if let Some(route) = extensions.get::<MatchedPath>() {
+        with(|context| context.route.set(route.clone()));
+    }
+}
+
+/// Notes the public prefix of the key that came with the request.
+pub fn set_key(prefix: &str) {
+    with(|context| context.key_prefix.set(prefix.to_owned()));
+}
+
+/// Notes what is left of the rate limit of the key.
+pub fn set_key_quota(quota: KeyQuota) {
+    with(|context| context.key_quota.set(Some(quota)));
+}
+
+/// Notes that the denial of the running request is logged. Returns whether it was logged before.
+pub fn mark_denial_logged() -> bool {
+    with(|context| context.is_denial_logged.replace(true)).unwrap_or(false)
 }

@@ -1,4 +1,4 @@
-//! What every request can reach.
+//! State that every request can reach.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::keys::usage::Usage;
 use super::site::Site;
 use crate::model::time::Timestamp;
 
-/// The state of the server. Cheap to clone: every layer of every request does.
+/// State of the server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct AppState(Arc<Parts>);
 
@@ -33,45 +33,37 @@ impl Deref for AppState {
     }
 }
 
-/// What an [`AppState`] is made of.
+/// Parts of an [`AppState`].
 #[derive(Debug)]
 pub struct Parts {
-    /// The database.
     pub db: Db,
-    /// The settings.
     pub config: Config,
-    /// The clock: time comes from here and nowhere else.
+    /// The only source of time.
     pub clock: Clock,
-    /// What keys may do, as looked up lately.
     pub key_cache: KeyCache,
-    /// Look-ups of keys for addresses that presented many unknown ones.
+    /// Limits look-ups for addresses that presented many unknown keys.
     pub key_lookups: Lookups,
-    /// How keys are used, and what limits have been spent.
+    /// Counts the use of keys, and limits it.
     pub usage: Usage,
-    /// The hasher of passwords, with its queue.
+    /// Hashes passwords in a bounded queue.
     pub passwords: Passwords,
-    /// What addresses have tried.
     pub login_throttle: LoginThrottle,
-    /// What of refusals is in the log.
     pub denials: DenialLogLimiter,
-    /// What of strange addresses is in the log.
     pub proxy_warnings: ProxyWarnings,
-    /// What the server carries just now.
     pub admission: AdmissionControl,
-    /// Whose long reads run just now.
     pub read_concurrency: OwnerConcurrencyLimit,
-    /// Where the browser's files are.
+    /// Static files of the browser side.
     pub site: Site,
 }
 
 impl AppState {
-    /// Puts the state together. Reads the names of the browser's files.
+    /// Builds the state. Reads the names of the static files.
     #[must_use]
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
         Self::with_cache(db, config, clock, KeyCache::new(cache::BYTES))
     }
 
-    /// The same with another memory for keys.
+    /// Builds the state with another key cache.
     #[must_use]
     pub fn with_cache(db: Db, config: Config, clock: Clock, key_cache: KeyCache) -> Self {
         let site = Site::at(&config.site_root);
@@ -92,8 +84,7 @@ impl AppState {
         }))
     }
 
-    /// The time.
-    #[must_use]
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -12,10 +12,10 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::server::site::{EMBEDDED, Site};
 
-/// Response header with the build that a file belongs to. The page's start script compares it with its own: see `app.rs`.
+/// Response header with the build of a file. The start script of the page compares it with its own; see `app.rs`.
 const VERSION: HeaderName = HeaderName::from_static("x-site-version");
 
-/// Serves the files, compressed beforehand where the browser takes it.
+/// Returns the routes of the static files, precompressed where the browser accepts it.
 pub fn routes<S: Clone + Send + Sync + 'static>(site: &Site) -> Router<S> {
     match site.folder() {
         Some(folder) => routes_of(site, folder, &TokioBackend),
@@ -50,7 +50,7 @@ fn routes_of<S: Clone + Send + Sync + 'static>(site: &Site, root: &Path, backend
     });
     Router::new()
         .nest_service(&format!("{}/pkg", site.version), pkg("public, max-age=31536000, immutable"))
-        // While servers are upgraded one by one, the page of one asks another: with these files it looks as it should.
+        // During a rolling upgrade, a page of one server may request files from another.
         .route_service("/v-{version}/pkg/{file}", by_name.service(pkg("no-cache")))
         .route_service("/favicon.svg", files(root))
         .route_service("/favicon.ico", icon.service(files(root)))

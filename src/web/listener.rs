@@ -1,5 +1,4 @@
-//! The listener and its connections: no more of them than there is room for, no more of one address than its share, none that only
-//! waits, and an end to accepting that comes before the end of what was accepted.
+//! TCP listener: limits connections in total and for each address, closes idle ones, and stops accepting before shutdown.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -23,19 +22,19 @@ use crate::server::memory_budget::ADDRESS_PART;
 use crate::server::rate_limits::FixedWindowLimiter;
 use crate::server::state::AppState;
 
-/// After as long without a byte from or to a client its connection ends. A request takes less.
-const IDLE: Duration = Duration::from_secs(30);
-/// How many connections there may be at most. One more waits, and the system with it.
-const MOST: usize = 16 * 1024;
-/// How many an address may have at least, where there is room for few: an office behind one address.
-const ADDRESS_LEAST: usize = 128;
-/// How many connections may wait until they are accepted. With the 128 of the standard library a crowd that comes at once is
-/// dropped by the system, some of it with a client that goes on believing it is connected.
-const WAITING: i32 = 4096;
-/// How many files are left to the database, the log and the site.
-const FILES: usize = 128;
+/// A connection without traffic is closed after this time. A request takes less.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Open connections. Further ones wait in the backlog.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+/// Connections that one address may have even where few files may be open: an office behind one address.
+const MIN_PER_ADDRESS: usize = 128;
+/// Connections that wait to be accepted. With the 128 of the standard library, the system drops part of a crowd, and some of
+/// those clients believe that they are connected.
+const BACKLOG: i32 = 4096;
+/// Open files that are kept for the database, the log and the site.
+const RESERVED_FILES: usize = 128;
 
-/// Where a connection comes from.
+/// Address of the other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddr(SocketAddr);
 
@@ -50,63 +49,60 @@ impl Connected<PeerAddr> for SocketAddr {
     }
 }
 
-/// Accepts connections, until it is told to stop.
+/// Accepts connections until shutdown.
 pub struct Listener {
     address: SocketAddr,
     tcp: Mutex<Option<TcpListener>>,
-    places: Arc<Semaphore>,
-    addresses: IpRateLimiter,
+    permits: Arc<Semaphore>,
+    addresses: ConnectionQuota,
     stopped: watch::Receiver<bool>,
 }
 
 impl Listener {
-    /// Accepts until `stopped` says true.
-    ///
-    /// # Errors
-    /// If the listener is none of the system's.
+    /// Accepts until `stopped` becomes true.
     pub fn new(
         listener: std::net::TcpListener,
         stopped: watch::Receiver<bool>,
         state: Option<AppState>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        rustix::net::listen(&listener, WAITING)?;
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let tcp = Mutex::new(Some(TcpListener::from_std(listener)?));
-        let room = room();
-        let addresses = IpRateLimiter::new(room, state);
-        Ok(Self { address, tcp, places: Arc::new(Semaphore::new(room)), addresses, stopped })
+        let max_connections = raise_file_limit();
+        let addresses = ConnectionQuota::new(max_connections, state);
+        Ok(Self { address, tcp, permits: Arc::new(Semaphore::new(max_connections)), addresses, stopped })
     }
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Connection, PeerAddr)> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
         loop {
             let (stream, address) = listener.accept().await?;
-            // One too many of an address is closed at once. The place is for the next.
+            // A connection beyond the quota is closed here; the next one uses the permit.
             let Some(share) = self.addresses.admit(address.ip()) else { continue };
-            // Without it an answer waits up to 44 ms for the client's acknowledgement.
+            // Nagle's algorithm would delay a response by up to 44 ms.
             stream.set_nodelay(true)?;
-            let idle = Box::pin(sleep(IDLE));
-            return Ok((Connection { stream, idle, moved: false, _place: place, _share: share }, PeerAddr(address)));
+            let idle = Box::pin(sleep(IDLE_TIMEOUT));
+            return Ok((Connection { stream, idle, moved: false, _permit: permit, _share: share }, PeerAddr(address)));
         }
     }
 }
 
-/// How many connections each address has.
-struct IpRateLimiter {
+/// Limits the connections of each address.
+struct ConnectionQuota {
     quota: IpQuota,
-    /// Which proxies we trust, and the clock.
+    /// For the trusted proxies and the clock.
     state: Option<AppState>,
-    told: FixedWindowLimiter<()>,
+    warnings: FixedWindowLimiter<()>,
 }
 
-impl IpRateLimiter {
-    fn new(room: usize, state: Option<AppState>) -> Self {
-        let most = (room / ADDRESS_PART).max(ADDRESS_LEAST);
-        Self { quota: IpQuota::new(most), state, told: FixedWindowLimiter::default() }
+impl ConnectionQuota {
+    fn new(max_connections: usize, state: Option<AppState>) -> Self {
+        let per_address = (max_connections / ADDRESS_PART).max(MIN_PER_ADDRESS);
+        Self { quota: IpQuota::new(per_address), state, warnings: FixedWindowLimiter::default() }
     }
 
-    /// One more connection of an address; `None` if that is one too many.
+    /// Counts a connection of an address; `None` if it exceeds the quota.
     fn admit(&self, from: IpAddr) -> Option<Share> {
         let trusted = self.state.as_ref().map_or(&[][..], |state| &state.config.trusted_proxies);
         let mut share = self.quota.share(client_ip::quota_network(from, trusted));
@@ -114,32 +110,31 @@ impl IpRateLimiter {
             return Some(share);
         }
         let now = self.state.as_ref().map(AppState::now)?;
-        if self.told.try_acquire(&(), 1, now).is_ok() {
+        if self.warnings.try_acquire(&(), 1, now).is_ok() {
             tracing::warn!(%from, "an address has as many connections as it may have: more are closed");
         }
         None
     }
 }
 
-/// For how many connections there is room: each is an open file, and of those the system allows a number. Asks for as
-/// many as it gives.
-fn room() -> usize {
+/// Raises the limit of open files as far as the system allows. Returns how many connections fit.
+fn raise_file_limit() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some() && limit.current != limit.maximum {
-        let wanted = (MOST + FILES) as u64;
+        let wanted = (MAX_CONNECTIONS + RESERVED_FILES) as u64;
         let raised = Some(limit.maximum.unwrap_or(wanted).min(wanted)).max(limit.current);
         if setrlimit(Resource::Nofile, rustix::process::Rlimit { current: raised, ..limit }).is_ok() {
             limit.current = raised;
         }
     }
     let files = limit.current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
-    files.saturating_sub(FILES).clamp(FILES, MOST)
+    files.saturating_sub(RESERVED_FILES).clamp(RESERVED_FILES, MAX_CONNECTIONS)
 }
 
 impl AddrListener<Connection, PeerAddr> for Listener {
     async fn bind_to(PeerAddr(address): PeerAddr) -> io::Result<Self> {
-        // Nobody has a sender: this one never stops.
+        // Without a sender it never stops.
         Self::new(TcpListener::bind(address).await?.into_std()?, watch::channel(false).1, None)
     }
 
@@ -148,13 +143,13 @@ impl AddrListener<Connection, PeerAddr> for Listener {
         let mut stopped = self.stopped.clone();
         if let Some(open) = &*tcp {
             tokio::select! {
-                // First: what has come is taken, also when it is time to stop.
+                // Connections that have arrived are accepted even at shutdown.
                 biased;
                 accepted = self.accept(open) => return accepted,
                 Ok(_) = stopped.wait_for(|stopped| *stopped) => {}
             }
         }
-        // Whoever comes now is refused by the system at once, and can go to another server.
+        // From now on the system rejects connections, so that clients try another server.
         *tcp = None;
         match pending::<Infallible>().await {}
     }
@@ -164,18 +159,18 @@ impl AddrListener<Connection, PeerAddr> for Listener {
     }
 }
 
-/// A connection, with its place among all of them and among those of its address.
+/// Connection with its permit and its share of the quota of its address.
 pub struct Connection {
     stream: TcpStream,
-    /// Looks again and again whether anything has moved since. Setting a timer anew for each byte would cost more.
+    /// Checks periodically whether anything has moved. Resetting a timer for each byte would cost more.
     idle: Pin<Box<Sleep>>,
     moved: bool,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
     _share: Share,
 }
 
 impl Connection {
-    /// Notes whether something moved, and ends what has not moved for long.
+    /// Notes traffic, and fails a connection that is idle for too long.
     fn watch<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.moved = true;
@@ -186,7 +181,7 @@ impl Connection {
                 return Poll::Ready(Err(ErrorKind::TimedOut.into()));
             }
             self.moved = false;
-            self.idle.set(sleep(IDLE));
+            self.idle.set(sleep(IDLE_TIMEOUT));
         }
         Poll::Pending
     }
@@ -232,9 +227,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_has_a_part_of_the_connections_and_loopback_any_number() {
-        for (room, most) in [(MOST, 1024), (896, 128), (FILES, 128)] {
-            let addresses = IpRateLimiter::new(room, None);
+    fn one_address_has_a_quota_and_loopback_has_none() {
+        for (max_connections, most) in [(MAX_CONNECTIONS, 1024), (896, 128), (RESERVED_FILES, 128)] {
+            let addresses = ConnectionQuota::new(max_connections, None);
             let admit = |ip: [u8; 4]| addresses.admit(ip.into());
             let held: Vec<_> = (0..most).map(|_| admit([192, 0, 2, 1]).unwrap()).collect();
             assert!(admit([192, 0, 2, 1]).is_none());

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod error_response;
 mod health;
 pub mod listener;
 pub mod middleware;

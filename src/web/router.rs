@@ -7,6 +7,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::health::{alive, ready};
 use super::middleware::Middleware;
@@ -21,8 +22,8 @@ use crate::server::auth::SessionMemo;
 use crate::server::request_context;
 use crate::server::state::AppState;
 
-/// Every route and layer, in order. `own` are the endpoints of whoever builds on Keyfob.
-pub fn router(state: AppState, own: Router<AppState>) -> Middleware {
+/// Returns the service with every route. `own` holds the endpoints that a developer adds; see [`crate::endpoints`].
+pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Middleware {
     let admin = Router::new()
         .route("/admin/keys", get(page).post(search_keys))
         .route("/admin/users", get(page).post(search))
@@ -43,7 +44,7 @@ pub fn router(state: AppState, own: Router<AppState>) -> Middleware {
         .layer(csrf_layer(&state));
 
     let routes = Router::new()
-        .merge(api::routes(&state, own))
+        .merge(api::routes(&state, own.into()))
         .merge(assets::routes(&state.site))
         .merge(security_txt::routes(&state))
         .merge(pages)

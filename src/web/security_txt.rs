@@ -1,4 +1,4 @@
-//! Whom to tell of a weakness: `/.well-known/security.txt` (RFC 9116), there where the setting names somebody.
+//! Security contact: `/.well-known/security.txt` (RFC 9116), where `KEYFOB_SECURITY_CONTACT` is set.
 
 use axum::Router;
 use axum::extract::State;
@@ -10,10 +10,10 @@ use crate::model::time::DAY;
 use crate::server::state::AppState;
 
 const PATH: &str = "/.well-known/security.txt";
-/// For how many days what the file says holds. It is written anew for each request.
-const HOLDS: i64 = 90;
+/// Validity of the file, in days. It is generated for each request.
+const VALID_DAYS: i64 = 90;
 
-/// The route of the file; none without a contact.
+/// Returns the route of the file; none without a contact.
 pub fn routes(state: &AppState) -> Router<AppState> {
     match state.config.security_contact.clone() {
         Some(contact) => {
@@ -24,7 +24,7 @@ pub fn routes(state: &AppState) -> Router<AppState> {
 }
 
 fn file(state: &AppState, contact: &Url) -> ([(HeaderName, HeaderValue); 2], String) {
-    let expires = state.now().plus(HOLDS * DAY).rfc3339();
+    let expires = state.now().plus(VALID_DAYS * DAY).rfc3339();
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     let keep = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
     let origin = state.config.origin();

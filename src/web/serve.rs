@@ -1,61 +1,59 @@
-//! Listens, serves, and stops in order.
+//! Runs the server until shutdown.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use axum::ServiceExt;
 use axum::extract::Request;
-use axum::{Router, ServiceExt};
 use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::server::keys::usage::FLUSH_INTERVAL;
 use crate::server::state::AppState;
 use crate::web::listener::Listener;
 use crate::web::shutdown::{self, Signals};
 
-/// How long a client may take to send the head of a request, and to begin it.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// How many bytes the head may have; with more it is refused with 431.
-const HEAD_BYTES: u16 = 16 * 1024;
-/// How many requests of one HTTP/2 connection may run at once.
-const STREAMS: u32 = 100;
-/// How many bytes of a body a client may send by HTTP/2 before they are read: the largest body.
-const WINDOW: u32 = 64 * 1024;
+/// Time to begin a request and to send its head.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Size of a request head, in bytes; a larger one gets 431.
+const MAX_HEADER_SIZE: u16 = 16 * 1024;
+/// Requests of one HTTP/2 connection that run at once.
+const MAX_HTTP2_STREAMS: u32 = 100;
+/// Bytes of a body that an HTTP/2 client may send before they are read: the largest body.
+const HTTP2_WINDOW_SIZE: u32 = 64 * 1024;
 
-/// Serves on a listener until SIGTERM or Ctrl-C, then lets begun requests end; a second signal ends at once.
-///
-/// # Errors
-/// If the listener fails.
-pub async fn serve(listener: TcpListener, state: AppState, own: Router<AppState>) -> io::Result<()> {
+/// Serves on a listener until SIGTERM or Ctrl-C, then lets running requests finish; a second signal forces the shutdown.
+pub async fn serve(listener: TcpListener, state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> io::Result<()> {
     let (handle, (accepting, stopped)) = (Handle::new(), watch::channel(false));
     let mut server = Server::from_listener(Listener::new(listener, stopped, Some(state.clone()))?);
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
-    server.http_builder().http1().max_buf_size(HEAD_BYTES.into());
-    server.http_builder().http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
-    server.http_builder().http2().max_header_list_size(HEAD_BYTES.into());
-    server.http_builder().http2().initial_stream_window_size(WINDOW);
-    let server = server.first_request_timeout(HEAD_DEADLINE).handle(handle.clone());
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+    server.http_builder().http1().max_buf_size(MAX_HEADER_SIZE.into());
+    server.http_builder().http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_HTTP2_STREAMS);
+    server.http_builder().http2().max_header_list_size(MAX_HEADER_SIZE.into());
+    server.http_builder().http2().initial_stream_window_size(HTTP2_WINDOW_SIZE);
+    let server = server.first_request_timeout(HEADER_READ_TIMEOUT).handle(handle.clone());
     let server = server.accept_error_handler(|_, error| tracing::warn!(%error, "a connection was not accepted"));
     tokio::spawn(shutdown::stop(Signals::new()?, state.clone(), accepting, handle));
     let db = state.db.clone();
     let (stop, stopped) = oneshot::channel();
     let writer = tokio::spawn(write_usage(state.clone(), stopped));
-    let feed = tokio::spawn(crate::server::change_listener::run(db.clone()));
+    let changes = tokio::spawn(crate::server::change_listener::run(db.clone()));
     let folding = tokio::spawn(crate::server::maintenance::fold_names::run(db.clone()));
     let service = super::router::router(state, own);
     server.serve(ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service)).await?;
     drop(stop);
     let _ = writer.await;
-    feed.abort();
+    changes.abort();
     folding.abort();
     db.close().await;
     Ok(())
 }
 
-/// Writes how keys were used and which sign-ins failed, again and again, and a last time when the server stops.
+/// Flushes the use of keys and failed sign-ins periodically, and once more at shutdown.
 async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,7 +68,7 @@ async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
             continue;
         }
         waited = 0;
-        // A failure is logged where it happens; what was counted is kept, and written the next time.
+        // A failure is logged where it happens; the counts are kept for the next time.
         let written = state.usage.flush(&state.db, state.now()).await;
         state.denials.evict_expired(state.now());
         state.passwords.evict_expired(state.now());

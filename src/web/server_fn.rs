@@ -10,12 +10,13 @@ use leptos::prelude::provide_context;
 use leptos::server_fn::axum::get_server_fn_service;
 use std::borrow::Cow;
 
-use super::no_js::{form_error, replay};
+use super::no_js::{form_error, reauth, replay};
 use super::ssr::{account_changed, page};
 use crate::error::{AppError, LastError};
 use crate::model::redact::redact;
 use crate::server::auth::origin;
 use crate::server::db::retry;
+use crate::server::denial_log::log_denied;
 use crate::server::leptos_context::accepts_html;
 use crate::server::state::AppState;
 
@@ -51,7 +52,7 @@ pub async fn server_function(
     let is_unavailable = |(_, failure): &(_, LastError)| failure.get() == Some(&AppError::Unavailable);
     let (mut response, failure) = retry::repeat(run, is_unavailable).await;
     if let Some(error) = failure.get() {
-        response.extensions_mut().insert(error.clone());
+        log_denied(&state, error);
     }
     if !accepts_html(&parts.headers) {
         if let Some(error) = failure.get() {
@@ -60,8 +61,7 @@ pub async fn server_function(
         return response;
     }
     match failure.get() {
-        // See ask_for_password.
-        Some(AppError::ReauthenticationRequired) => AppError::ReauthenticationRequired.into_response(),
+        Some(AppError::ReauthenticationRequired) => reauth::password_page(&state, parts.extensions.get()),
         Some(AppError::AccountChanged) => account_changed(&state, &parts),
         Some(error) => match replay::rerender_form(&state, &parts, &body, error) {
             Some((uri, told, seconds)) => {
@@ -89,9 +89,7 @@ fn without_keys(value: HeaderValue) -> HeaderValue {
 
 /// Gives a failed server function the status of its error: Leptos answers each with 500.
 fn set_status(response: &mut Response, error: &AppError) {
-    if let Ok(status) = StatusCode::from_u16(error.code().status) {
-        *response.status_mut() = status;
-    }
+    *response.status_mut() = error.status();
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }

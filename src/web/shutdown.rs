@@ -1,4 +1,4 @@
-//! Stops in order, so that no request that was accepted fails.
+//! Graceful shutdown: no request that was accepted fails.
 
 use std::io;
 use std::time::Duration;
@@ -11,15 +11,14 @@ use tokio::time::sleep;
 use super::listener::PeerAddr;
 use crate::server::state::AppState;
 
-/// How long stopping may take in all, but for what is written then.
-const DRAIN: Duration = Duration::from_secs(20);
-/// How long new connections are still accepted after SIGTERM, so that whoever shares out requests finds out by `/readyz`
-/// that this server takes none. Whoever presses Ctrl-C waits for nobody.
-const NOTICE: Duration = Duration::from_secs(2);
-/// How long those that were just accepted have for their request.
-const LAST: Duration = Duration::from_millis(500);
-/// How long the last writes may take once a second signal came.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// Time for the whole shutdown, without the last writes to the database.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time in which connections are still accepted after SIGTERM, so that a load balancer sees `/readyz` fail. None after Ctrl-C.
+const NOTICE_PERIOD: Duration = Duration::from_secs(2);
+/// Time for the requests of connections that were just accepted.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+/// Time for the last writes after a second signal.
+const FORCED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// SIGTERM and Ctrl-C.
 pub struct Signals {
@@ -28,44 +27,41 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Hears them from now on.
-    ///
-    /// # Errors
-    /// If the system does not let it.
+    /// Starts to listen for the signals.
     pub fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// The next one: how long to give notice.
+    /// Waits for the next signal. Returns the notice period.
     async fn next(&mut self) -> Duration {
         tokio::select! {
-            _ = self.terminate.recv() => NOTICE,
+            _ = self.terminate.recv() => NOTICE_PERIOD,
             _ = self.interrupt.recv() => Duration::ZERO,
         }
     }
 }
 
-/// Stops the server at the first signal in order, at the second one at once. `accepting` ends when true is sent.
+/// Stops the server: gracefully at the first signal, immediately at the second. Sending true to `accepting` ends accepting.
 pub async fn stop(mut signals: Signals, state: AppState, accepting: watch::Sender<bool>, handle: Handle<PeerAddr>) {
     let notice = signals.next().await;
     state.admission.stop();
-    tracing::info!("stopping: requests that were begun have {} s to end", DRAIN.as_secs());
-    let in_order = async {
+    tracing::info!("stopping: requests that were begun have {} s to end", SHUTDOWN_TIMEOUT.as_secs());
+    let graceful = async {
         sleep(notice).await;
         accepting.send_replace(true);
-        // Also where none is counted: one may have come just now.
+        // A connection may have been accepted that is not counted yet.
         if handle.connection_count() > 0 || !notice.is_zero() {
-            sleep(LAST).await;
+            sleep(LAST_REQUESTS).await;
         }
-        handle.graceful_shutdown(Some(DRAIN.saturating_sub(notice + LAST)));
+        handle.graceful_shutdown(Some(SHUTDOWN_TIMEOUT.saturating_sub(notice + LAST_REQUESTS)));
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = in_order => {}
+        () = graceful => {}
         _ = signals.next() => {}
     }
     tracing::warn!("forced shutdown");
     handle.shutdown();
-    sleep(AT_ONCE).await;
+    sleep(FORCED_SHUTDOWN_TIMEOUT).await;
     std::process::exit(1);
 }

@@ -1,6 +1,5 @@
 //! Server-side rendering of pages.
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, RawForm, Request, State};
 use axum::http::request::Parts;
@@ -11,30 +10,30 @@ use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, Owner, provide_context};
 use leptos::reactive::computed::ScopedFuture;
 
-use super::api;
+use super::error_response::{error_page, render, server_function_error};
 use super::middleware::security_headers;
 use super::no_js::form_error;
 use crate::app::shell;
 use crate::error::AppError;
 use crate::model::redact::{contains_key, redact};
-use crate::pages::home::FailureDocument;
 use crate::pages::{Entrance, Page, PageData, QueryParams, Visitor};
 use crate::server::audit;
 use crate::server::auth::key_format::search_term;
 use crate::server::auth::{self, origin};
 use crate::server::config::Signup;
+use crate::server::denial_log::log_denied;
 use crate::server::leptos_context::accepts_html;
-use crate::server::request_context::{self, RequestId};
+use crate::server::request_context::{self, ErrorFormat};
 use crate::server::state::AppState;
 
-/// Answers with a page, whole: one that were streamed would say 200 before a guard can redirect.
+/// Renders a page without streaming: a streamed response commits to 200 before a guard can redirect.
 pub async fn page(State(state): State<AppState>, parts: Parts) -> Response {
-    let (uri, id) = (parts.uri.clone(), RequestId::of(&parts.extensions));
+    let uri = parts.uri.clone();
     let for_api = is_for_api(&state, &parts.headers);
     let is_told = form_error::read(&state.config, &parts.headers).is_some();
     match load_page(&state, parts).await {
         Ok(visit) if for_api && matches!(visit.page, Page::NotFound) => {
-            api::problem(&state, id.as_str(), &AppError::NotFound)
+            render(&state, &AppError::NotFound, ErrorFormat::Problem)
         }
         Ok(visit) => {
             let mut response = render_page(&state, visit);
@@ -46,40 +45,28 @@ pub async fn page(State(state): State<AppState>, parts: Parts) -> Response {
         Err(AppError::CredentialsMissing) => {
             (StatusCode::FOUND, [(header::LOCATION, origin::login_redirect_target(&uri))]).into_response()
         }
-        Err(error) => error_page(&state, (id, None), error),
+        Err(error) => error_page(&state, &error, None),
     }
 }
 
-/// The page that says what went wrong with a request, and leads back to the page that it came from.
-pub fn error_page(state: &AppState, (id, back): (RequestId, Option<String>), error: AppError) -> Response {
-    let id = id.as_str().to_owned();
-    html_response(state, Some(&error.clone()), || FailureDocument(error, id, state.site.stylesheet(), back))
-}
-
-/// Answers a call from a page that was rendered for somebody else.
+/// Answers a request from a page that was rendered for another account.
 pub fn account_changed(state: &AppState, parts: &Parts) -> Response {
     let error = AppError::AccountChanged;
     if !accepts_html(&parts.headers) {
-        let mut response = (StatusCode::CONFLICT, Json(&error)).into_response();
-        response.extensions_mut().insert(error);
-        return response;
+        return server_function_error(&error);
     }
     let page = origin::referrer(&parts.headers).filter(|_| origin::is_same_site(&state.config, &parts.headers));
     let back = page.map(|page| origin::return_path(page.path(), page.query()));
-    error_page(state, (RequestId::of(&parts.extensions), back), error)
+    error_page(state, &error, back)
 }
 
-/// The page, whole, from all that it shows.
-#[must_use]
+/// Renders a page from its data.
 pub fn render_page(state: &AppState, visit: PageData) -> Response {
     let nothing = matches!(visit.page, Page::NotFound).then_some(&AppError::NotFound);
     html_response(state, nothing, || shell(&state.site.options, &state.site.version, visit))
 }
 
-/// Finds out who visits, and reads what the page shows them.
-///
-/// # Errors
-/// As [`Page::load`], and if the database does not answer.
+/// Loads the data of the page that a request asks for.
 pub async fn load_page(state: &AppState, parts: Parts) -> Result<PageData, AppError> {
     let (path, asked) = (parts.uri.path().to_owned(), query_params(&parts));
     let told = parts.extensions.get().cloned().or_else(|| form_error::read(&state.config, &parts.headers));
@@ -135,7 +122,7 @@ pub fn with_leptos_context<F: Future>(state: AppState, parts: Parts, call: F) ->
     })
 }
 
-/// For everybody but superusers nothing is there, whatever the method and the body.
+/// Requires a superuser session; anyone else gets the page 404, whatever the method and the body.
 pub async fn require_superuser(state: State<AppState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     match auth::session_from_parts(&state, &parts).await {
@@ -146,9 +133,8 @@ pub async fn require_superuser(state: State<AppState>, request: Request, next: N
             if let Ok(Some(session)) = visitor {
                 request_context::set_user(&session.user);
             }
-            let mut response = page(state, parts).await;
-            response.extensions_mut().insert(AppError::SuperuserRequired);
-            response
+            log_denied(&state, &AppError::SuperuserRequired);
+            page(state, parts).await
         }
     }
 }
@@ -194,24 +180,23 @@ pub async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response 
     }
 }
 
-/// Answers with a page, and where it tells of a refusal as that has to be answered. The nonce of its scripts is made here, for
-/// the page and for the policy in its header.
-pub fn html_response<V: IntoView>(state: &AppState, refusal: Option<&AppError>, view: impl FnOnce() -> V) -> Response {
+/// Renders a document. An error gives the response its status and is logged if it is a denial. The nonce is for the scripts
+/// of the document and for the policy in its header.
+pub fn html_response<V: IntoView>(state: &AppState, error: Option<&AppError>, view: impl FnOnce() -> V) -> Response {
     let nonce = Nonce::from_value(auth::random::make_nonce());
     let policy = security_headers::page_policy(&nonce, &state.config);
     let html = Owner::new().with(|| {
         provide_context(nonce);
         view().to_html()
     });
-    let status = StatusCode::from_u16(refusal.map_or(200, |error| error.code().status));
-    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = error.map_or(StatusCode::OK, AppError::status);
     let mut response = (status, Html(format!("<!DOCTYPE html>{html}"))).into_response();
     if let Some(policy) = policy {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    if let Some(refusal) = refusal {
-        response.extensions_mut().insert(refusal.clone());
-        if let Some(seconds) = refusal.retry_after() {
+    if let Some(error) = error {
+        log_denied(state, error);
+        if let Some(seconds) = error.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
     }

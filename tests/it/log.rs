@@ -191,8 +191,7 @@ async fn what_is_strange_about_forwarded_addresses_is_in_it(database: Database) 
     let found = lines(&server, "a trusted proxy sent an address in X-Forwarded-For that cannot be read");
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0]["fields"]["hop"], "unknown");
-    let from: Vec<_> =
-        lines(&server, "request denied").iter().map(|line| line["fields"]["from"].clone()).collect();
+    let from: Vec<_> = lines(&server, "request denied").iter().map(|line| line["fields"]["from"].clone()).collect();
     assert_eq!(from, ["203.0.113.9", "127.0.0.1", "127.0.0.1", "203.0.113.9"]);
 }
 

@@ -1,29 +1,63 @@
-//! An endpoint of one's own, as the README shows it.
+//! Endpoints that a developer adds: protected by what they name, described, and never rewritten.
 
-// README: begin
-use axum::{Json, Router, routing::any};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use axum::routing::{any, get, post};
+use axum::{Json, Router};
+use keyfob::model::keys::scope::EmployeesRead;
 use keyfob::server::auth::Caller;
+use keyfob::server::auth::Scoped;
 use keyfob::server::state::AppState;
+use rstest_reuse::apply;
+use serde_json::json;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-/// Says hello to whoever calls: a key will do, a session too, nobody else gets here.
+use crate::support::{Database, ONE_DAY, TestApp, each_database};
+
+/// Statuses that Keyfob's errors have too.
+const OWN_STATUSES: [u16; 10] = [400, 401, 403, 404, 405, 406, 413, 415, 429, 500];
+
 async fn hello(caller: Caller) -> Json<String> {
     Json(format!("Hello, {}", caller.user().label()))
 }
 
-/// Give it to `serve` in `src/cli.rs`, in place of the empty router there.
 fn own_routes() -> Router<AppState> {
     Router::new().route("/api/hello", any(hello))
 }
-// README: end
 
-use std::sync::Arc;
+/// Greet the caller
+#[utoipa::path(
+    get,
+    path = "/api/scoped",
+    security(("api_key" = ["employees:read"])),
+    responses((status = 200, body = String))
+)]
+async fn scoped(caller: Scoped<EmployeesRead>) -> Json<String> {
+    Json(caller.user().label().to_owned())
+}
 
-use axum::http::Method;
-use rstest_reuse::apply;
-use serde_json::json;
-use tokio::sync::Notify;
-
-use crate::support::{Database, ONE_DAY, TestApp, each_database};
+fn own_answers() -> Router<AppState> {
+    let text = |status: StatusCode| move || async move { (status, [("x-own", "yes")], format!("own {status}")) };
+    let html = || async { (StatusCode::FORBIDDEN, Html("<p>own page</p>")) };
+    let bytes = |body: Json<serde_json::Value>| async move { body.into_response() };
+    let cached = || async { ([(header::CACHE_CONTROL, "max-age=60")], "cached") };
+    let mut router = Router::new();
+    for status in OWN_STATUSES {
+        router = router.route(&format!("/api/own/{status}"), any(text(StatusCode::from_u16(status).unwrap())));
+    }
+    router
+        .route("/api/own/html", get(html))
+        .route("/api/own/cached", get(cached))
+        .route("/api/own/json", post(bytes).layer(DefaultBodyLimit::max(10)))
+        .route("/api/own/caller", get(async |_: Caller| StatusCode::NO_CONTENT))
+}
 
 #[apply(each_database)]
 #[tokio::test]
@@ -54,6 +88,72 @@ async fn an_endpoint_that_names_caller_is_protected(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
+async fn an_own_answer_stays_as_it_is(database: Database) {
+    let app = &TestApp::start(database).await;
+    let app = app.with_own(own_answers());
+    let key = app.with_key("ada").await;
+    for client in [app.anonymous(), key.clone(), app.browser().with("accept", "text/html")] {
+        for status in OWN_STATUSES {
+            for method in [Method::GET, Method::OPTIONS] {
+                let answer = client.bare(method, &format!("/api/own/{status}")).await.is(status);
+                assert_eq!(
+                    (answer.header("x-own"), answer.header("content-type")),
+                    ("yes", "text/plain; charset=utf-8")
+                );
+                assert!(answer.body.starts_with(&format!("own {status}")), "{answer:?}");
+                assert_eq!(answer.header("cache-control"), "no-store");
+            }
+        }
+        let page = client.get("/api/own/html").await.is(403);
+        assert_eq!((page.header("content-type"), &*page.body), ("text/html; charset=utf-8", "<p>own page</p>"));
+        assert_eq!(client.get("/api/own/cached").await.is(200).header("cache-control"), "max-age=60");
+    }
+    // An extractor of axum answers in its own words, one of Keyfob with a problem.
+    let answer = key.typed(Method::POST, "/api/own/json", "application/json", "junk").await.is(400);
+    assert!(answer.body.contains("parse"), "{answer:?}");
+    let answer = key.typed(Method::POST, "/api/own/json", "application/json", "\"a long text\"").await.is(413);
+    assert!(answer.header("content-type").starts_with("text/plain"), "{answer:?}");
+    key.typed(Method::POST, "/api/own/json", "text/plain", "1").await.is(415);
+    for accept in ["application/json", "text/html", "image/png"] {
+        let client = app.anonymous().with("accept", accept);
+        client.get("/api/own/caller").await.refused(401, "credentials_missing");
+    }
+    key.with("accept", "image/png").get("/api/own/caller").await.is(204);
+    // Nobody handles this method: the router answers, and not an endpoint.
+    let refused = key.bare(Method::DELETE, "/api/own/caller").await;
+    refused.refused(405, "method_not_allowed");
+    assert_eq!(refused.header("allow"), "GET,HEAD");
+    let foreign = app.signed_in("ada").await.on_another_site();
+    foreign.bare(Method::POST, "/api/own/400").await.refused(403, "cross_origin");
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn an_own_endpoint_is_in_the_document(database: Database) {
+    let app = &TestApp::start(database).await;
+    let own = || OpenApiRouter::new().routes(routes!(scoped));
+    let router = keyfob::web::router::router(app.state.clone(), own());
+    let request = crate::support::request(Method::GET, "/api/openapi.json", Body::empty());
+    let answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let served: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let printed = keyfob::web::api::document("http://localhost:8000", "keyfob_session", own());
+    for document in [served, serde_json::to_value(printed).unwrap()] {
+        let operation = &document["paths"]["/api/scoped"]["get"];
+        assert_eq!(operation["summary"], "Greet the caller", "{operation}");
+        assert_eq!(operation["security"], json!([{"api_key": ["employees:read"]}]));
+        let denial = &operation["responses"]["403"]["content"]["application/problem+json"]["examples"];
+        assert!(denial.get("scope_missing").is_some(), "{operation}");
+        assert!(operation["responses"]["200"]["headers"].get("RateLimit").is_some(), "{operation}");
+        assert!(document["paths"].get("/pegasus/employees/api/employees/").is_some());
+    }
+    let app = app.with_own(own().into());
+    app.with_key("ada").await.get("/api/scoped").await.is(200);
+    app.anonymous().get("/api/scoped").await.refused(401, "credentials_missing");
+}
+
+#[apply(each_database)]
+#[tokio::test]
 async fn a_request_that_was_begun_ends_and_the_next_one_after_a_revocation_is_refused(database: Database) {
     let app = &TestApp::start(database).await;
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -78,11 +178,11 @@ async fn a_request_that_was_begun_ends_and_the_next_one_after_a_revocation_is_re
 }
 
 #[test]
-fn the_readme_shows_the_example_that_these_tests_call() {
-    let source = include_str!("own_endpoint.rs");
+fn the_readme_shows_the_example() {
+    let source = include_str!("../../examples/protected_endpoint.rs");
     let example = source.split("// README: begin\n").nth(1).unwrap().split("// README: end").next().unwrap();
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let shown: Vec<_> = readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(shown.contains(&example), "put this into README.md, between ```rust and ```:\n\n{example}");
-    assert!(example.lines().count() <= 15, "the README promises fifteen lines");
+    assert!(example.lines().count() <= 25, "more than 25 lines are no small example");
 }

@@ -1,26 +1,24 @@
-//! Reads a JSON body field by field, so that all that is wrong with it is told at once, in our words.
+//! Reads a JSON body field by field, so that one response lists every error.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 
-use super::openapi::{Asks, Input};
+use super::openapi::{OperationInput, OperationSpec};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::redact::redact;
 
 const NO_SUCH_FIELD: &str = "There is no such field.";
 
-/// A JSON object from the body of a request.
+/// JSON object of a request body.
 #[derive(Debug)]
 pub struct JsonObject(Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = AppError;
 
-    /// # Errors
-    /// 415 without `Content-Type: application/json`, 413 above 64 kB, 400 for what is no JSON object.
     async fn from_request(request: Request, state: &S) -> Result<Self, AppError> {
         if !is_json(request.headers()) {
             return Err(AppError::UnsupportedMediaType);
@@ -41,12 +39,12 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     }
 }
 
-impl Input for JsonObject {
-    fn describe(asks: &mut Asks) {
-        asks.refusal(AppError::MalformedJson("The body must be one JSON object.".to_owned()));
-        asks.refusal(FieldErrors::one("nmae", NO_SUCH_FIELD).into());
-        asks.refusal(AppError::ContentTooLarge);
-        asks.refusal(AppError::UnsupportedMediaType);
+impl OperationInput for JsonObject {
+    fn describe(operation: &mut OperationSpec) {
+        operation.error(AppError::MalformedJson("The body must be one JSON object.".to_owned()));
+        operation.error(FieldErrors::one("nmae", NO_SUCH_FIELD).into());
+        operation.error(AppError::ContentTooLarge);
+        operation.error(AppError::UnsupportedMediaType);
     }
 }
 
@@ -55,16 +53,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The whole number that a floating-point one is, if it is one.
+/// Returns the integer that a floating-point number equals.
 fn whole(number: f64) -> Option<i64> {
     if number.fract() == 0.0 { format!("{number:.0}").parse().ok() } else { None }
 }
 
 impl JsonObject {
-    /// Takes a field that is a string.
-    ///
-    /// # Errors
-    /// A sentence, if it is something else. `Ok(None)` if it is not there.
+    /// Removes and returns a string field; `Ok(None)` if it is missing.
     pub fn text(&mut self, field: &str) -> Result<Option<String>, String> {
         match self.0.remove(field) {
             None => Ok(None),
@@ -73,10 +68,7 @@ impl JsonObject {
         }
     }
 
-    /// Takes a field that is a whole number; for JSON, 5.0 is one as well.
-    ///
-    /// # Errors
-    /// A sentence, if it is something else. `Ok(None)` if it is not there.
+    /// Removes and returns an integer field; `Ok(None)` if it is missing. In JSON, 5.0 is an integer too.
     pub fn whole(&mut self, field: &str) -> Result<Option<i64>, String> {
         match self.0.remove(field) {
             None => Ok(None),
@@ -87,8 +79,8 @@ impl JsonObject {
         }
     }
 
-    /// Notes every field that was not taken, but for those that the server itself writes: they may be sent back.
-    pub fn refuse_rest(self, read_only: &[&str], errors: &mut FieldErrors) {
+    /// Reports every remaining field, except the read-only ones: clients may send them back.
+    pub fn reject_rest(self, read_only: &[&str], errors: &mut FieldErrors) {
         for field in self.0.keys().filter(|field| !read_only.contains(&field.as_str())) {
             if errors.is_full() {
                 return;

@@ -1,5 +1,4 @@
-//! The description of the API, and a page to try it: Swagger UI, from this program. Nothing here needs a credential, and a
-//! browser may want something other than JSON.
+//! The OpenAPI document and Swagger UI, a page to try the API. Both are public.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,7 +13,7 @@ use utoipa_swagger_ui::{Config, serve};
 use crate::error::AppError;
 use crate::server::state::AppState;
 
-/// The page. Its paths are whole, for it answers with and without its last slash.
+/// The page. Its paths are absolute, because it answers with and without its last slash.
 const PAGE: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -35,17 +34,17 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </html>
 "#;
 
-/// What the page may load and run: what this program sends, and the pictures that stand in Swagger UI's style sheet.
+/// Content security policy of the page: files of this server, and the images in Swagger UI's style sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// No validator: it would send the document to a server of others.
+/// Without a validator, which would send the document to another server.
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::new(["/api/openapi.json"]).use_base_layout().validator_url("none");
     Arc::new(config.try_it_out_enabled(true).display_request_duration(true))
 });
 
-/// `/api/openapi.json`, `/api/docs` and what that page loads.
+/// Returns the routes of the document, of the page, and of the files that it loads.
 pub fn routes(api: OpenApi) -> Router<AppState> {
     let api = Arc::new(api);
     Router::new()
@@ -54,7 +53,7 @@ pub fn routes(api: OpenApi) -> Router<AppState> {
         .route("/api/docs/{file}", get(file))
 }
 
-/// A file of Swagger UI. A browser may keep it for an hour.
+/// Returns a file of Swagger UI. Browsers may cache it for an hour.
 async fn file(Path(name): Path<String>) -> Result<Response, AppError> {
     let file = serve(&name, Arc::clone(&CONFIG)).ok().flatten().ok_or(AppError::NotFound)?;
     let kind = (header::CONTENT_TYPE, file.content_type);

@@ -1,4 +1,4 @@
-//! The caller and the key of a request: who is calling, look at the key, revoke it, rotate it.
+//! Endpoints about the caller and the key of the request.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::body::JsonObject;
-use super::openapi::{Asks, Input, schemas};
+use super::openapi::{OperationInput, OperationSpec, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::scope::{KeyRotate, ProfileRead};
@@ -27,12 +27,12 @@ use crate::server::db::retry;
 use crate::server::keys;
 use crate::server::state::AppState;
 
-/// Whoever calls.
+/// The caller.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Me)]
 pub struct MeBody {
     user: UserBody,
-    /// How they say who they are.
+    /// How the caller is authenticated.
     #[schema(schema_with = via)]
     via: &'static str,
     /// The key, if it was one.
@@ -58,7 +58,7 @@ impl From<User> for UserBody {
     }
 }
 
-/// What is public of a key.
+/// Public data of a key.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Key)]
 pub struct KeyBody {
@@ -66,19 +66,19 @@ pub struct KeyBody {
     id: KeyId,
     #[schema(schema_with = schemas::name)]
     name: KeyName,
-    /// What is shown of the key: `kf_8Qw3ZkPa`.
+    /// Public prefix of the key: `kf_8Qw3ZkPa`.
     prefix: String,
-    /// `full`, `read_only`, or the scopes with a space between them.
+    /// `full`, `read_only`, or the scopes separated by spaces.
     access: String,
-    /// The scopes that it has.
+    /// Scopes of the key.
     #[schema(schema_with = scopes)]
     scopes: Vec<&'static str>,
-    /// The id of the team that it is limited to.
+    /// Id of the team that the key is limited to.
     #[schema(value_type = Option<String>, format = "uuid", required = true)]
     team: Option<TeamId>,
     #[schema(format = DateTime)]
     created_at: String,
-    /// The first instant at which it is refused; never if null.
+    /// The key works until this time; null if it never expires.
     #[schema(format = DateTime, required = true)]
     expires_at: Option<String>,
 }
@@ -98,17 +98,16 @@ impl From<&KeyFacts> for KeyBody {
     }
 }
 
-/// A key that was given a new secret.
+/// Rotated key.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RotatedKey)]
 pub struct RotatedBody {
-    /// The key, this once.
+    /// The new key. It is shown once.
     #[schema(pattern = "^[a-z]{2,8}_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$")]
     key: String,
-    /// What is public of it.
     #[serde(flatten)]
     facts: KeyBody,
-    /// Until when the old secret works.
+    /// The previous secret works until this time.
     #[schema(format = DateTime)]
     old_secret_works_until: String,
 }
@@ -121,13 +120,13 @@ fn scopes() -> Schema {
     ArrayBuilder::new().items(schemas::one_of(Scope::ALL.iter().map(|scope| scope.as_str()))).into()
 }
 
-/// What a rotation is asked for with; [`JsonObject`] reads it.
+/// Body of a rotation; [`JsonObject`] reads it.
 pub enum RotateBody {}
 
 impl PartialSchema for RotateBody {
     fn schema() -> RefOr<Schema> {
         let mut grace = schemas::one_of(GRACES.map(|(name, ..)| name));
-        grace.description = Some("For how long the old secret works on, but never beyond the key's expiry.".to_owned());
+        grace.description = Some("How long the previous secret works, at most until the key expires.".to_owned());
         grace.default = Some(GRACES[0].0.into());
         ObjectBuilder::new().property("grace", grace).additional_properties(Some(schemas::NOTHING_ELSE)).into()
     }
@@ -139,7 +138,7 @@ impl ToSchema for RotateBody {
     }
 }
 
-/// The key of a request and its user, as `C` lets them in; a session has none.
+/// Key of the request with its user, authenticated by `C`. A session is rejected.
 pub struct CurrentKey<C> {
     caller: Caller,
     key: KeyFacts,
@@ -152,8 +151,6 @@ where
 {
     type Rejection = AppError;
 
-    /// # Errors
-    /// As `C`, and 401 for a session.
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let caller: Caller = C::from_request_parts(parts, state).await?.into();
         let key = caller.key().cloned().ok_or(AppError::CredentialsMissing)?;
@@ -161,10 +158,10 @@ where
     }
 }
 
-impl<C: Input> Input for CurrentKey<C> {
-    fn describe(asks: &mut Asks) {
-        C::describe(asks);
-        asks.only_a_key();
+impl<C: OperationInput> OperationInput for CurrentKey<C> {
+    fn describe(operation: &mut OperationSpec) {
+        C::describe(operation);
+        operation.only_a_key();
     }
 }
 
@@ -199,13 +196,13 @@ pub async fn me(AnyCallerWith(caller, _): AnyCallerWith<ProfileRead>) -> Json<Me
 
 /// Show the key of the request
 ///
-/// Every valid key will do, whatever it leaves out. A session will not.
+/// Accepts every valid key, whatever its access, but no session.
 #[utoipa::path(
     get,
     path = "/api/v1/key",
     operation_id = "key_retrieve",
     tag = "key",
-    responses((status = 200, description = "What is public of the key.", body = KeyBody, example = json!(example())))
+    responses((status = 200, description = "Public data of the key.", body = KeyBody, example = json!(example())))
 )]
 pub async fn show(of: CurrentKey<AnyCaller>) -> Json<KeyBody> {
     Json((&of.key).into())
@@ -213,8 +210,8 @@ pub async fn show(of: CurrentKey<AnyCaller>) -> Json<KeyBody> {
 
 /// Revoke the key of the request
 ///
-/// It cannot be undone, and the key is refused from the next request on. Every valid key will do, whatever it leaves out.
-/// A session will not.
+/// This cannot be undone: the next request with the key is rejected. Accepts every valid key, whatever its access, but no
+/// session.
 #[utoipa::path(
     delete,
     path = "/api/v1/key",
@@ -234,14 +231,14 @@ pub async fn revoke(
 
 /// Give the key of the request a new secret
 ///
-/// Its id, name, access and history stay. The old secret works on for the grace.
+/// The key keeps its id, name, access and history. The previous secret works until the end of the grace period.
 #[utoipa::path(
     post,
     path = "/api/v1/key/rotate",
     operation_id = "key_rotate",
     tag = "key",
     request_body(content = RotateBody, example = json!({"grace": "15m"})),
-    responses((status = 200, description = "The new key, this once.", body = RotatedBody, example = json!(rotated())))
+    responses((status = 200, description = "The new key. It is shown once.", body = RotatedBody, example = json!(rotated())))
 )]
 pub async fn rotate(
     State(state): State<AppState>,
@@ -253,7 +250,7 @@ pub async fn rotate(
     let mut errors = FieldErrors::default();
     let asked = body.text("grace").and_then(|raw| raw.map_or(Ok(0), |raw| grace(&raw)));
     let grace = errors.take("grace", asked);
-    body.refuse_rest(&[], &mut errors);
+    body.reject_rest(&[], &mut errors);
     let Some(grace) = grace.filter(|_| errors.is_empty()) else { return Err(errors.into()) };
     let presented = api_key_header::extract(&parts.headers, state.config.api_key_header.as_ref())?;
     let presented = presented.ok_or(AppError::CredentialsMissing)?;
@@ -265,7 +262,6 @@ pub async fn rotate(
     Ok(Json(RotatedBody { key: made.key, facts: (&key).into(), old_secret_works_until: until.rfc3339() }))
 }
 
-/// A key, for the document.
 fn example() -> Value {
     json!({
         "id": "0190a1b2-0000-7000-8000-0000000000bb",

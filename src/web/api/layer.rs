@@ -1,40 +1,57 @@
-//! What stands around every endpoint.
+//! Middleware around every endpoint of the JSON API.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use tower::{Layer, Service, ServiceExt};
 
-use super::problem;
-use super::problem::ErrorContext;
+use super::problem::PROBLEM_JSON;
 use super::verify;
+use crate::error::AppError;
 use crate::server::auth::api_key_header;
 use crate::server::request_context;
 use crate::server::state::AppState;
 use crate::web::middleware::csrf::csrf_layer;
 
-/// Refuses a client that takes no JSON, and a change that another site asks a browser for; makes problem details of every
-/// refusal, and lets nobody keep an answer. A request with a key is not asked where it comes from: no browser adds one by
-/// itself, and the key alone decides.
+/// Renders errors of the endpoints as problems, blocks cross-origin changes by a session, and adds `Cache-Control: no-store`
+/// where an answer has no such header. The answer of a handler stays as it is.
+///
+/// A request with a key needs no check of its origin: browsers add no key by themselves, and the key alone decides.
 #[derive(Clone, Debug)]
-pub struct ApiLayer(pub AppState);
+pub struct ApiLayer {
+    state: AppState,
+    /// Whether clients must accept JSON.
+    is_json_only: bool,
+}
+
+impl ApiLayer {
+    /// Wraps Keyfob's endpoints, which answer in JSON only.
+    pub fn for_keyfob(state: &AppState) -> Self {
+        Self { state: state.clone(), is_json_only: true }
+    }
+
+    /// Wraps endpoints that a developer adds; they may answer in any format.
+    pub fn for_own_endpoints(state: &AppState) -> Self {
+        Self { state: state.clone(), is_json_only: false }
+    }
+}
 
 impl<S> Layer<S> for ApiLayer {
     type Service = ApiService<S>;
 
     fn layer(&self, inner: S) -> ApiService<S> {
-        ApiService { state: self.0.clone(), inner }
+        ApiService { layer: self.clone(), inner }
     }
 }
 
-/// An endpoint with its [`ApiLayer`]. By hand and not by `from_fn`, which boxes and clones the endpoint for each request.
+/// Endpoint with its [`ApiLayer`]. Written by hand: `from_fn` boxes and clones the endpoint for each request.
 #[derive(Clone, Debug)]
 pub struct ApiService<S> {
-    state: AppState,
+    layer: ApiLayer,
     inner: S,
 }
 
@@ -51,22 +68,39 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        request_context::enter_api();
         request_context::set_route(request.extensions());
-        let (state, asked) = (self.state.clone(), ErrorContext::of(&request));
-        let any_accept = request.uri().path() == verify::PATH;
-        if !any_accept && let Err(error) = problem::check_accept(request.headers()) {
-            return Box::pin(std::future::ready(Ok(finish(asked.refuse(&state, &error)))));
+        let state = &self.layer.state;
+        // A proxy passes on to `verify` what its client accepts from another server.
+        let is_json_only = self.layer.is_json_only && request.uri().path() != verify::PATH;
+        if is_json_only && let Err(error) = check_accept(request.headers()) {
+            return Box::pin(std::future::ready(Ok(error.into_response())));
         }
         if api_key_header::is_present(request.headers(), state.config.api_key_header.as_ref()) {
             let run = self.inner.call(request);
-            return Box::pin(async move { Ok(finish(asked.into_problem(&state, run.await?))) });
+            return Box::pin(async move { Ok(forbid_storing(run.await?)) });
         }
-        let run = csrf_layer(&state).layer(self.inner.clone()).oneshot(request);
-        Box::pin(async move { Ok(finish(asked.into_problem(&state, run.await?))) })
+        let run = csrf_layer(state).layer(self.inner.clone()).oneshot(request);
+        Box::pin(async move { Ok(forbid_storing(run.await?)) })
     }
 }
 
-fn finish(mut response: Response) -> Response {
+fn forbid_storing(mut response: Response) -> Response {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Rejects a client that accepts no JSON.
+fn check_accept(headers: &HeaderMap) -> Result<(), AppError> {
+    let mut wanted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).peekable();
+    if wanted.peek().is_none() {
+        return Ok(());
+    }
+    let takes_json = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|part| matches!(part.strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000")));
+        !refused && matches!(kind.as_str(), "*/*" | "application/*" | "application/json" | PROBLEM_JSON)
+    };
+    if wanted.flat_map(|value| value.split(',')).any(takes_json) { Ok(()) } else { Err(AppError::NotAcceptable) }
 }

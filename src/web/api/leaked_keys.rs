@@ -1,4 +1,4 @@
-//! Reports of leaked keys: anyone may send one, for holding a key is proof.
+//! Reports of leaked keys. Anyone may send one: holding a key is proof.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::openapi::{Asks, Input, schemas};
+use super::openapi::{OperationInput, OperationSpec, schemas};
 use crate::error::{AppError, Limit};
 use crate::model::fields::FieldErrors;
 use crate::server::audit::Actor;
@@ -19,17 +19,17 @@ use crate::server::auth::client_ip::client_ip;
 use crate::server::keys::leaks::revoke_leaked;
 use crate::server::state::AppState;
 
-/// How many keys one report may name. With what scanners write next to each, about as many fit into the largest body.
-const MOST: usize = 250;
+/// Keys in one report. With what scanners write next to each, about as many fit into the largest body.
+const MAX_KEYS: usize = 250;
 
-/// A key that was found where it should not be.
+/// Key that was found in public.
 pub enum ReportedKey {}
 
 impl PartialSchema for ReportedKey {
     fn schema() -> RefOr<Schema> {
         let mut token = schemas::any_text();
         token.description = Some("The key: `kf_8Qw3ZkPa_...`.".to_owned());
-        let about = "A key that was found where it should not be. What scanners say beside it, such as the place, is not looked at.";
+        let about = "A key that was found in public. Other members, such as the place, are ignored.";
         ObjectBuilder::new().description(Some(about)).property("token", token).required("token").into()
     }
 }
@@ -43,7 +43,7 @@ impl ToSchema for ReportedKey {
 /// One key, or several; [`tokens`] reads it.
 pub enum Report {}
 
-/// What a report says that keys are. By hand, for serde takes an array for a struct, too.
+/// Returns the reported keys. Not by serde, which accepts an array for a struct too.
 fn tokens(report: Value) -> Option<Vec<String>> {
     let token = |mut reported: Value| match reported.get_mut("token").map(Value::take) {
         Some(Value::String(token)) => Some(token),
@@ -58,7 +58,7 @@ fn tokens(report: Value) -> Option<Vec<String>> {
 impl PartialSchema for Report {
     fn schema() -> RefOr<Schema> {
         let one = Ref::from_schema_name(ReportedKey::name());
-        let many = ArrayBuilder::new().items(one.clone()).max_items(Some(MOST));
+        let many = ArrayBuilder::new().items(one.clone()).max_items(Some(MAX_KEYS));
         // No `oneOf`: what openapi-generator makes of that does not compile in TypeScript.
         AnyOfBuilder::new().item(many).item(one).into()
     }
@@ -74,8 +74,8 @@ impl ToSchema for Report {
     }
 }
 
-/// The reporter, whose address may send one more report. It comes before the body in the handler's signature, so that a refused
-/// report is not read.
+/// Reporter whose address has not reached its limit. It comes before the body in the signature, so that a rejected report is
+/// not read.
 pub struct Reporter(Actor);
 
 impl FromRequestParts<AppState> for Reporter {
@@ -88,20 +88,20 @@ impl FromRequestParts<AppState> for Reporter {
     }
 }
 
-impl Input for Reporter {
-    fn describe(asks: &mut Asks) {
-        asks.refusal(AppError::RateLimited { limit: Limit::LeakReports, retry_after: 12 });
+impl OperationInput for Reporter {
+    fn describe(operation: &mut OperationSpec) {
+        operation.error(AppError::RateLimited { limit: Limit::LeakReports, retry_after: 12 });
     }
 }
 
 type Body = Result<Json<Value>, JsonRejection>;
 
-impl Input for Body {
-    fn describe(asks: &mut Asks) {
-        asks.refusal(malformed());
-        asks.refusal(too_many());
-        asks.refusal(AppError::ContentTooLarge);
-        asks.refusal(AppError::UnsupportedMediaType);
+impl OperationInput for Body {
+    fn describe(operation: &mut OperationSpec) {
+        operation.error(malformed());
+        operation.error(too_many());
+        operation.error(AppError::ContentTooLarge);
+        operation.error(AppError::UnsupportedMediaType);
     }
 }
 
@@ -110,13 +110,13 @@ fn malformed() -> AppError {
 }
 
 fn too_many() -> AppError {
-    FieldErrors::whole(format!("Report at most {MOST} keys at a time.")).into()
+    FieldErrors::whole(format!("Report at most {MAX_KEYS} keys at a time.")).into()
 }
 
 /// Report leaked keys
 ///
-/// Anyone may report a key: holding it is proof. What is real is revoked, and its owner is told. The answer is the same
-/// whether one of them was real or none. What stands beside `token`, such as the place, is not looked at.
+/// Anyone may report a key: holding it is proof. Real keys are revoked, and their owners see it. The answer is the same
+/// whether or not a key is real. Members other than `token`, such as the place, are ignored.
 #[utoipa::path(
     post,
     path = "/api/v1/leaked-keys",
@@ -125,7 +125,7 @@ fn too_many() -> AppError {
     request_body(content = Report, description = "One key, or at most 250.", example = json!([
         {"token": "kf_8Qw3ZkPa_...", "type": "keyfob_api_key", "url": "https://example.com/leak.txt"},
     ])),
-    responses((status = 202, description = "The report was taken."))
+    responses((status = 202, description = "The report was accepted."))
 )]
 pub async fn report(State(state): State<AppState>, Reporter(by): Reporter, body: Body) -> Result<StatusCode, AppError> {
     let tokens = match body {
@@ -138,7 +138,7 @@ pub async fn report(State(state): State<AppState>, Reporter(by): Reporter, body:
             });
         }
     };
-    if tokens.len() > MOST {
+    if tokens.len() > MAX_KEYS {
         return Err(too_many());
     }
     revoke_leaked(&state.db, &tokens, &by).await?;

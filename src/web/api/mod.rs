@@ -1,4 +1,4 @@
-//! The JSON API: its routes, and what all of them have in common.
+//! The JSON API and its description.
 
 mod body;
 mod docs;
@@ -7,13 +7,14 @@ mod key;
 mod layer;
 mod leaked_keys;
 mod openapi;
-mod problem;
+pub mod problem;
 mod verify;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderValue, header};
-use axum::middleware::from_fn_with_state;
 use axum::routing::any;
+use tower::util::MapRequestLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
@@ -22,18 +23,18 @@ use utoipa_axum::routes;
 use self::layer::ApiLayer;
 use crate::error::AppError;
 use crate::server::auth::sessions;
+use crate::server::request_context;
 use crate::server::state::AppState;
+use crate::web::error_response::method_not_allowed;
 
-pub use self::problem::body as problem;
-
-/// The route of a handler, with all that the document says of it.
+/// Route of a handler, with its description.
 macro_rules! endpoint {
     ($origin:ident, $($handler:ident)::+) => {
         openapi::describe(routes!($($handler)::+), &$($handler)::+, $origin)
     };
 }
 
-/// The endpoints. Each handler names in its signature who may call it, and the document says the same.
+/// Returns Keyfob's endpoints. Each handler names in its signature who may call it, and the description follows.
 fn endpoints(origin: &str) -> OpenApiRouter<AppState> {
     let mut of_team = employees(origin);
     openapi::of_team(of_team.get_openapi_mut(), origin);
@@ -48,7 +49,7 @@ fn endpoints(origin: &str) -> OpenApiRouter<AppState> {
         .routes(endpoint!(origin, leaked_keys::report))
 }
 
-/// The same for a user's own and for a team's.
+/// Returns the endpoints of employees, for the paths of a user and of a team.
 fn employees(origin: &str) -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
         .routes(endpoint!(origin, employees::list))
@@ -60,31 +61,36 @@ fn employees(origin: &str) -> OpenApiRouter<AppState> {
         .routes(endpoint!(origin, employees::aggregate_data))
 }
 
-/// The description of the API, OpenAPI 3.1, of a server that people reach at `origin`, as `http://localhost:8000`. `cookie`
-/// is the name of its session's.
+/// Returns the description of the API (OpenAPI 3.1) for a server at `origin`, such as `http://localhost:8000`. `cookie` is
+/// the name of the session cookie.
 #[must_use]
-pub fn document(origin: &str, cookie: &str) -> OpenApi {
-    openapi::finish(endpoints(origin).into_openapi(), origin, cookie)
+pub fn document(origin: &str, cookie: &str, own: impl Into<OpenApiRouter<AppState>>) -> OpenApi {
+    openapi::finish(endpoints(origin).into_openapi(), own.into().into_openapi(), origin, cookie)
 }
 
-/// The routes of the API. To add one of your own, merge its router here, and refusals, the check of the origin and the
-/// headers are the same for it.
-pub fn routes(state: &AppState, own: Router<AppState>) -> Router<AppState> {
+/// Returns the routes of the API: Keyfob's endpoints, the developer's `own` ones, and the description of both.
+pub fn routes(state: &AppState, own: OpenApiRouter<AppState>) -> Router<AppState> {
     let origin = state.config.origin();
-    let (router, api) = endpoints(&origin).split_for_parts();
-    let api = openapi::finish(api, &origin, sessions::cookie_name(&state.config));
-    let docs = docs::routes(api)
-        .layer(from_fn_with_state(state.clone(), problem::into_problem))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    router
+    let (keyfob, api) = endpoints(&origin).split_for_parts();
+    let (own, own_api) = own.split_for_parts();
+    let api = openapi::finish(api, own_api, &origin, sessions::cookie_name(&state.config));
+    let keyfob = keyfob
         .route("/pegasus", any(nothing))
         .route("/pegasus/{*rest}", any(nothing))
         .route("/a/{team}/employees/api/{*rest}", any(nothing))
         .route("/api", any(nothing))
         .route("/api/{*rest}", any(nothing))
-        .merge(own)
-        .layer(ApiLayer(state.clone()))
-        .merge(docs)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(ApiLayer::for_keyfob(state));
+    let own = own.method_not_allowed_fallback(method_not_allowed).layer(ApiLayer::for_own_endpoints(state));
+    let docs = docs::routes(api)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(MapRequestLayer::new(|request: Request| {
+            request_context::enter_api();
+            request
+        }));
+    keyfob.merge(own).merge(docs)
 }
 
 async fn nothing() -> AppError {

@@ -1,4 +1,4 @@
-//! The check of a request alone, for a proxy in front of an API in any language: who calls, and with what rights.
+//! Forward authentication: tells a proxy in front of another API who calls, and with what rights.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use url::form_urlencoded;
 use utoipa::openapi::path::ParameterIn;
 
-use super::openapi::{Asks, Input, parameter, schemas};
+use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{Access, Scope};
@@ -15,23 +15,21 @@ use crate::server::auth::{Caller, authenticate};
 use crate::server::state::AppState;
 use crate::server::teams;
 
-/// Its path. It answers whatever `Accept` says: a proxy passes on what the client sent to another server.
+/// Path of the endpoint. It ignores `Accept`, which the client meant for another server.
 pub const PATH: &str = "/api/v1/verify";
 
-/// A caller whose original request a proxy is about to pass on, and the team that the request is for.
+/// Caller of a request that a proxy is about to forward, and the team that the request is for.
 pub struct VerifiedCaller {
     caller: Caller,
-    /// The slug of the team that `?team=` requires; empty for none.
+    /// Slug that `?team=` requires; empty for none.
     team: String,
 }
 
 impl FromRequestParts<AppState> for VerifiedCaller {
     type Rejection = AppError;
 
-    /// # Errors
-    /// As [`Caller`], 403 `team_mismatch` for a key that is limited to a team unless `?team=` names that team, and 403
-    /// `cross_origin` for a session on a request that a page of another origin made, whatever its method: the method of a
-    /// subrequest says nothing about the original one.
+    /// Authenticates the caller. A key that is limited to a team needs `?team=`. A session is rejected on every cross-origin
+    /// request, because the method of a subrequest says nothing about the original one.
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let team = required_team(parts.uri.query().unwrap_or_default())?;
         let check = async |caller: Caller, parts: &mut Parts| {
@@ -45,7 +43,7 @@ impl FromRequestParts<AppState> for VerifiedCaller {
     }
 }
 
-/// The team that the query requires, by its slug; empty for none.
+/// Returns the slug that the query requires; empty for none.
 fn required_team(query: &str) -> Result<String, AppError> {
     let mut teams = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "team");
     let team = teams.next().map(|(_, slug)| slug.into_owned()).unwrap_or_default();
@@ -55,7 +53,7 @@ fn required_team(query: &str) -> Result<String, AppError> {
     Ok(team)
 }
 
-/// Refuses a caller who is not in the team that is required, and a key of another team, or of any if none is required.
+/// Rejects a caller outside the required team, and a key that is limited to another team.
 async fn check_team(caller: &Caller, slug: &str, state: &AppState) -> Result<(), AppError> {
     let limit = caller.key().and_then(|key| key.team_id.as_ref());
     if slug.is_empty() {
@@ -68,33 +66,33 @@ async fn check_team(caller: &Caller, slug: &str, state: &AppState) -> Result<(),
     }
 }
 
-impl Input for VerifiedCaller {
-    fn describe(asks: &mut Asks) {
-        asks.caller();
-        asks.any_accept();
-        asks.refusal(AppError::CrossOrigin);
-        asks.refusal(FieldErrors::one("team", "Name one team.").into());
+impl OperationInput for VerifiedCaller {
+    fn describe(operation: &mut OperationSpec) {
+        operation.caller();
+        operation.any_accept();
+        operation.error(AppError::CrossOrigin);
+        operation.error(FieldErrors::one("team", "Name one team.").into());
         let about = "The slug of the team that the request is for. A key that is limited to a team needs it.";
-        asks.parameter(parameter(ParameterIn::Query, "team", about, schemas::any_text()));
+        operation.parameter(parameter(ParameterIn::Query, "team", about, schemas::any_text()));
     }
 }
 
 /// Check a key
 ///
-/// The check alone, for a proxy in front of an API in any language: 200 with who calls in headers, or the refusal. Takes
-/// any method and any `Accept`. Every header is always present, empty where there is no value, so that a copy that the
-/// client sent never reaches the API. Look at `X-Auth-Scopes` for what the caller may do.
+/// For a proxy in front of an API in any language: 200 with the caller in headers, or the error. Accepts any method and any
+/// `Accept`. Every header is always present, and empty where there is no value, so that a copy that the client sent never
+/// reaches the API. `X-Auth-Scopes` lists what the caller may do.
 #[utoipa::path(
     get,
     path = "/api/v1/verify",
     operation_id = "verify",
     tag = "key",
-    responses((status = 200, description = "Who calls.", headers(
-        ("X-Auth-User" = String, description = "The id of the user."),
-        ("X-Auth-Email" = String, description = "The email address of the user, in UTF-8."),
-        ("X-Auth-Key" = String, description = "The id of the key; empty for a session."),
-        ("X-Auth-Scopes" = String, description = "The scopes that the caller has, with a space between them."),
-        ("X-Auth-Team" = String, description = "The team that `?team=` requires; empty without it."),
+    responses((status = 200, description = "The caller.", headers(
+        ("X-Auth-User" = String, description = "Id of the user."),
+        ("X-Auth-Email" = String, description = "Email address of the user, in UTF-8."),
+        ("X-Auth-Key" = String, description = "Id of the key; empty for a session."),
+        ("X-Auth-Scopes" = String, description = "Scopes of the caller, separated by spaces."),
+        ("X-Auth-Team" = String, description = "Team that `?team=` requires; empty without it."),
     )))
 )]
 pub async fn verify(VerifiedCaller { caller, team }: VerifiedCaller) -> HeaderMap {

@@ -1,6 +1,7 @@
-//! What stands around every request, whatever it asks for: its id, its place among those that run, the time it may take, and an
-//! answer where a handler panics. One service of our own, for as layers each of these would be boxed and cloned for each
-//! route and each request: together half as much again as the rest of the check of a key.
+//! Middleware applied to every request: client address, request id, admission control, deadline, panics and headers.
+//!
+//! One hand-written service. As layers of the router, axum would box and clone each of these for each route and request;
+//! together that cost half of a key check.
 
 pub mod csrf;
 pub mod rate_limit_headers;
@@ -15,42 +16,39 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
-use axum::response::{IntoResponse, Response};
-use axum::{BoxError, Json, Router};
+use axum::http::{HeaderName, HeaderValue, Version, header};
+use axum::response::Response;
+use axum::{BoxError, Router};
 use futures_util::FutureExt;
 use tower::{Layer, Service};
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use tracing::Instrument;
 
-use self::security_headers::Headers;
-use super::api;
+use self::security_headers::SecurityHeaders;
+use super::error_response::{render, with_state};
 use crate::error::AppError;
 use crate::server::admission;
 use crate::server::admission::RequestClass;
 use crate::server::auth::client_ip;
 use crate::server::auth::client_ip::ProxyWarning;
 use crate::server::auth::page_user;
-use crate::server::denial_log;
 use crate::server::leptos_context::accepts_html;
 use crate::server::log_format::RedactedPath;
-use crate::server::request_context::{self, RequestContext, RequestId};
+use crate::server::request_context::{self, ErrorFormat, RequestContext};
 use crate::server::state::AppState;
-use crate::web::ssr::error_page;
 
-/// The server as a service: the routes, and what stands around them. Cheap to clone.
+/// Outermost service of the server: the routes in their middleware. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Middleware {
     state: AppState,
-    headers: Headers,
+    headers: SecurityHeaders,
     routes: NormalizePath<Router>,
 }
 
 impl Middleware {
-    /// Around these routes. Every path answers with and without its last slash.
-    #[must_use]
+    /// Wraps the routes. Every path answers with and without its last slash.
     pub fn new(routes: Router, state: AppState) -> Self {
-        let headers = Headers::of(&state.config);
+        let headers = SecurityHeaders::of(&state.config);
         Self { state, headers, routes: NormalizePathLayer::trim_trailing_slash().layer(routes) }
     }
 
@@ -58,11 +56,12 @@ impl Middleware {
         let found = client_ip::resolve(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
         request.extensions_mut().insert(found.client);
         page_user::extract_from_path(&mut request);
-        let id = RequestId::random();
-        request.extensions_mut().insert(id);
         DefaultBodyLimit::max(admission::MAX_BODY_SIZE).apply(&mut request);
-        let (subject, version) = (RequestContext::of(&request, id), request.version());
-        let mut response = subject.run(self.run(request, id, found.warning)).await;
+        let (class, version) = (request_class(&request), request.version());
+        let context = RequestContext::new(&request, found.client.0, error_format(&request, class));
+        let (id, state) = (context.id(), self.state.clone());
+        let answer = with_state(state, self.admit(request, class, found.warning));
+        let mut response = context.run(answer).await;
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
@@ -72,43 +71,49 @@ impl Middleware {
         self.headers.add(response)
     }
 
-    /// The answer of the routes, or of this where there is no place, no memory, no time left, or a panic.
-    async fn run(&mut self, request: Request, id: RequestId, warning: Option<ProxyWarning>) -> Response {
+    /// Runs the routes, unless the server is overloaded, and bounds the memory of both bodies.
+    async fn admit(&mut self, request: Request, class: RequestClass, warning: Option<ProxyWarning>) -> Response {
         if let Some(warning) = warning {
             self.state.proxy_warnings.tell(&warning, self.state.now());
         }
-        let (state, from) = (&self.state, client_ip::client_ip(request.extensions()));
-        let path = RedactedPath(request.uri().path());
-        let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
-        let kind = kind(&request);
-        let format = ErrorFormat::by(&request, kind);
-        let of = from.and_then(|from| client_ip::quota_network(from, &state.config.trusted_proxies));
-        let Some(_place) = state.admission.admit(kind) else { return refuse(state, id, format, AppError::Unavailable) };
-        let Ok((request, given_up)) = request_body::watch(request, state, (kind, of)) else {
-            return refuse(state, id, format, AppError::Unavailable);
+        let (state, format) = (self.state.clone(), request_context::error_format());
+        let unavailable = || render(&state, &AppError::Unavailable, format);
+        let limited = |ip| client_ip::quota_network(ip, &state.config.trusted_proxies);
+        let quota_ip = request_context::client_ip().and_then(limited);
+        let Some(_permit) = state.admission.admit(class) else { return unavailable() };
+        let Ok((request, given_up)) = request_body::watch(request, &state, (class, quota_ip)) else {
+            return unavailable();
         };
-        if kind != RequestClass::Probe && state.admission.answers.is_spent(of) {
-            return refuse(state, id, format, AppError::Unavailable);
+        if class != RequestClass::Probe && state.admission.answers.is_spent(quota_ip) {
+            return unavailable();
         }
-        let run = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
-        let response = match admission::with_timeout(admission::REQUEST_TIMEOUT, run.instrument(span)).await {
-            // Each extractor has its own word for a body that it could not read.
-            Some(Ok(Ok(_))) if given_up.is_some_and(|given_up| given_up.get()) => {
-                refuse(state, id, format, AppError::Unavailable)
-            }
-            Some(Ok(Ok(response))) => response,
-            Some(Err(_)) => {
-                request_context::current_span().in_scope(|| tracing::error!("handler panicked"));
-                refuse(state, id, format, AppError::Internal)
-            }
-            None => refuse(state, id, format, AppError::Unavailable),
+        let response = match self.run_routes(request).await {
+            // Extractors have different answers to a body that could not be read.
+            Ok(_) if given_up.is_some_and(|given_up| given_up.get()) => unavailable(),
+            Ok(response) => response,
+            Err(error) => render(&state, &error, format),
         };
-        denial_log::log_denied(state, &response, from);
-        let mut response = response_body::count(response, &state.admission.answers, of);
+        let mut response = response_body::count(response, &state.admission.answers, quota_ip);
         if let Some(quota) = request_context::key_quota() {
             rate_limit_headers::add(response.headers_mut(), quota);
         }
         response
+    }
+
+    /// Runs the routes until the deadline, and catches a panic.
+    async fn run_routes(&mut self, request: Request) -> Result<Response, AppError> {
+        let path = RedactedPath(request.uri().path());
+        let id = request_context::id();
+        let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
+        let run = AssertUnwindSafe(self.routes.call(request)).catch_unwind().instrument(span);
+        match admission::with_timeout(admission::REQUEST_TIMEOUT, run).await {
+            Some(Ok(Ok(response))) => Ok(response),
+            Some(Err(_)) => {
+                request_context::current_span().in_scope(|| tracing::error!("handler panicked"));
+                Err(AppError::Internal)
+            }
+            None => Err(AppError::Unavailable),
+        }
     }
 }
 
@@ -121,7 +126,7 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // A router always is.
+        // A router is always ready.
         Poll::Ready(Ok(()))
     }
 
@@ -131,7 +136,7 @@ where
     }
 }
 
-fn kind(request: &Request) -> RequestClass {
+fn request_class(request: &Request) -> RequestClass {
     match request.uri().path().trim_end_matches('/') {
         "/fn/sign_in" | "/fn/sign_up" => RequestClass::SignIn,
         path if path.starts_with("/fn/") || path.starts_with("/admin/fn/") => RequestClass::Form,
@@ -140,37 +145,11 @@ fn kind(request: &Request) -> RequestClass {
     }
 }
 
-/// In which form a client takes a refusal that no handler has a part in.
-#[derive(Clone, Copy)]
-enum ErrorFormat {
-    Page,
-    Function,
-    Problem,
-}
-
-impl ErrorFormat {
-    fn by(request: &Request, kind: RequestClass) -> Self {
-        match kind {
-            _ if accepts_html(request.headers()) => Self::Page,
-            RequestClass::SignIn | RequestClass::Form => Self::Function,
-            RequestClass::Probe | RequestClass::Other => Self::Problem,
-        }
+/// Returns the form in which the client reads an error, before a route is known.
+fn error_format(request: &Request, class: RequestClass) -> ErrorFormat {
+    match class {
+        _ if accepts_html(request.headers()) => ErrorFormat::Page,
+        RequestClass::SignIn | RequestClass::Form => ErrorFormat::ServerFunction,
+        RequestClass::Probe | RequestClass::Other => ErrorFormat::Problem,
     }
-}
-
-/// Says what went wrong outside of every handler: too many requests run, this one took too long, or it panicked.
-fn refuse(state: &AppState, id: RequestId, format: ErrorFormat, error: AppError) -> Response {
-    let status = StatusCode::from_u16(error.code().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let wait = error.retry_after();
-    let mut response = match format {
-        ErrorFormat::Page => error_page(state, (id, None), error),
-        ErrorFormat::Function => (status, Json(error)).into_response(),
-        ErrorFormat::Problem => api::problem(state, id.as_str(), &error),
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = wait {
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
 }

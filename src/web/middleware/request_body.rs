@@ -1,8 +1,7 @@
-//! The bodies of requests: what of them has come is kept in one piece, and within a budget for all requests. Every handler reads
-//! its body through this, whichever extractor it names.
+//! Request bodies: buffered in one piece, within a memory budget that all requests share. Every extractor reads through this.
 //!
-//! While a request waits for its body it has no place among those that run: a few slow clients would take all places. Its memory
-//! is counted instead, and when the body is there it needs a place again.
+//! While a request waits for its body it holds no permit, because a few slow clients could hold all of them. Its memory is
+//! counted instead, and it takes a permit again when the body is complete.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,27 +18,22 @@ use crate::server::admission::{MAX_BODY_SIZE, RequestClass};
 use crate::server::memory_budget::Reservation;
 use crate::server::state::AppState;
 
-/// What a request takes while it waits, without its head and body, in bytes: its task, and what its connection reads ahead.
-const REQUEST: usize = 16 * 1024;
-/// How large a body's buffer is at first, in bytes.
-const FIRST: usize = 512;
+/// Memory of a waiting request without head and body, in bytes: its task, and what its connection reads ahead.
+const REQUEST_OVERHEAD: usize = 16 * 1024;
+/// Initial size of a body's buffer, in bytes.
+const INITIAL_BUFFER: usize = 512;
 
-/// Tells whether the body of a request had to be given up, for want of memory.
+/// Tells whether the body of a request was discarded for lack of memory.
 #[derive(Clone, Debug, Default)]
 pub struct GivenUp(Arc<AtomicBool>);
 
 impl GivenUp {
-    /// Whether it was.
-    #[must_use]
     pub fn get(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
 
-/// Gives a request a body that is kept in one piece and within the budget.
-///
-/// # Errors
-/// If there is no memory left for a request with a body.
+/// Wraps the body of a request in a buffer within the budget.
 pub fn watch(
     request: Request,
     state: &AppState,
@@ -48,7 +42,7 @@ pub fn watch(
     if request.body().is_end_stream() {
         return Ok((request, None));
     }
-    let reserved = state.admission.bodies.try_reserve(of, REQUEST + head_size(&request)).ok_or(OverBudget)?;
+    let reserved = state.admission.bodies.try_reserve(of, REQUEST_OVERHEAD + head_size(&request)).ok_or(OverBudget)?;
     let given_up = GivenUp::default();
     let watched = |body| Buffered {
         body,
@@ -56,7 +50,7 @@ pub fn watch(
         piece: Vec::new(),
         reserved,
         given_up: given_up.clone(),
-        waiting: Waiting { state: state.clone(), kind, waits: false, has_place: true },
+        waiting: Waiting { state: state.clone(), kind, waits: false, has_permit: true },
         is_read: false,
         ended: false,
     };
@@ -69,7 +63,7 @@ fn head_size(request: &Request) -> usize {
     headers.sum::<usize>() + request.uri().path().len() + request.uri().query().map_or(0, str::len)
 }
 
-/// There is no memory left for the body of a request.
+/// The memory budget of request bodies is used up.
 #[derive(Debug)]
 pub struct OverBudget;
 
@@ -81,28 +75,28 @@ impl fmt::Display for OverBudget {
 
 impl std::error::Error for OverBudget {}
 
-/// A body that is read in pieces of [`MAX_BODY_SIZE`], the last one shorter: as a rule there is one. The parts in which it comes are
-/// copied into it, for each of them keeps the whole buffer alive from which the connection read it.
+/// Body in pieces of [`MAX_BODY_SIZE`]; nearly always it is one. The parts that arrive are copied, because each would keep
+/// alive the whole buffer from which the connection read it.
 struct Buffered {
     body: Body,
-    /// What of the part that came last is not in the piece.
+    /// Rest of the last part that is not in the piece yet.
     rest: Bytes,
     piece: Vec<u8>,
     reserved: Reservation,
     given_up: GivenUp,
     waiting: Waiting,
-    /// Whether the handler has got a piece.
+    /// Whether the handler has received a piece.
     is_read: bool,
     ended: bool,
 }
 
 impl Buffered {
-    /// Moves what has come into the piece; false if there is no memory for it.
+    /// Moves what has arrived into the piece. Returns false if there is no memory for it.
     fn fill(&mut self) -> bool {
         let part = self.rest.split_to(self.rest.len().min(MAX_BODY_SIZE - self.piece.len()));
         let (needed, has) = (self.piece.len() + part.len(), self.piece.capacity());
         if needed > has {
-            let wanted = needed.max(2 * has).clamp(FIRST, MAX_BODY_SIZE);
+            let wanted = needed.max(2 * has).clamp(INITIAL_BUFFER, MAX_BODY_SIZE);
             if !self.reserved.try_grow(wanted - has) {
                 return false;
             }
@@ -112,7 +106,7 @@ impl Buffered {
         true
     }
 
-    /// The piece, which holds its part of the budget until nobody holds the piece any more.
+    /// Returns the piece; it holds its part of the budget until it is dropped.
     fn take_piece(&mut self) -> Bytes {
         self.is_read = true;
         let bytes = std::mem::take(&mut self.piece);
@@ -150,7 +144,7 @@ impl HttpBody for Buffered {
                 return Poll::Ready(Some(Err(this.give_up())));
             }
             if this.piece.len() == MAX_BODY_SIZE || (this.ended && !this.piece.is_empty()) {
-                if !this.waiting.has_place && !this.is_read {
+                if !this.waiting.has_permit && !this.is_read {
                     return Poll::Ready(Some(Err(this.give_up())));
                 }
                 return Poll::Ready(Some(Ok(Frame::data(this.take_piece()))));
@@ -162,7 +156,7 @@ impl HttpBody for Buffered {
             this.waiting.set(polled.is_pending());
             match polled {
                 Poll::Pending => return Poll::Pending,
-                // Trailers mean nothing to any handler.
+                // No handler reads trailers.
                 Poll::Ready(Some(Ok(frame))) => this.rest = frame.into_data().unwrap_or_default(),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => this.ended = true,
@@ -185,20 +179,20 @@ impl HttpBody for Buffered {
     }
 }
 
-/// Whether a request waits for its body, and so has no place among those that run.
+/// Tracks whether a request waits for its body, and so holds no permit.
 struct Waiting {
     state: AppState,
     kind: RequestClass,
     waits: bool,
-    /// Whether there was a place when it waited no more.
-    has_place: bool,
+    /// Whether there was a permit when the wait ended.
+    has_permit: bool,
 }
 
 impl Waiting {
     fn set(&mut self, waits: bool) {
         match (self.waits, waits) {
             (false, true) => self.state.admission.pause(self.kind),
-            (true, false) => self.has_place = self.state.admission.resume(self.kind),
+            (true, false) => self.has_permit = self.state.admission.resume(self.kind),
             _ => {}
         }
         self.waits = waits;

@@ -1,4 +1,4 @@
-//! The bodies of answers: a client that reads slowly, or not at all, makes the server keep what it has not read. This counts it.
+//! Response bodies: counts the memory of what slow clients have not read yet.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -10,16 +10,17 @@ use http_body::{Frame, SizeHint};
 
 use crate::server::memory_budget::{MemoryBudget, Reservation};
 
-/// An answer up to this size is not counted, for the sake of the time: a connection itself takes more.
-const SMALL: usize = 2 * 1024;
-/// What an answer of unknown length takes at a time: what is read of a file at once.
-const STREAMED: usize = 64 * 1024;
+/// Responses up to this size are not counted: a connection itself takes more.
+const MIN_COUNTED_SIZE: usize = 2 * 1024;
+/// Memory of a response of unknown length: the part of a file that is read at a time.
+const STREAM_CHUNK: usize = 64 * 1024;
 
-/// Counts what an answer takes until its client has read it.
+/// Reserves the memory of a response until the client has read it.
 #[must_use]
 pub fn count(response: Response, budget: &MemoryBudget, of: Option<IpAddr>) -> Response {
-    let size = response.body().size_hint().exact().map_or(STREAMED, |size| usize::try_from(size).unwrap_or(usize::MAX));
-    if size <= SMALL {
+    let size =
+        response.body().size_hint().exact().map_or(STREAM_CHUNK, |size| usize::try_from(size).unwrap_or(usize::MAX));
+    if size <= MIN_COUNTED_SIZE {
         return response;
     }
     let reserved = Some(budget.reserve(of, size));
@@ -51,7 +52,7 @@ impl HttpBody for Counted {
         if !self.body.is_end_stream() {
             return polled;
         }
-        // HTTP/2 drops the body here, and keeps its last part until the client takes that.
+        // HTTP/2 drops the body here, and keeps its last part until the client reads it.
         let reserved = self.reserved.take();
         polled.map(|frame| {
             frame.map(|frame| {

@@ -1,4 +1,4 @@
-//! The headers that protect every answer, and what a page may load and run.
+//! Security headers of every response, and the content security policy of pages.
 
 use std::sync::Arc;
 
@@ -8,19 +8,18 @@ use leptos::nonce::Nonce;
 
 use crate::server::config::Config;
 
-/// For whatever is no page: a browser that is led to show it loads nothing and runs nothing.
-const NO_PAGE: &str = "default-src 'none'; frame-ancestors 'none'";
+/// Policy of everything that is not a page: nothing loads and nothing runs.
+const DEFAULT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// The headers that every answer has. One that an answer brings stays as it is: a page has a policy of its own.
+/// Headers that every response has, unless a handler set its own: pages have their own policy.
 #[derive(Clone, Debug)]
-pub struct Headers(Arc<[(HeaderName, HeaderValue)]>);
+pub struct SecurityHeaders(Arc<[(HeaderName, HeaderValue)]>);
 
-impl Headers {
-    /// Those of a server with these settings.
-    #[must_use]
+impl SecurityHeaders {
+    /// Returns the headers for these settings.
     pub fn of(config: &Config) -> Self {
         let mut headers = vec![
-            (header::CONTENT_SECURITY_POLICY, NO_PAGE),
+            (header::CONTENT_SECURITY_POLICY, DEFAULT_POLICY),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "same-origin"),
             (header::X_FRAME_OPTIONS, "DENY"),
@@ -32,15 +31,14 @@ impl Headers {
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
             (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
         ];
-        // Said of a server that is reached by http, it would lock people out.
+        // On a server that is reached by http, it would lock people out.
         if config.https() {
             headers.push((header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains"));
         }
         Self(headers.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect())
     }
 
-    /// Adds those that are missing, and to the type of a text its encoding.
-    #[must_use]
+    /// Adds the headers that are missing, and the encoding to a text type.
     pub fn add(&self, mut response: Response) -> Response {
         let headers = response.headers_mut();
         headers.reserve(self.0.len());
@@ -54,7 +52,7 @@ impl Headers {
     }
 }
 
-/// What is served from a file says what it is, but not in which encoding (ASVS 5.0, 4.1.1).
+/// Static files name their type, but not their encoding (ASVS 5.0, 4.1.1).
 fn with_encoding(kind: &HeaderValue) -> Option<HeaderValue> {
     let whole = match kind.as_bytes() {
         b"text/css" => "text/css; charset=utf-8",
@@ -66,11 +64,10 @@ fn with_encoding(kind: &HeaderValue) -> Option<HeaderValue> {
     Some(HeaderValue::from_static(whole))
 }
 
-/// The policy of a page: what this server sends, and of what stands in the page itself only the scripts with the nonce.
-/// The WASM needs its word; styles in attributes and elements are not let in.
-#[must_use]
+/// Returns the policy of a page: files of this server, and inline scripts with the nonce. WASM needs its own keyword; inline
+/// styles are blocked.
 pub fn page_policy(nonce: &Nonce, config: &Config) -> Option<HeaderValue> {
-    // The script that reloads the page after a change listens on another port.
+    // The script that reloads the page during development listens on another port.
     let reload = if config.watch.is_some() { " ws:" } else { "" };
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \

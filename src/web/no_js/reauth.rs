@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use url::form_urlencoded;
 
@@ -21,9 +21,9 @@ use crate::server::auth::page_user::PageUser;
 use crate::server::auth::sessions::Session;
 use crate::server::auth::{self, SessionMemo, login};
 use crate::server::leptos_context::accepts_html;
-use crate::server::request_context::RequestId;
 use crate::server::state::AppState;
-use crate::web::ssr::{error_page, html_response};
+use crate::web::error_response::error_page;
+use crate::web::ssr::html_response;
 
 /// Answers a form that needs the password and was sent without JavaScript by a page that asks for it, and lets the form
 /// pass when it comes from there.
@@ -33,33 +33,40 @@ pub async fn require_password(State(state): State<AppState>, request: Request, n
         return next.run(Request::from_parts(parts, body)).await;
     }
     let Ok(mut body) = Bytes::from_request(Request::from_parts(parts.clone(), body), &state).await else {
-        return error_page(&state, (RequestId::of(&parts.extensions), None), AppError::ContentTooLarge);
+        return error_page(&state, &AppError::ContentTooLarge, None);
     };
     if replay::has_too_many_fields(&body) {
         let error = FieldErrors::whole("This form has more fields than any of this site. Go back and reload the page.");
-        return error_page(&state, (RequestId::of(&parts.extensions), None), error.into());
+        return error_page(&state, &error.into(), None);
     }
     let (form, password) = read(&parts, &body);
     if let Some(user) = UserId::parse(&origin::form_field(&body, PAGE_USER)) {
         parts.extensions.insert(PageUser(user));
     }
-    let ask = |form, why: AppError| {
-        html_response(&state, Some(&why.clone()), || ReauthDocument(form, why, state.site.stylesheet()))
-    };
     let mut cookie = None;
     if let Some(password) = password {
         cookie = match take_password(&state, &mut parts, (&form, password)).await {
             Ok(cookie) => cookie,
-            Err(error) => return ask(form, error),
+            Err(error) => return page_for(&state, form, error),
         };
         body = encode(&form).into();
     }
+    parts.extensions.insert(form);
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    if response.extensions().get() == Some(&AppError::ReauthenticationRequired) {
-        response = ask(form, AppError::ReauthenticationRequired);
-    }
     response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     response
+}
+
+/// Renders the page that asks for the password and then sends the pending form again.
+pub fn password_page(state: &AppState, form: Option<&PendingForm>) -> Response {
+    match form {
+        Some(form) => page_for(state, form.clone(), AppError::ReauthenticationRequired),
+        None => AppError::ReauthenticationRequired.into_response(),
+    }
+}
+
+fn page_for(state: &AppState, form: PendingForm, error: AppError) -> Response {
+    html_response(state, Some(&error.clone()), || ReauthDocument(form, error, state.site.stylesheet()))
 }
 
 /// The form of a request, without what the page that asks for the password added; and the password, if it comes from there.

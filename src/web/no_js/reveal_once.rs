@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::{Form, FormRejection};
 
+use super::reauth;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
@@ -47,6 +48,7 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     links: (String, &'static str),
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
+    let pending = parts.extensions.get().cloned();
     let made = match call {
         Ok(call) => with_leptos_context(state.clone(), parts, retry::repeat(call, Result::is_err)).await,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
@@ -56,7 +58,7 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
         Err(AppError::CredentialsMissing) => {
             return Redirect::to(&link("/sign-in", [("next", links.0.as_str())])).into_response();
         }
-        Err(AppError::ReauthenticationRequired) => return AppError::ReauthenticationRequired.into_response(),
+        Err(AppError::ReauthenticationRequired) => return reauth::password_page(&state, pending.as_ref()),
         _ => {}
     }
     let refusal = made.as_ref().err().cloned();

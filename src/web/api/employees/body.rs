@@ -126,6 +126,6 @@ fn fields(mut body: JsonObject) -> (Change, FieldErrors) {
         department: errors.take("department", department).flatten(),
         salary: errors.take("salary", salary).flatten(),
     };
-    body.refuse_rest(&READ_ONLY, &mut errors);
+    body.reject_rest(&READ_ONLY, &mut errors);
     (change, errors)
 }

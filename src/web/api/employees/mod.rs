@@ -16,7 +16,7 @@ use utoipa::openapi::path::ParameterIn;
 use self::body::{EmployeeBody, EmployeeRequest, PatchedEmployeeRequest, change, spec};
 use self::query::Params;
 use super::body::JsonObject;
-use super::openapi::{Asks, Input, parameter, schemas};
+use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
 use crate::error::AppError;
 use crate::model::employees::EmployeeId;
 use crate::model::keys::scope::{EmployeesRead, EmployeesWrite};
@@ -230,9 +230,9 @@ impl FromRequestParts<AppState> for EmployeeId {
     }
 }
 
-impl Input for EmployeeId {
-    fn describe(asks: &mut Asks) {
-        asks.parameter(parameter(ParameterIn::Path, "id", "The id of the employee.", schemas::id()));
-        asks.refusal(AppError::NotFound);
+impl OperationInput for EmployeeId {
+    fn describe(operation: &mut OperationSpec) {
+        operation.parameter(parameter(ParameterIn::Path, "id", "The id of the employee.", schemas::id()));
+        operation.error(AppError::NotFound);
     }
 }

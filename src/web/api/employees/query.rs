@@ -10,7 +10,7 @@ use crate::model::fields::FieldErrors;
 use crate::model::redact::redact;
 use crate::server::employees::{Order, Query};
 use crate::server::state::AppState;
-use crate::web::api::openapi::{Asks, Input, parameter, schemas};
+use crate::web::api::openapi::{OperationInput, OperationSpec, parameter, schemas};
 
 const NO_PAGE: &str = "Give a page as a whole number from 1.";
 const PAGE_SIZE: u32 = 100;
@@ -30,8 +30,8 @@ impl FromRequestParts<AppState> for Params {
     }
 }
 
-impl Input for Params {
-    fn describe(asks: &mut Asks) {
+impl OperationInput for Params {
+    fn describe(operation: &mut OperationSpec) {
         let mut page_size = schemas::whole(1, i32::MAX);
         (page_size.maximum, page_size.format) = (Some(u32::MAX.into()), None);
         page_size.default = Some(PAGE_SIZE.into());
@@ -44,10 +44,10 @@ impl Input for Params {
             ("department", "Only those of a department; of all if empty.", department),
             ("search", "Only those whose name has this in it, in any case of letters.", schemas::any_text()),
         ] {
-            asks.parameter(parameter(ParameterIn::Query, name, about, schema));
+            operation.parameter(parameter(ParameterIn::Query, name, about, schema));
         }
-        asks.refusal(FieldErrors::one("page", NO_PAGE).into());
-        asks.refusal(AppError::NotFound);
+        operation.error(FieldErrors::one("page", NO_PAGE).into());
+        operation.error(AppError::NotFound);
     }
 }
 

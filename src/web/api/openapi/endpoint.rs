@@ -1,5 +1,4 @@
-//! What one endpoint asks of a request and how it refuses, told by the types in its handler's signature: the very types
-//! that check it, so that the two cannot differ.
+//! Describes an endpoint by the types in its handler's signature: the types that check the request also describe the check.
 
 use std::fmt::Write as _;
 
@@ -21,48 +20,48 @@ use crate::server::auth::{AnyCaller, AnyCallerWith, Scoped};
 use crate::server::state::AppState;
 use crate::web::api::problem::{PROBLEM_JSON, Problem};
 
-/// The request of the examples.
+/// Request id in the examples.
 const REQUEST_ID: &str = "5c0e1f7a9b3d4e62a1c8d07f4b95e23a";
 
-/// The names of the ways to say who calls; the last is a session's.
+/// Names of the security schemes. The last is the session.
 pub const SCHEMES: [&str; 4] = ["api_key", "authorization", "bearer", "session"];
 
-/// What an endpoint asks of a request.
+/// What an operation requires of a request, and how it fails.
 #[derive(Default)]
-pub struct Asks {
-    /// Which of [`SCHEMES`] will do; none is needed if empty.
+pub struct OperationSpec {
+    /// The accepted ones of [`SCHEMES`]; empty if the operation is public.
     schemes: &'static [&'static str],
     scope: Option<Scope>,
     parameters: Vec<Parameter>,
-    refusals: Vec<AppError>,
+    errors: Vec<AppError>,
     any_accept: bool,
 }
 
-impl Asks {
-    /// A parameter.
+impl OperationSpec {
+    /// Adds a parameter.
     pub fn parameter(&mut self, parameter: Parameter) {
         self.parameters.push(parameter);
     }
 
-    /// A refusal, as an example of its kind.
-    pub fn refusal(&mut self, error: AppError) {
-        self.refusals.push(error);
+    /// Adds an error, as an example of its code.
+    pub fn error(&mut self, error: AppError) {
+        self.errors.push(error);
     }
 
-    /// A key, for a session will not do.
+    /// Requires a key; a session is rejected.
     pub fn only_a_key(&mut self) {
         self.schemes = &SCHEMES[..3];
     }
 
-    /// Any `Accept`.
+    /// Accepts any `Accept` header.
     pub fn any_accept(&mut self) {
         self.any_accept = true;
     }
 
-    /// A key or a session.
+    /// Requires a key or a session.
     pub fn caller(&mut self) {
         self.schemes = &SCHEMES;
-        self.refusals.extend([
+        self.errors.extend([
             AppError::CredentialsAmbiguous,
             AppError::CredentialsMissing,
             AppError::KeyMalformed,
@@ -78,7 +77,7 @@ impl Asks {
     fn scope<S: RequiredScope>(&mut self) {
         self.caller();
         self.scope = Some(S::SCOPE);
-        self.refusal(AppError::ScopeMissing(S::SCOPE.as_str().to_owned()));
+        self.error(AppError::ScopeMissing(S::SCOPE.as_str().to_owned()));
     }
 
     fn write(&self, operation: &mut Operation, changes: bool, origin: &str) {
@@ -96,8 +95,8 @@ impl Asks {
         let not_acceptable = (!self.any_accept).then_some(AppError::NotAcceptable);
         let always = [AppError::Internal, AppError::Unavailable];
         let foreign = changes.then_some(AppError::CrossOrigin);
-        for error in self.refusals.iter().chain(&not_acceptable).chain(&always).chain(&foreign) {
-            refuse(operation, error, origin);
+        for error in self.errors.iter().chain(&not_acceptable).chain(&always).chain(&foreign) {
+            add_error(operation, error, origin);
         }
         if !self.schemes.is_empty() {
             for response in operation.responses.responses.values_mut() {
@@ -107,47 +106,46 @@ impl Asks {
     }
 }
 
-/// A type in the signature of a handler.
-pub trait Input {
-    /// Says what it asks of a request.
-    fn describe(_asks: &mut Asks) {}
+/// Type in the signature of a handler, which describes what it requires.
+pub trait OperationInput {
+    fn describe(_operation: &mut OperationSpec) {}
 }
 
-impl Input for State<AppState> {}
-impl Input for OriginalUri {}
-impl Input for Parts {}
+impl OperationInput for State<AppState> {}
+impl OperationInput for OriginalUri {}
+impl OperationInput for Parts {}
 
-impl Input for AnyCaller {
-    fn describe(asks: &mut Asks) {
-        asks.caller();
+impl OperationInput for AnyCaller {
+    fn describe(operation: &mut OperationSpec) {
+        operation.caller();
     }
 }
 
-impl<S: RequiredScope> Input for AnyCallerWith<S> {
-    fn describe(asks: &mut Asks) {
-        asks.scope::<S>();
+impl<S: RequiredScope> OperationInput for AnyCallerWith<S> {
+    fn describe(operation: &mut OperationSpec) {
+        operation.scope::<S>();
     }
 }
 
-impl<S: RequiredScope> Input for Scoped<S> {
-    fn describe(asks: &mut Asks) {
-        asks.scope::<S>();
+impl<S: RequiredScope> OperationInput for Scoped<S> {
+    fn describe(operation: &mut OperationSpec) {
+        operation.scope::<S>();
     }
 }
 
-/// A handler whose every input says what it asks.
+/// Handler whose inputs all describe themselves.
 pub trait Endpoint<Inputs> {
-    /// All that they ask.
-    fn asks() -> Asks;
+    /// Returns what all inputs require.
+    fn spec() -> OperationSpec;
 }
 
 macro_rules! endpoint {
     ($($input:ident)*) => {
-        impl<F: Fn($($input),*) -> R, R, $($input: Input),*> Endpoint<($($input,)*)> for F {
-            fn asks() -> Asks {
-                let mut asks = Asks::default();
-                $($input::describe(&mut asks);)*
-                asks
+        impl<F: Fn($($input),*) -> R, R, $($input: OperationInput),*> Endpoint<($($input,)*)> for F {
+            fn spec() -> OperationSpec {
+                let mut spec = OperationSpec::default();
+                $($input::describe(&mut spec);)*
+                spec
             }
         }
     };
@@ -158,28 +156,44 @@ endpoint! { A B }
 endpoint! { A B C }
 endpoint! { A B C D }
 
-/// Adds to the description of a handler's route what the handler asks. `origin` is the server's public address.
+/// Adds what a handler requires to the description of its route. `origin` is the server's public address.
 pub fn describe<H: Endpoint<Inputs>, Inputs>(
     (schemas, mut paths, router): UtoipaMethodRouter<AppState>,
     _: &H,
     origin: &str,
 ) -> UtoipaMethodRouter<AppState> {
-    let asks = H::asks();
+    let spec = H::spec();
     for item in paths.paths.values_mut() {
         let changes = item.get.is_none();
-        operations(item).for_each(|operation| asks.write(operation, changes, origin));
+        operations(item).for_each(|operation| spec.write(operation, changes, origin));
     }
     (schemas, paths, router)
 }
 
-/// A parameter; one of the path is required.
+/// Adds the errors and headers of Keyfob's extractors to a developer's operation that requires credentials.
+pub fn describe_protection(operation: &mut Operation, origin: &str) {
+    if operation.security.as_ref().is_none_or(Vec::is_empty) {
+        return;
+    }
+    let mut spec = OperationSpec::default();
+    spec.caller();
+    let others = [AppError::ScopeMissing(String::new()), AppError::Unavailable];
+    for error in spec.errors.iter().chain(&others) {
+        add_error(operation, error, origin);
+    }
+    for response in operation.responses.responses.values_mut() {
+        add_headers(response, RATE_LIMIT_HEADERS);
+    }
+}
+
+/// Returns a parameter. Parameters of the path are always required.
 pub fn parameter(place: ParameterIn, name: &str, about: &str, schema: Object) -> Parameter {
     let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
     parameter.description(Some(about)).schema(Some(schema)).build()
 }
 
-/// Adds a refusal to an operation, with the body that it has.
-pub fn refuse(operation: &mut Operation, error: &AppError, origin: &str) {
+/// Adds an error to an operation, with an example of its body.
+pub fn add_error(operation: &mut Operation, error: &AppError, origin: &str) {
     let code = error.code();
     let responses = &mut operation.responses.responses;
     let response = responses.entry(code.status.to_string()).or_insert_with(|| Response::default().into());
@@ -216,11 +230,11 @@ const RATE_LIMIT: (&str, &str) =
 const RATE_LIMIT_POLICY: (&str, &str) =
     ("RateLimit-Policy", "Limit and its window in seconds, where there is one: `\"key_requests\";q=60;w=60`.");
 
-/// The headers of a refusal, and what they say.
+/// Returns the headers of an error with their descriptions.
 const fn headers(error: &AppError) -> &'static [(&'static str, &'static str)] {
     match (error, error.code().status) {
-        (AppError::ScopeMissing(_), _) => &[("WWW-Authenticate", "`Bearer`, with the scope that is missing.")],
-        (_, 401) => &[("WWW-Authenticate", "`Api-Key` and `Bearer`, each in a header of its own.")],
+        (AppError::ScopeMissing(_), _) => &[("WWW-Authenticate", "`Bearer`, with the missing scope.")],
+        (_, 401) => &[("WWW-Authenticate", "`Api-Key` and `Bearer`, in a header each.")],
         (AppError::RateLimited { limit, .. }, _) if limit.quota().is_some() => &[RETRY, RATE_LIMIT, RATE_LIMIT_POLICY],
         (_, 429 | 503) => &[RETRY],
         _ => &[],

@@ -1,4 +1,4 @@
-//! The description of the API, OpenAPI 3.1: what the routes of [`super`] do not say themselves.
+//! The OpenAPI 3.1 document: everything that the routes do not describe themselves.
 
 mod endpoint;
 pub mod schemas;
@@ -8,27 +8,26 @@ use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Info, OpenApi, Server, Tag};
 
-pub use self::endpoint::{Asks, Input, describe, parameter};
-use self::endpoint::{SCHEMES, refuse};
+pub use self::endpoint::{OperationInput, OperationSpec, describe, parameter};
+use self::endpoint::{SCHEMES, add_error, describe_protection};
 use super::problem::Problem;
 use crate::error::AppError;
 
 const ABOUT: &str = "Send a key as `Authorization: Api-Key <key>`, as `Authorization: Bearer <key>` or as \
     `X-Api-Key: <key>`. Without a key, the session of a signed-in browser decides. A key that is limited to scopes needs \
-    the scope that an operation names; a key that may only read is refused for every method but GET, HEAD and OPTIONS.\n\n\
-    Every refusal is `application/problem+json` (RFC 9457), and its `code` is what a program may rely on. Every answer \
-    carries `X-Request-Id`.";
+    the scope that an operation names; a read-only key is rejected for every method except GET, HEAD and OPTIONS.\n\n\
+    Every error is `application/problem+json` (RFC 9457); programs can rely on its `code`. Every response has \
+    `X-Request-Id`.";
 
 const TAGS: [(&str, &str); 4] = [
     ("employees", "The caller's own employees."),
     ("team employees", "The employees of a team that the caller is in."),
     ("key", "Who is calling, and the key of the request."),
-    ("leaked keys", "For whoever finds a key where it should not be."),
+    ("leaked keys", "Report keys that have leaked."),
 ];
 
-/// Makes the endpoints' descriptions a whole document, of the server that people reach at `origin`. `cookie` is the name of
-/// the session's.
-pub fn finish(mut api: OpenApi, origin: &str, cookie: &str) -> OpenApi {
+/// Completes the description of Keyfob's endpoints, and merges the description of the developer's `own` ones.
+pub fn finish(mut api: OpenApi, mut own: OpenApi, origin: &str, cookie: &str) -> OpenApi {
     let mut info = Info::new("Keyfob", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
     api.info = info;
@@ -41,6 +40,8 @@ pub fn finish(mut api: OpenApi, origin: &str, cookie: &str) -> OpenApi {
     for (name, scheme) in SCHEMES.into_iter().zip(schemes(cookie)) {
         components.add_security_scheme(name, scheme);
     }
+    own.paths.paths.values_mut().flat_map(operations).for_each(|operation| describe_protection(operation, origin));
+    api.merge(own);
     api
 }
 
@@ -50,13 +51,12 @@ fn tag((name, about): (&str, &str)) -> Tag {
     tag
 }
 
-/// The paths that Pegasus has end in a slash, as its clients call them. The router has none with it: requests lose it on
-/// their way there.
+/// Paths of Pegasus end in a slash in the document, as its clients call them. The router sees them without it.
 fn as_documented(path: String) -> String {
     if path.starts_with("/api/") { path } else { path + "/" }
 }
 
-/// In the order of [`SCHEMES`].
+/// Returns the schemes in the order of [`SCHEMES`].
 fn schemes(cookie: &str) -> [SecurityScheme; 4] {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("API key");
     let header = |name, about| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)));
@@ -69,15 +69,15 @@ fn schemes(cookie: &str) -> [SecurityScheme; 4] {
     ]
 }
 
-/// Makes the description of one's own employees that of a team's.
+/// Turns the description of a user's employees into that of a team's.
 pub fn of_team(api: &mut OpenApi, origin: &str) {
     for operation in api.paths.paths.values_mut().flat_map(operations) {
         operation.operation_id = operation.operation_id.take().map(|id| format!("team_{id}"));
         operation.tags = Some(vec!["team employees".to_owned()]);
-        let about = "The team, by its part of the address. One that the caller is not in is not found.";
+        let about = "Slug of the team. A team that the caller is not in is not found.";
         let team = parameter(ParameterIn::Path, "team", about, schemas::slug());
         operation.parameters.get_or_insert_default().insert(0, team.into());
-        refuse(operation, &AppError::NotFound, origin);
+        add_error(operation, &AppError::NotFound, origin);
     }
 }
 
