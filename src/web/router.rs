@@ -10,7 +10,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::health::{alive, ready};
-use super::middleware::Middleware;
+use super::middleware::Edge;
 use super::middleware::csrf::csrf_layer;
 use super::no_js::reauth::require_password;
 use super::no_js::reveal_once::{create_key_without_javascript, rotate_key_without_javascript};
@@ -23,7 +23,7 @@ use crate::server::request_context;
 use crate::server::state::AppState;
 
 /// Returns the service with every route. `own` holds the endpoints that a developer adds; see [`crate::endpoints`].
-pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Middleware {
+pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge {
     let admin = Router::new()
         .route("/admin/keys", get(page).post(search_keys))
         .route("/admin/users", get(page).post(search))
@@ -51,7 +51,7 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Middl
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .with_state(state.clone());
-    Middleware::new(routes, state)
+    Edge::new(routes, state)
 }
 
 async fn remember_session(mut request: Request, next: Next) -> Response {

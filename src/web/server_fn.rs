@@ -20,14 +20,14 @@ use crate::server::denial_log::log_denied;
 use crate::server::leptos_context::accepts_html;
 use crate::server::state::AppState;
 
-/// Runs a server function. The whole body is read first, for Leptos would read any amount.
+/// Runs a server function. The body is read first, because Leptos reads any amount.
 pub async fn server_function(
     State(state): State<AppState>,
     mut parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Ok(body) = body else { return AppError::ContentTooLarge.into_response() };
-    // Leptos redirects a form without JavaScript back there.
+    // Leptos redirects a form without JavaScript to the Referer.
     let form_url = origin::login_form_url(&state.config, &parts.headers, parts.uri.path(), &body);
     let is_here = origin::is_same_site(&state.config, &parts.headers);
     let sent_by = parts.headers.remove(header::REFERER).filter(|_| is_here);
@@ -78,7 +78,7 @@ pub async fn server_function(
     }
 }
 
-/// The same value without the secrets of keys in it.
+/// Removes the secrets of keys from a header value.
 fn without_keys(value: HeaderValue) -> HeaderValue {
     let clean = value.to_str().ok().and_then(|text| match redact(text) {
         Cow::Borrowed(_) => None,
@@ -87,7 +87,7 @@ fn without_keys(value: HeaderValue) -> HeaderValue {
     clean.unwrap_or(value)
 }
 
-/// Gives a failed server function the status of its error: Leptos answers each with 500.
+/// Sets the status of the error; Leptos answers every failed server function with 500.
 fn set_status(response: &mut Response, error: &AppError) {
     *response.status_mut() = error.status();
     if let Some(seconds) = error.retry_after() {

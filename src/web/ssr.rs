@@ -71,7 +71,7 @@ pub async fn load_page(state: &AppState, parts: Parts) -> Result<PageData, AppEr
     let (path, asked) = (parts.uri.path().to_owned(), query_params(&parts));
     let told = parts.extensions.get().cloned().or_else(|| form_error::read(&state.config, &parts.headers));
     let session = match auth::session_from_parts(state, &parts).await {
-        // A key finds nothing there, nor on a path that no page has.
+        // With a key, these paths are not found.
         Err(AppError::SessionRequired) if path.starts_with("/admin") || !has_page(&parts) => None,
         found => found?,
     };
@@ -92,19 +92,19 @@ pub async fn load_page(state: &AppState, parts: Parts) -> Result<PageData, AppEr
     Ok(PageData { user, path: redact(&path).into_owned(), asked: asked.for_page(), page, told })
 }
 
-/// Whether a page has the path of a request.
+/// Whether the path of a request is that of a page.
 fn has_page(parts: &Parts) -> bool {
     parts.extensions.get::<MatchedPath>().is_some()
 }
 
-/// Whether a program looks for the API: where nothing is, the answer is then one of the API.
+/// Whether the client is a program that expects JSON, also for a path that is not found.
 fn is_for_api(state: &AppState, headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let has_key = || auth::api_key_header::is_present_on_page(headers, state.config.api_key_header.as_ref());
     !accepts_html(headers) && (accept.contains("json") || has_key())
 }
 
-/// What a request for a page asks for: by its query, or, for a search for a key, by its body.
+/// Returns the parameters of a page: from the query, or from the body of a search for a key.
 fn query_params(parts: &Parts) -> QueryParams {
     let query = match parts.extensions.get::<SearchBody>() {
         Some(SearchBody(body)) => body,
@@ -113,7 +113,7 @@ fn query_params(parts: &Parts) -> QueryParams {
     QueryParams(url::form_urlencoded::parse(query).into_owned().collect())
 }
 
-/// Runs server functions for a request that was not sent to them.
+/// Runs server functions within a request to another handler.
 pub fn with_leptos_context<F: Future>(state: AppState, parts: Parts, call: F) -> impl Future<Output = F::Output> {
     Owner::new().with(|| {
         provide_context(state);
@@ -139,8 +139,8 @@ pub async fn require_superuser(state: State<AppState>, request: Request, next: N
     }
 }
 
-/// The search of `/admin/keys`. A pasted key stays in the body, and the answer is the page; anything else goes into the
-/// address, where it can be kept and sent on.
+/// Searches on `/admin/keys`. A pasted key stays in the body, and the response is the page; anything else goes into the URL,
+/// so that the search can be bookmarked.
 pub async fn search_keys(State(state): State<AppState>, mut parts: Parts, RawForm(body): RawForm) -> Response {
     if !contains_key(&origin::form_field(&body, "search")) {
         return search(parts, RawForm(body)).await;
@@ -149,8 +149,8 @@ pub async fn search_keys(State(state): State<AppState>, mut parts: Parts, RawFor
     page(State(state), parts).await
 }
 
-/// The search of another page: leads to the address that shows what is found. It comes in a body, for a browser puts all that is
-/// typed into an address; of a key that was pasted, only the public prefix gets into one.
+/// Redirects a search to the URL of its results. The form uses POST because a browser would put a pasted key into the URL; only
+/// the key's public prefix gets there.
 pub async fn search(parts: Parts, RawForm(body): RawForm) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(
@@ -159,11 +159,11 @@ pub async fn search(parts: Parts, RawForm(body): RawForm) -> Response {
     Redirect::to(&format!("{}?{}", parts.uri.path(), query.finish())).into_response()
 }
 
-/// The body of a search for a key, in place of the address.
+/// Body of a search for a key.
 #[derive(Clone)]
 struct SearchBody(Bytes);
 
-/// `/admin/audit.csv`: all events of the filter, sent as the client takes them.
+/// Streams all events of the filter as `/admin/audit.csv`.
 pub async fn audit_csv(State(state): State<AppState>, parts: Parts) -> Response {
     let query = query_params(&parts).audit_query();
     let csv = with_leptos_context(state, parts, async move {

@@ -1,12 +1,12 @@
 //! A 429 says which limit was exceeded: in the member `limit`, in the detail and in the log.
 
 use keyfob::error::{AppError, Limit};
-use keyfob::server::auth::password::Whose;
+use keyfob::server::auth::password::{MAX_PER_MINUTE, Whose};
 use keyfob::server::concurrency_limit::{MAX_RUNNING, MAX_WAITING};
 use rstest_reuse::apply;
 use serde_json::json;
 
-use crate::support::{Answer, Database, EMPLOYEES, PASSWORD, TestApp, each_database};
+use crate::support::{Answer, Client, Database, EMPLOYEES, PASSWORD, TestApp, each_database};
 
 const LEAKED: &str = "/api/v1/leaked-keys";
 const UNKNOWN: &str = "kf_12345678_";
@@ -92,4 +92,38 @@ async fn a_server_function_names_the_limit(database: Database) {
         sign_up(n).await.is(200);
     }
     function_names(&sign_up(7).await, Limit::SignUps);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn too_many_right_passwords_name_the_limit(database: Database) {
+    let app = &TestApp::start(database).await;
+    let app = app.configured(|config| config.sign_in_rate = 0);
+    app.user("ada").await;
+    for _ in 0..MAX_PER_MINUTE {
+        sign_in(&app, "ada@example.com", PASSWORD).await.is(200);
+    }
+    function_names(&sign_in(&app, "ada@example.com", PASSWORD).await, Limit::PasswordChecks);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn too_many_invitations_name_the_limit(database: Database) {
+    let app = &TestApp::start(database).await;
+    app.team("red", "ada", &["mia", "max"]).await;
+    app.sql("UPDATE members SET role = 'admin'").await;
+    let invite = async |from: &Client, n: u32| {
+        let email = format!("new-{n}@example.com");
+        from.call("add_member", &[("team", "red"), ("email", &email), ("role", "member")]).await
+    };
+    let (ada, mia, max) = (app.signed_in("ada").await, app.signed_in("mia").await, app.signed_in("max").await);
+    for n in 0..20 {
+        invite(&ada, n).await.is(200);
+        invite(&mia, 20 + n).await.is(200);
+    }
+    function_names(&invite(&ada, 40).await, Limit::AccountInvitations);
+    for n in 40..50 {
+        invite(&max, n).await.is(200);
+    }
+    function_names(&invite(&max, 50).await, Limit::TeamInvitations);
 }

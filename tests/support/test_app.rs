@@ -26,7 +26,7 @@ use keyfob::server::keys::Request;
 use keyfob::server::users::AccountChange;
 use keyfob::server::{clock::Clock, state::AppState};
 use keyfob::server::{employees, keys, teams, users};
-use keyfob::web::middleware::Middleware;
+use keyfob::web::middleware::Edge;
 use rstest_reuse::template;
 use secrecy::ExposeSecret;
 
@@ -67,7 +67,7 @@ pub struct TestApp {
     /// The database, as `DATABASE_URL` takes it.
     pub url: String,
     own: Router<AppState>,
-    router: Middleware,
+    router: Edge,
     /// The database of the test, removed with the app. An app that shares the database of another one has none.
     scratch: Option<ScratchDatabase>,
 }

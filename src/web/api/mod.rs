@@ -75,11 +75,11 @@ pub fn routes(state: &AppState, own: OpenApiRouter<AppState>) -> Router<AppState
     let (own, own_api) = own.split_for_parts();
     let api = openapi::finish(api, own_api, &origin, sessions::cookie_name(&state.config));
     let keyfob = keyfob
-        .route("/pegasus", any(nothing))
-        .route("/pegasus/{*rest}", any(nothing))
-        .route("/a/{team}/employees/api/{*rest}", any(nothing))
-        .route("/api", any(nothing))
-        .route("/api/{*rest}", any(nothing))
+        .route("/pegasus", any(not_found))
+        .route("/pegasus/{*rest}", any(not_found))
+        .route("/a/{team}/employees/api/{*rest}", any(not_found))
+        .route("/api", any(not_found))
+        .route("/api/{*rest}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(ApiLayer::for_keyfob(state));
     let own = own.method_not_allowed_fallback(method_not_allowed).layer(ApiLayer::for_own_endpoints(state));
@@ -93,6 +93,6 @@ pub fn routes(state: &AppState, own: OpenApiRouter<AppState>) -> Router<AppState
     keyfob.merge(own).merge(docs)
 }
 
-async fn nothing() -> AppError {
+async fn not_found() -> AppError {
     AppError::NotFound
 }

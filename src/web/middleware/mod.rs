@@ -1,7 +1,4 @@
-//! Middleware applied to every request: client address, request id, admission control, deadline, panics and headers.
-//!
-//! One hand-written service. As layers of the router, axum would box and clone each of these for each route and request;
-//! together that cost half of a key check.
+//! Middleware applied to every request.
 
 pub mod csrf;
 pub mod rate_limit_headers;
@@ -37,15 +34,26 @@ use crate::server::log_format::RedactedPath;
 use crate::server::request_context::{self, ErrorFormat, RequestContext};
 use crate::server::state::AppState;
 
-/// Outermost service of the server: the routes in their middleware. Cheap to clone.
+/// Outermost service of the server. Cheap to clone. In this order, outermost first:
+///
+/// 1. security headers and `X-Request-Id`
+/// 2. client address and [`RequestContext`]
+/// 3. admission control and the memory budgets of both bodies
+/// 4. deadline and panics
+/// 5. paths with and without their last slash
+///
+/// One hand-written service instead of a stack of tower-http layers. Each of those answers in its own words: `TimeoutLayer`
+/// with an empty body and `CatchPanicLayer` before the format of the error is known, so both responses would be rendered a
+/// second time. `CatchPanicLayer` and `RequestBodyLimitLayer` box the body once more, and the nine headers would be nine nested
+/// futures. As layers of the router, axum boxed and cloned each of them for each route, which cost half of a key check.
 #[derive(Clone, Debug)]
-pub struct Middleware {
+pub struct Edge {
     state: AppState,
     headers: SecurityHeaders,
     routes: NormalizePath<Router>,
 }
 
-impl Middleware {
+impl Edge {
     /// Wraps the routes. Every path answers with and without its last slash.
     pub fn new(routes: Router, state: AppState) -> Self {
         let headers = SecurityHeaders::of(&state.config);
@@ -76,22 +84,22 @@ impl Middleware {
         if let Some(warning) = warning {
             self.state.proxy_warnings.tell(&warning, self.state.now());
         }
-        let (state, format) = (self.state.clone(), request_context::error_format());
-        let unavailable = || render(&state, &AppError::Unavailable, format);
+        let (state, format) = (&self.state, request_context::error_format());
+        let unavailable = || render(state, &AppError::Unavailable, format);
         let limited = |ip| client_ip::quota_network(ip, &state.config.trusted_proxies);
         let quota_ip = request_context::client_ip().and_then(limited);
         let Some(_permit) = state.admission.admit(class) else { return unavailable() };
-        let Ok((request, given_up)) = request_body::watch(request, &state, (class, quota_ip)) else {
+        let Ok((request, given_up)) = request_body::watch(request, state, (class, quota_ip)) else {
             return unavailable();
         };
         if class != RequestClass::Probe && state.admission.answers.is_spent(quota_ip) {
             return unavailable();
         }
-        let response = match self.run_routes(request).await {
+        let response = match run_routes(&mut self.routes, request).await {
             // Extractors have different answers to a body that could not be read.
             Ok(_) if given_up.is_some_and(|given_up| given_up.get()) => unavailable(),
             Ok(response) => response,
-            Err(error) => render(&state, &error, format),
+            Err(error) => render(state, &error, format),
         };
         let mut response = response_body::count(response, &state.admission.answers, quota_ip);
         if let Some(quota) = request_context::key_quota() {
@@ -99,25 +107,24 @@ impl Middleware {
         }
         response
     }
+}
 
-    /// Runs the routes until the deadline, and catches a panic.
-    async fn run_routes(&mut self, request: Request) -> Result<Response, AppError> {
-        let path = RedactedPath(request.uri().path());
-        let id = request_context::id();
-        let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
-        let run = AssertUnwindSafe(self.routes.call(request)).catch_unwind().instrument(span);
-        match admission::with_timeout(admission::REQUEST_TIMEOUT, run).await {
-            Some(Ok(Ok(response))) => Ok(response),
-            Some(Err(_)) => {
-                request_context::current_span().in_scope(|| tracing::error!("handler panicked"));
-                Err(AppError::Internal)
-            }
-            None => Err(AppError::Unavailable),
+/// Runs the routes until the deadline, and catches a panic.
+async fn run_routes(routes: &mut NormalizePath<Router>, request: Request) -> Result<Response, AppError> {
+    let (id, path) = (request_context::id(), RedactedPath(request.uri().path()));
+    let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
+    let run = AssertUnwindSafe(routes.call(request)).catch_unwind().instrument(span);
+    match admission::with_timeout(admission::REQUEST_TIMEOUT, run).await {
+        Some(Ok(Ok(response))) => Ok(response),
+        Some(Err(_)) => {
+            request_context::current_span().in_scope(|| tracing::error!("handler panicked"));
+            Err(AppError::Internal)
         }
+        None => Err(AppError::Unavailable),
     }
 }
 
-impl<B> Service<Request<B>> for Middleware
+impl<B> Service<Request<B>> for Edge
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {

@@ -1,5 +1,5 @@
-//! What was wrong with a form that a browser without JavaScript sent: a cookie keeps it until the page that the browser is sent back
-//! to. The address does not, for a link could then put any words into our alerts.
+//! Errors of forms without JavaScript. A cookie keeps the error until the page after the redirect. The URL does not, because any
+//! link could then put words into an alert.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
@@ -10,19 +10,18 @@ use crate::model::form_error::FormError;
 use crate::server::auth::sessions::http_only_cookie;
 use crate::server::config::Config;
 
-/// How long a browser has to ask for the page.
-const KEPT: time::Duration = time::Duration::minutes(1);
-/// The longest that is kept, in bytes. Browsers drop cookies of more than 4 kB.
-const MAX: usize = 3000;
-/// Between the function and the error. In neither of them.
-const BETWEEN: char = '~';
+/// Lifetime of the cookie: time to load the page after the redirect.
+const COOKIE_TTL: time::Duration = time::Duration::minutes(1);
+/// Longest stored error, in bytes. Browsers drop cookies of more than 4 kB.
+const MAX_SIZE: usize = 3000;
+/// Separates the function from the error. Neither contains it.
+const SEPARATOR: char = '~';
 
 fn name(config: &Config) -> &'static str {
     if config.https() { "__Host-keyfob-told" } else { "keyfob-told" }
 }
 
-/// What Leptos has put into an address, and the address without it.
-#[must_use]
+/// Returns the error that Leptos has put into a URL, and the URL without it.
 pub fn take_from(address: &str) -> Option<(String, FormError)> {
     let url = Url::parse(address).ok()?;
     let value = |wanted: &str| {
@@ -36,31 +35,29 @@ pub fn take_from(address: &str) -> Option<(String, FormError)> {
     Some((if rest.is_empty() { page.to_owned() } else { format!("{page}?{}", rest.join("&")) }, told))
 }
 
-/// Moves what is wrong from the address that a form is answered with to a cookie.
-#[must_use]
+/// Moves the error from the `Location` of a response into a cookie.
 pub fn keep(config: &Config, mut response: Response) -> Response {
     let address = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
     let Some((address, told)) = address.and_then(take_from) else { return response };
-    let value = format!("{}{BETWEEN}{}", told.function, told.error);
+    let value = format!("{}{SEPARATOR}{}", told.function, told.error);
     let headers = response.headers_mut();
     if let Ok(address) = HeaderValue::try_from(address) {
         headers.insert(header::LOCATION, address);
     }
-    if value.len() <= MAX {
-        append(headers, &http_only_cookie(config, name(config), value, KEPT));
+    if value.len() <= MAX_SIZE {
+        append(headers, &http_only_cookie(config, name(config), value, COOKIE_TTL));
     }
     response
 }
 
-/// What the cookie of a request tells.
-#[must_use]
+/// Returns the error in the cookie of a request.
 pub fn read(config: &Config, headers: &HeaderMap) -> Option<FormError> {
     let jar = CookieJar::from_headers(headers);
-    let (function, error) = jar.get(name(config))?.value().split_once(BETWEEN)?;
+    let (function, error) = jar.get(name(config))?.value().split_once(SEPARATOR)?;
     Some(FormError { function: function.to_owned(), error: error.to_owned() })
 }
 
-/// Takes the cookie away from a browser that has one: what it says is shown once.
+/// Deletes the cookie: the error is shown once.
 pub fn forget(config: &Config, response: &mut Response) {
     append(response.headers_mut(), &http_only_cookie(config, name(config), String::new(), time::Duration::ZERO));
 }

@@ -1,4 +1,4 @@
-//! What browsers without JavaScript need: forms answered by whole pages.
+//! Browsers without JavaScript: forms whose responses are complete pages.
 
 pub mod form_error;
 pub mod reauth;

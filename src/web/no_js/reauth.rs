@@ -25,8 +25,8 @@ use crate::server::state::AppState;
 use crate::web::error_response::error_page;
 use crate::web::ssr::html_response;
 
-/// Answers a form that needs the password and was sent without JavaScript by a page that asks for it, and lets the form
-/// pass when it comes from there.
+/// Keeps the form of a request, so that a handler can ask for the password and the browser can send the form again. Checks the
+/// password when the form comes from that page.
 pub async fn require_password(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     if parts.method != Method::POST || !accepts_html(&parts.headers) {
@@ -69,14 +69,14 @@ fn page_for(state: &AppState, form: PendingForm, error: AppError) -> Response {
     html_response(state, Some(&error.clone()), || ReauthDocument(form, error, state.site.stylesheet()))
 }
 
-/// The form of a request, without what the page that asks for the password added; and the password, if it comes from there.
+/// Returns the form of a request without the fields of the password page, and the password if it comes from there.
 fn read(parts: &Parts, body: &[u8]) -> (PendingForm, Option<SecretString>) {
     let (mut fields, mut page, mut password) = (Vec::new(), None, None);
     for (name, value) in form_urlencoded::parse(body).into_owned() {
         match name.as_str() {
             PendingForm::PASSWORD => password = Some(value.into()),
             PendingForm::PAGE => page = Some(value),
-            // The page that asks for the password has all of them in its source.
+            // The password page repeats these fields in its source.
             _ => fields.push((redact(&name).into_owned(), redact(&value).into_owned())),
         }
     }
@@ -85,18 +85,15 @@ fn read(parts: &Parts, body: &[u8]) -> (PendingForm, Option<SecretString>) {
     (PendingForm { action: parts.uri.path().to_owned(), page, fields }, password)
 }
 
-/// Takes the password that came with a form, and makes the request the one that it was before. Gives the session's new
-/// cookie; none if there is no session, which is for the action to say.
-///
-/// # Errors
-/// As [`login::reauthentication_cookie`].
+/// Checks the password that came with a form, and restores the original request. Returns the new session cookie; none without
+/// a session, which the handler reports.
 async fn take_password(
     state: &AppState,
     parts: &mut Parts,
     (form, password): (&PendingForm, SecretString),
 ) -> Result<Option<HeaderValue>, AppError> {
     let session = auth::session_from_parts(state, parts).await?;
-    // A form that is not sent elsewhere goes back to its page, and not to its own address.
+    // A form that does not redirect goes back to its page, not to its own path.
     let page = referrer(&parts.headers).and_then(|sent_to| sent_to.join(&form.page).ok());
     if let Some(page) = page.and_then(|page| HeaderValue::try_from(page.as_str()).ok()) {
         parts.headers.insert(header::REFERER, page);
@@ -104,12 +101,12 @@ async fn take_password(
     parts.headers.remove(header::CONTENT_LENGTH);
     let Some(session) = session else { return Ok(None) };
     let cookie = login::reauthentication_cookie(state, &session, password).await?;
-    // The cookie of this request opens nothing any more.
+    // The cookie of this request is no longer valid.
     parts.extensions.insert(SessionMemo::with(Session { confirmed_at: state.now(), ..session }));
     Ok(HeaderValue::try_from(cookie).ok())
 }
 
-/// The body that a browser sends for these fields.
+/// Returns the body that a browser sends for these fields.
 fn encode(form: &PendingForm) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish()
 }

@@ -1,4 +1,4 @@
-//! Forms as a browser without JavaScript sends them.
+//! Renders a form again after an error, for browsers without JavaScript.
 
 use axum::http::Uri;
 use axum::http::request::Parts;
@@ -11,18 +11,17 @@ use crate::model::form_error::FormError;
 use crate::server::auth::origin::{form_field, login_form_path};
 use crate::server::state::AppState;
 
-/// How many fields a form may have: more than any of ours, keys to revoke among them. The page that asks for the password has as
-/// many.
+/// Fields in a form: more than any form of this site has. The password page repeats all of them.
 const MAX_FIELDS: usize = 200;
 
-/// Whether a form has more fields than any of this site.
+/// Whether a form has more fields than any form of this site.
 pub fn has_too_many_fields(body: &[u8]) -> bool {
     url::form_urlencoded::parse(body).nth(MAX_FIELDS).is_some()
 }
 
-/// Of a sign-in or sign-up that was one too many: the address of the page with the form, with what is wrong and what was typed but
-/// the password, and after how many seconds to try again. The page is the answer, not a redirect to it, for that would have another
-/// status, and the email address in the browser's history.
+/// Returns the page of a rate-limited sign-in or sign-up, with the error, the typed values except the password, and the seconds
+/// for `Retry-After`. The page is rendered instead of a redirect, which would lose the status and put the email address into the
+/// browser's history.
 pub fn rerender_form(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, FormError, u32)> {
     let AppError::RateLimited { retry_after, .. } = error else { return None };
     let function = parts.uri.path();

@@ -17,8 +17,7 @@ use crate::server::db::retry;
 use crate::server::state::AppState;
 use crate::web::ssr::{html_response, with_leptos_context};
 
-/// The form "Create API key" as a browser without JavaScript sends it: the answer is a page that shows the key once.
-/// Nothing redirects, for the key would have to be kept somewhere on the way.
+/// Handles the form "Create API key". There is no redirect, because the key would have to be stored on the way.
 pub async fn create_key_without_javascript(
     State(state): State<AppState>,
     parts: Parts,
@@ -30,7 +29,7 @@ pub async fn create_key_without_javascript(
         .await
 }
 
-/// The same for the form "Rotate".
+/// Handles the form "Rotate".
 pub async fn rotate_key_without_javascript(
     State(state): State<AppState>,
     parts: Parts,

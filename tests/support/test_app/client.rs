@@ -7,7 +7,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use keyfob::error::AppError;
 use keyfob::model::redact::redact;
-use keyfob::web::middleware::Middleware;
+use keyfob::web::middleware::Edge;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -16,7 +16,7 @@ use super::trail;
 /// Sends requests, each with the same headers.
 #[derive(Clone)]
 pub struct Client {
-    router: Middleware,
+    router: Edge,
     headers: HeaderMap,
     address: Option<SocketAddr>,
 }
@@ -30,7 +30,7 @@ pub struct Answer {
 }
 
 impl Client {
-    pub fn of(router: Middleware) -> Self {
+    pub fn of(router: Edge) -> Self {
         Self { router, headers: HeaderMap::new(), address: None }
     }
 

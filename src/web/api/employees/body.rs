@@ -1,4 +1,4 @@
-//! An employee as a body of JSON: as it is written, and as it is read.
+//! JSON bodies of employees.
 
 use std::borrow::Cow;
 
@@ -15,13 +15,13 @@ use crate::server::employees::Change;
 use crate::web::api::body::JsonObject;
 use crate::web::api::openapi::schemas;
 
-/// Fields of an employee that a whole body has.
+/// Fields that a complete body has.
 const REQUIRED: [&str; 3] = ["name", "department", "salary"];
 
-/// Fields of an employee that only the server writes. They may stand in a body, and are not looked at.
+/// Fields that only the server writes. In a request body they are ignored.
 const READ_ONLY: [&str; 5] = ["id", "user", "team", "created_at", "updated_at"];
 
-/// An employee on the wire.
+/// Employee in a response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Employee)]
 pub struct EmployeeBody {
@@ -54,10 +54,10 @@ fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(str::from_utf8(&at.rfc3339_ascii()).unwrap_or_default())
 }
 
-/// An employee as a caller describes one; [`fields`] reads it.
+/// Complete body of a request; [`fields`] reads it.
 pub enum EmployeeRequest {}
 
-/// The same, for some of the fields.
+/// Partial body of a request; [`fields`] reads it.
 pub enum PatchedEmployeeRequest {}
 
 fn request() -> ObjectBuilder {
@@ -93,7 +93,7 @@ impl ToSchema for PatchedEmployeeRequest {
     }
 }
 
-/// A body with all fields.
+/// Reads a complete body.
 pub(super) fn spec(body: JsonObject) -> Result<EmployeeSpec, AppError> {
     let (change, mut errors) = fields(body);
     let missing = [change.name.is_none(), change.department.is_none(), change.salary.is_none()];
@@ -110,7 +110,7 @@ pub(super) fn spec(body: JsonObject) -> Result<EmployeeSpec, AppError> {
     }
 }
 
-/// A body with some fields.
+/// Reads a partial body.
 pub(super) fn change(body: JsonObject) -> Result<Change, AppError> {
     let (change, errors) = fields(body);
     if errors.is_empty() { Ok(change) } else { Err(errors.into()) }

@@ -1,4 +1,4 @@
-//! The employees API: the seed's `ViewSet` and `APIView`. Each handler is extract, call, wrap.
+//! Endpoints of employees: the `ViewSet` and the `APIView` of Pegasus.
 
 mod body;
 mod query;
@@ -25,23 +25,23 @@ use crate::server::employees;
 use crate::server::employees::Figures;
 use crate::server::state::AppState;
 
-/// A page of a list, as Django REST framework writes it.
+/// Page of a list, in the format of Django REST framework.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PaginatedEmployeeList)]
 pub struct PageBody {
-    /// How many there are on all pages.
+    /// Employees on all pages.
     #[schema(minimum = 0)]
     count: i64,
-    /// The page after this one; null on the last.
+    /// URL of the next page; null on the last.
     #[schema(format = "uri", required = true)]
     next: Option<String>,
-    /// The page before this one; null on the first.
+    /// URL of the previous page; null on the first.
     #[schema(format = "uri", required = true)]
     previous: Option<String>,
     results: Vec<EmployeeBody>,
 }
 
-/// The figures of each department.
+/// Figures of each department.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = EmployeeData)]
 pub struct AggregateBody {
@@ -59,7 +59,7 @@ pub struct AggregateBody {
     path = "/employees",
     operation_id = "employees_list",
     tag = "employees",
-    responses((status = 200, description = "A page of them.", body = PageBody, example = json!({
+    responses((status = 200, description = "A page of employees.", body = PageBody, example = json!({
         "count": 1, "next": null, "previous": null, "results": [example()],
     })))
 )]
@@ -79,7 +79,7 @@ pub async fn list(
         previous: (number > 1).then(|| link(number - 1)),
         results: page.employees.into_iter().map(EmployeeBody::from).collect(),
     };
-    // Room for all of it, rather than room that is made again and again.
+    // Allocated once: growing the buffer repeatedly is slower.
     let mut json = Vec::with_capacity(256 * (body.results.len() + 1));
     serde_json::to_writer(&mut json, &body).map_err(|_| AppError::Internal)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
@@ -93,7 +93,7 @@ pub async fn list(
     tag = "employees",
     request_body(content = EmployeeRequest, example = json!(request_example())),
     responses((status = 201, description = "The employee was added.", body = EmployeeBody,
-        headers(("Location" = String, description = "The address of the employee.")), example = json!(example())))
+        headers(("Location" = String, description = "URL of the employee.")), example = json!(example())))
 )]
 pub async fn create(
     State(state): State<AppState>,
@@ -106,7 +106,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(EmployeeBody::from(created))))
 }
 
-/// The address of a list, whose path may have come with its last slash or without.
+/// Returns the URL of a list. Its path may come with or without the last slash.
 fn address(state: &AppState, path: &str) -> String {
     format!("{}{}/", state.config.origin(), path.trim_end_matches('/'))
 }

@@ -1,4 +1,4 @@
-//! The query string of a list: `?page=…&ordering=…`.
+//! Query string of a list: `?page=…&ordering=…`.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -16,7 +16,7 @@ const NO_PAGE: &str = "Give a page as a whole number from 1.";
 const PAGE_SIZE: u32 = 100;
 const PAGE_SIZE_MAX: u32 = 200;
 
-/// The query string of a list, checked; and as it was, for the links.
+/// Query of a list, and the original parameters for the links.
 pub struct Params {
     pub(super) query: Query,
     pairs: Vec<(String, String)>,
@@ -38,11 +38,11 @@ impl OperationInput for Params {
         let ordering = schemas::one_of(Order::NAMES.iter().copied());
         let department = schemas::one_of(Department::ALL.map(Department::as_str).into_iter().chain([""]));
         for (name, about, schema) in [
-            ("page", "Which page, from 1. One after the last is not found.", schemas::whole(1, i32::MAX)),
-            ("page_size", "How many to a page, of which more than 200 are 200.", page_size),
-            ("ordering", "By which field; with `-` descending. By `created_at` if left out.", ordering),
-            ("department", "Only those of a department; of all if empty.", department),
-            ("search", "Only those whose name has this in it, in any case of letters.", schemas::any_text()),
+            ("page", "Number of the page, from 1. A page after the last is not found.", schemas::whole(1, i32::MAX)),
+            ("page_size", "Employees on a page; at most 200.", page_size),
+            ("ordering", "Field to sort by, with `-` in descending order. The default is `created_at`.", ordering),
+            ("department", "Only employees of this department; all if empty.", department),
+            ("search", "Only employees whose name contains this text; case is ignored.", schemas::any_text()),
         ] {
             operation.parameter(parameter(ParameterIn::Query, name, about, schema));
         }
@@ -52,8 +52,6 @@ impl OperationInput for Params {
 }
 
 impl Params {
-    /// # Errors
-    /// 400 that names each parameter that is wrong; 404 for a page below 1.
     fn parse(raw: &str) -> Result<Self, AppError> {
         let pairs: Vec<_> = url::form_urlencoded::parse(raw.as_bytes()).into_owned().collect();
         let mut query =
@@ -67,7 +65,7 @@ impl Params {
                 "department" => query.department = errors.take(name, Department::parse(value)),
                 "ordering" => query.order = errors.take(name, order(value)).unwrap_or(Order::Created),
                 "search" => query.search.clone_from(value),
-                _ => {} // What others add to a URL, such as a cache buster, is not ours to refuse.
+                _ => {} // Other parameters, such as a cache buster, are ignored.
             }
         }
         match query.page {
@@ -77,9 +75,9 @@ impl Params {
         }
     }
 
-    /// The query string of another page of the same list.
+    /// Returns the query string of another page of the same list.
     pub(super) fn at_page(&self, page: u32) -> String {
-        // A link goes far: a key that came in the address does not go with it.
+        // A key in the URL must not get into the link.
         let others = self.pairs.iter().filter(|(name, _)| name != "page");
         let others = others.map(|(name, value)| (redact(name), redact(value)));
         let mut query = url::form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
@@ -88,7 +86,7 @@ impl Params {
     }
 }
 
-/// A page number; 0 stands for any that is below 1.
+/// Parses a page number. A number below 1 becomes 0.
 fn page(raw: &str) -> Result<u32, String> {
     let number: i64 = raw.parse().map_err(|_| NO_PAGE.to_owned())?;
     Ok(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
