@@ -1,6 +1,7 @@
 //! Server-side rendering of pages.
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::RawFormRejection;
 use axum::extract::{MatchedPath, RawForm, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -15,6 +16,7 @@ use super::middleware::security_headers;
 use super::no_js::form_error;
 use crate::app::shell;
 use crate::error::AppError;
+use crate::model::fields::FieldErrors;
 use crate::model::redact::{contains_key, redact};
 use crate::pages::{Entrance, Page, PageData, QueryParams, Visitor};
 use crate::server::audit;
@@ -141,20 +143,37 @@ pub async fn require_superuser(state: State<AppState>, request: Request, next: N
 
 /// Searches on `/admin/keys`. A pasted key stays in the body, and the response is the page; anything else goes into the URL,
 /// so that the search can be bookmarked.
-pub async fn search_keys(State(state): State<AppState>, mut parts: Parts, RawForm(body): RawForm) -> Response {
+pub async fn search_keys(
+    State(state): State<AppState>,
+    mut parts: Parts,
+    form: Result<RawForm, RawFormRejection>,
+) -> Result<Response, AppError> {
+    let body = read_form(form)?;
     if !contains_key(&origin::form_field(&body, "search")) {
-        return search(parts, RawForm(body)).await;
+        return Ok(redirect_to_results(&parts, &body));
     }
     parts.extensions.insert(SearchBody(body));
-    page(State(state), parts).await
+    Ok(page(State(state), parts).await)
 }
 
 /// Redirects a search to the URL of its results. The form uses POST because a browser would put a pasted key into the URL; only
 /// the key's public prefix gets there.
-pub async fn search(parts: Parts, RawForm(body): RawForm) -> Response {
+pub async fn search(parts: Parts, form: Result<RawForm, RawFormRejection>) -> Result<Response, AppError> {
+    Ok(redirect_to_results(&parts, &read_form(form)?))
+}
+
+fn read_form(form: Result<RawForm, RawFormRejection>) -> Result<Bytes, AppError> {
+    match form {
+        Ok(RawForm(body)) => Ok(body),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
+        Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
+    }
+}
+
+fn redirect_to_results(parts: &Parts, body: &[u8]) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(
-        url::form_urlencoded::parse(&body).map(|(name, value)| (redact(&name).into_owned(), search_term(&value))),
+        url::form_urlencoded::parse(body).map(|(name, value)| (redact(&name).into_owned(), search_term(&value))),
     );
     Redirect::to(&format!("{}?{}", parts.uri.path(), query.finish())).into_response()
 }

@@ -1,11 +1,12 @@
 //! A 429 says which limit was exceeded: in the member `limit`, in the detail and in the log.
 
 use keyfob::error::{AppError, Limit};
-use keyfob::server::auth::password::{MAX_PER_MINUTE, Whose};
+use keyfob::server::auth::password::{MAX_CHECKS_PER_MINUTE, SlotOwner};
 use keyfob::server::concurrency_limit::{MAX_RUNNING, MAX_WAITING};
 use rstest_reuse::apply;
 use serde_json::json;
 
+use crate::support::server::Server;
 use crate::support::{Answer, Client, Database, EMPLOYEES, PASSWORD, TestApp, each_database};
 
 const LEAKED: &str = "/api/v1/leaked-keys";
@@ -81,7 +82,7 @@ async fn a_server_function_names_the_limit(database: Database) {
         sign_in(&app, "ada@example.com", "not the password").await.is(400);
     }
     function_names(&sign_in(&app, "ada@example.com", PASSWORD).await, Limit::LoginBackoff);
-    let _turn = app.state.passwords.turn(Whose::Account("bob@example.com"), app.state.now()).unwrap();
+    let _slot = app.state.passwords.take_slot(SlotOwner::Email("bob@example.com"), app.state.now()).unwrap();
     function_names(&sign_in(&app, "bob@example.com", PASSWORD).await, Limit::ConcurrentPasswordChecks);
     function_names(&sign_in(&app, "eve@example.com", PASSWORD).await, Limit::SignIns);
     let sign_up = async |n: u32| {
@@ -100,7 +101,7 @@ async fn too_many_right_passwords_name_the_limit(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.configured(|config| config.sign_in_rate = 0);
     app.user("ada").await;
-    for _ in 0..MAX_PER_MINUTE {
+    for _ in 0..MAX_CHECKS_PER_MINUTE {
         sign_in(&app, "ada@example.com", PASSWORD).await.is(200);
     }
     function_names(&sign_in(&app, "ada@example.com", PASSWORD).await, Limit::PasswordChecks);
@@ -126,4 +127,19 @@ async fn too_many_invitations_name_the_limit(database: Database) {
         invite(&max, n).await.is(200);
     }
     function_names(&invite(&max, 50).await, Limit::TeamInvitations);
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn the_log_names_the_limit(database: Database) {
+    let app = &TestApp::start(database).await;
+    let key = app.make_key("ada").await.key;
+    let server = Server::start_with(&app.url, "info", "json", &["--key-rate=1"]).await;
+    for _ in 0..2 {
+        server.ask(&format!("GET {EMPLOYEES}"), &[("X-Api-Key", &key)], "").await;
+    }
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("request denied")).unwrap_or_else(|| panic!("{log}"));
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["fields"]["code"], &line["fields"]["limit"]), (&json!("rate_limited"), &json!("key_requests")));
 }

@@ -207,7 +207,10 @@ mod tests {
         let take = || passwords.take_slot(SlotOwner::User(&ada), NOW);
         let held = take().unwrap();
         let also = held.clone();
-        assert_eq!(take().unwrap_err(), AppError::RateLimited { limit: Limit::ConcurrentPasswordChecks, retry_after: 1 });
+        assert_eq!(
+            take().unwrap_err(),
+            AppError::RateLimited { limit: Limit::ConcurrentPasswordChecks, retry_after: 1 }
+        );
         assert!(passwords.take_slot(SlotOwner::Email("ada@example.com"), NOW).is_ok(), "strangers have their own slot");
         drop(held);
         assert!(take().is_err(), "the clone still holds it");
