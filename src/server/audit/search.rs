@@ -10,8 +10,8 @@ use crate::model::time::Timestamp;
 use crate::model::users::Email;
 use crate::server::auth::key_format::search_term;
 use crate::server::db::Db;
+use crate::server::db::fold::fold;
 use crate::server::db::row::params;
-use crate::server::maintenance::fold_names::fold;
 
 /// How many events the administrators' page shows at a time.
 const ON_A_PAGE: usize = 50;

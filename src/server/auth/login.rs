@@ -7,7 +7,7 @@ use axum::http::{HeaderName, header};
 use secrecy::SecretString;
 
 use super::client_ip::{client_ip, user_agent};
-use super::login_throttle::{LoginAttempt, LoginScope};
+use super::login_attempt::{LoginAttempt, LoginScope};
 use super::password::{SlotOwner, check_max_length};
 use super::sessions::Session;
 use super::{device_cookie, guards, origin, sessions};

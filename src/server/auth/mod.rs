@@ -7,6 +7,7 @@ mod extract;
 mod guards;
 pub mod key_format;
 pub mod login;
+pub mod login_attempt;
 pub mod login_throttle;
 pub mod origin;
 pub mod page_user;

@@ -15,7 +15,8 @@ use crate::server::audit;
 use crate::server::audit::{Actor, AuditTarget};
 use crate::server::config::Config;
 use crate::server::db::row::{Row, params};
-use crate::server::db::{Db, Tx, execute, fetch};
+use crate::server::db::{Db, Tx};
+use crate::server::users::row::user_from_row;
 
 /// Time without a request after which a session ends, in milliseconds.
 pub const IDLE_TIMEOUT: i64 = 7 * DAY;
@@ -72,9 +73,10 @@ impl Session {
     /// Locks the account, then the session; every transaction keeps this order. Returns whether the user is a superuser.
     async fn lock(&self, tx: &mut Tx) -> Result<bool, AppError> {
         let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND disabled_at IS NULL RETURNING superuser";
-        let (superuser,) = fetch!(tx, optional(bool,), sql, &self.user.id)?.ok_or(AppError::CredentialsMissing)?;
+        let superuser = tx.query_optional(sql, params![self.user.id], |row| row.get("superuser")).await?;
+        let superuser = superuser.ok_or(AppError::CredentialsMissing)?;
         let sql = "UPDATE sessions SET seen_at = seen_at WHERE id = $1 AND user_id = $2";
-        if execute!(tx, sql, &self.id, &self.user.id)? == 0 {
+        if tx.execute(sql, params![self.id, self.user.id]).await? == 0 {
             return Err(AppError::CredentialsMissing);
         }
         Ok(superuser)
@@ -116,7 +118,7 @@ pub fn http_only_cookie(config: &Config, name: &str, value: String, max_age: tim
 
 /// Locks the row that serialises all changes by or of superusers.
 pub async fn lock_superusers(tx: &mut Tx) -> Result<(), AppError> {
-    execute!(tx, "UPDATE locks SET name = name WHERE name = 'superusers'")?;
+    tx.execute("UPDATE locks SET name = name WHERE name = 'superusers'", params![]).await?;
     Ok(())
 }
 
@@ -125,30 +127,19 @@ pub async fn lock_superusers(tx: &mut Tx) -> Result<(), AppError> {
 pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &Actor) -> Result<SecretString, AppError> {
     let (secret, now) = (random::make_session_secret(), by.at);
     // Serialises concurrent sign-ins, so that the limit holds.
-    execute!(tx, "UPDATE users SET updated_at = updated_at WHERE id = $1", user)?;
-    execute!(
-        tx,
-        "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)",
-        user,
-        now.plus(-IDLE_TIMEOUT),
-        now.plus(-ABSOLUTE_TIMEOUT)
-    )?;
+    tx.execute("UPDATE users SET updated_at = updated_at WHERE id = $1", params![user]).await?;
+    let sql = "DELETE FROM sessions WHERE user_id = $1 AND (seen_at <= $2 OR created_at <= $3)";
+    tx.execute(sql, params![user, now.plus(-IDLE_TIMEOUT), now.plus(-ABSOLUTE_TIMEOUT)]).await?;
     // SQLite has no OFFSET without a LIMIT.
     let sql = "DELETE FROM sessions WHERE user_id = $1 AND id IN (SELECT id FROM sessions WHERE user_id = $1 \
                ORDER BY seen_at DESC, id DESC LIMIT 1000000000 OFFSET $2)";
-    if execute!(tx, sql, user, MAX_SESSIONS - 1)? > 0 {
+    if tx.execute(sql, params![user, MAX_SESSIONS - 1]).await? > 0 {
         record_end(tx, by, "least recently used: too many sessions").await?;
     }
-    execute!(
-        tx,
-        "INSERT INTO sessions (id, digest, user_id, user_agent, created_at, seen_at, confirmed_at) \
-         VALUES ($1, $2, $3, $4, $5, $5, $5)",
-        random::make_id(now),
-        key_format::digest_of(&secret),
-        user,
-        user_agent,
-        now
-    )?;
+    let sql = "INSERT INTO sessions (id, digest, user_id, user_agent, created_at, seen_at, confirmed_at) \
+               VALUES ($1, $2, $3, $4, $5, $5, $5)";
+    let (id, digest) = (random::make_id(now), key_format::digest_of(&secret));
+    tx.execute(sql, params![id, digest, user, user_agent, now]).await?;
     Ok(secret)
 }
 
@@ -159,8 +150,8 @@ pub async fn create(tx: &mut Tx, user: &UserId, user_agent: &str, by: &Actor) ->
 pub async fn renew(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<SecretString, AppError> {
     let (secret, user) = (random::make_session_secret(), &session.user.id);
     let sql = "UPDATE sessions SET digest = $3, confirmed_at = $4 WHERE id = $1 AND user_id = $2";
-    let found = execute!(tx, sql, &session.id, user, key_format::digest_of(&secret), now)?;
-    if found == 1 { Ok(secret) } else { Err(AppError::CredentialsMissing) }
+    let renewed = tx.execute(sql, params![session.id, user, key_format::digest_of(&secret), now]).await?;
+    if renewed == 1 { Ok(secret) } else { Err(AppError::CredentialsMissing) }
 }
 
 /// Returns the live session of the request's cookie, and updates `seen_at`.
@@ -173,37 +164,46 @@ pub async fn find(db: &Db, config: &Config, parts: &Parts, now: Timestamp) -> Re
     let sql = "SELECT s.id AS session_id, s.seen_at, s.confirmed_at, u.id, u.email, u.name, u.superuser, \
                EXISTS (SELECT 1 FROM members WHERE user_id = u.id) AS in_team FROM sessions s JOIN users u ON u.id = s.user_id \
                WHERE s.digest = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled_at IS NULL";
-    let found = db
-        .query_optional(sql, params![digest, now.plus(-IDLE_TIMEOUT), now.plus(-ABSOLUTE_TIMEOUT)], session_row)
-        .await?;
-    let Some((mut session, seen_at)) = found else { return Ok(None) };
-    session.ip = client_ip::client_ip(&parts.extensions);
-    if seen_at <= now.plus(-SEEN_AT_PRECISION) {
-        let mut conn = db.write().await?;
-        execute!(conn, "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", &session.id, now)?;
+    let (seen_after, created_after) = (now.plus(-IDLE_TIMEOUT), now.plus(-ABSOLUTE_TIMEOUT));
+    let params = params![digest, seen_after, created_after];
+    let Some(found) = db.query_optional(sql, params, SessionRow::from_row).await? else { return Ok(None) };
+    let session = Session { ip: client_ip::client_ip(&parts.extensions), ..found.session };
+    if found.seen_at <= now.plus(-SEEN_AT_PRECISION) {
+        let sql = "UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2";
+        db.execute(sql, params![session.id, now]).await?;
     }
     Ok(Some(session))
 }
 
-/// A session and when it was last seen.
-fn session_row(row: Row<'_>) -> Result<(Session, Timestamp), AppError> {
-    let user =
-        User { id: row.get("id")?, email: row.get("email")?, name: row.get("name")?, superuser: row.get("superuser")? };
-    let (id, in_team, confirmed_at) = (row.get("session_id")?, row.get("in_team")?, row.get("confirmed_at")?);
-    Ok((Session { id, user, in_team, confirmed_at, ip: None }, row.get("seen_at")?))
+struct SessionRow {
+    session: Session,
+    seen_at: Timestamp,
+}
+
+impl SessionRow {
+    fn from_row(row: Row<'_>) -> Result<Self, AppError> {
+        let session = Session {
+            id: row.get("session_id")?,
+            user: user_from_row(row)?,
+            in_team: row.get("in_team")?,
+            confirmed_at: row.get("confirmed_at")?,
+            ip: None,
+        };
+        Ok(Self { session, seen_at: row.get("seen_at")? })
+    }
 }
 
 /// Lists the user's live sessions, newest first.
 pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<SessionFacts>, AppError> {
     let sql = "SELECT id, created_at, seen_at, user_agent FROM sessions \
                WHERE user_id = $1 AND seen_at > $2 AND created_at > $3 ORDER BY created_at DESC, id DESC";
-    let (seen_after, begun_after) = (now.plus(-IDLE_TIMEOUT), now.plus(-ABSOLUTE_TIMEOUT));
-    let params = params![session.user.id, seen_after, begun_after];
-    let mut found = db.query_inline(sql, params, session_facts).await?;
-    for facts in &mut found {
+    let (seen_after, created_after) = (now.plus(-IDLE_TIMEOUT), now.plus(-ABSOLUTE_TIMEOUT));
+    let params = params![session.user.id, seen_after, created_after];
+    let mut sessions = db.query_inline(sql, params, session_facts).await?;
+    for facts in &mut sessions {
         facts.current = facts.id == session.id;
     }
-    Ok(found)
+    Ok(sessions)
 }
 
 fn session_facts(row: Row<'_>) -> Result<SessionFacts, AppError> {
@@ -232,7 +232,8 @@ pub async fn end_own(db: &Db, session: &Session, id: &str, now: Timestamp) -> Re
 
 /// Ends a session of the acting user. Returns false if there is none.
 pub async fn end(tx: &mut Tx, id: &SessionId, by: &Actor) -> Result<bool, AppError> {
-    if execute!(tx, "DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, &by.user)? == 0 {
+    let sql = "DELETE FROM sessions WHERE id = $1 AND user_id = $2";
+    if tx.execute(sql, params![id, by.user]).await? == 0 {
         return Ok(false);
     }
     record_end(tx, by, "").await?;
@@ -255,7 +256,8 @@ pub async fn end_others(db: &Db, session: &Session, now: Timestamp) -> Result<u6
 
 /// Like [`end_others`], within a transaction.
 pub async fn end_others_in(tx: &mut Tx, session: &Session, now: Timestamp) -> Result<u64, AppError> {
-    let ended = execute!(tx, "DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &session.user.id, &session.id)?;
+    let sql = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
+    let ended = tx.execute(sql, params![session.user.id, session.id]).await?;
     if ended > 0 {
         record_end(tx, &session.actor(now), "everywhere else").await?;
     }
@@ -264,6 +266,6 @@ pub async fn end_others_in(tx: &mut Tx, session: &Session, now: Timestamp) -> Re
 
 /// Ends all sessions of a user.
 pub async fn end_all(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
-    execute!(tx, "DELETE FROM sessions WHERE user_id = $1", user)?;
+    tx.execute("DELETE FROM sessions WHERE user_id = $1", params![user]).await?;
     Ok(())
 }

@@ -7,7 +7,8 @@ use crate::model::keys::KeyFacts;
 use crate::model::teams::TeamId;
 use crate::model::time::Timestamp;
 use crate::model::users::UserId;
-use crate::server::db::{Db, Tx, execute, fetch};
+use crate::server::db::row::{Row, params};
+use crate::server::db::{Db, Tx};
 
 /// Owner of data (a user or a team) and the caller who works on it.
 #[derive(Clone, Debug)]
@@ -36,16 +37,16 @@ impl Tenant {
             Caller::Key { user, .. } => {
                 let mut tx = db.begin().await?;
                 let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND disabled_at IS NULL";
-                if execute!(tx, sql, &user.id)? == 0 {
+                if tx.execute(sql, params![user.id]).await? == 0 {
                     return Err(AppError::AccountDisabled);
                 }
                 tx
             }
         };
         if let Some(team) = &self.team {
-            execute!(tx, "UPDATE teams SET name = name WHERE id = $1", team)?;
+            tx.execute("UPDATE teams SET name = name WHERE id = $1", params![team]).await?;
             let sql = "UPDATE members SET role = role WHERE team_id = $1 AND user_id = $2";
-            if execute!(tx, sql, team, self.user_id())? == 0 {
+            if tx.execute(sql, params![team, self.user_id()]).await? == 0 {
                 return Err(AppError::NotFound);
             }
         }
@@ -57,11 +58,22 @@ impl Tenant {
 }
 
 async fn lock_key(tx: &mut Tx, user: &UserId, key: &KeyFacts, now: Timestamp) -> Result<(), AppError> {
-    type Ends = (Option<Timestamp>, Option<Timestamp>);
     let sql = "UPDATE keys SET name = name WHERE id = $1 AND user_id = $2 RETURNING revoked_at, expires_at";
-    match fetch!(tx, optional Ends, sql, &key.id, user)? {
-        Some((None, expires_at)) if expires_at.is_none_or(|at| at > now) => Ok(()),
-        Some((None, _)) => Err(AppError::KeyExpired),
+    match tx.query_optional(sql, params![key.id, user], KeyEnd::from_row).await? {
+        Some(KeyEnd { revoked_at: None, expires_at }) if expires_at.is_none_or(|at| at > now) => Ok(()),
+        Some(KeyEnd { revoked_at: None, .. }) => Err(AppError::KeyExpired),
         _ => Err(AppError::KeyRevoked),
+    }
+}
+
+/// When a key ends.
+struct KeyEnd {
+    revoked_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+impl KeyEnd {
+    fn from_row(row: Row<'_>) -> Result<Self, AppError> {
+        Ok(Self { revoked_at: row.get("revoked_at")?, expires_at: row.get("expires_at")? })
     }
 }

@@ -4,6 +4,7 @@ pub mod bulk;
 mod call;
 mod conn;
 pub mod error;
+pub mod fold;
 mod inline_reader;
 pub mod invalidations;
 mod list_reader;
@@ -29,6 +30,7 @@ use sqlx::sqlite::SqliteConnection;
 pub use self::conn::{Backend, Conn, Session, Tx};
 use self::conn::{PoolerConn, Running};
 pub use self::error::is_unique_violation;
+use self::fold::fold;
 use self::inline_reader::InlineReader;
 use self::invalidations::Invalidations;
 use self::list_reader::ListReader;
@@ -40,7 +42,6 @@ pub use self::query::Mapper;
 use self::ready::Probe;
 pub use self::servers::Servers;
 pub use self::sqlite::sqlite_file;
-use super::maintenance::fold_names::fold;
 use crate::error::AppError;
 
 /// An error of the database. It becomes an [`AppError`] where nobody looks at it; that logs its cause.
@@ -121,25 +122,6 @@ macro_rules! run {
     }};
 }
 pub(crate) use run;
-
-/// Runs a statement and gives the number of rows that it changed: `execute!(conn, "UPDATE …", a, b)`.
-macro_rules! execute {
-    ($on:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::server::db::run!(
-            $on,
-            [$($arg),*],
-            |conn, args| async {
-                let done = sqlx::query_with::<sqlx::Sqlite, _>($sql, args).execute(conn).await;
-                done.map(|done| done.rows_affected())
-            },
-            |conn, args, keep| async {
-                let done = sqlx::query_with::<sqlx::Postgres, _>($sql, args).persistent(keep).execute(conn).await;
-                done.map(|done| done.rows_affected())
-            }
-        )
-    };
-}
-pub(crate) use execute;
 
 /// Fetches rows as a type: `fetch!(conn, all User, "SELECT …", a)`, with `one`, `optional` or `all`.
 macro_rules! fetch {

@@ -13,9 +13,9 @@ mod lists;
 pub use self::lists::{Figures, Order, Page, Query, figures, list, page};
 use super::auth::random;
 use super::auth::tenant::Tenant;
+use super::db::fold::fold;
 use super::db::row::{Row, params};
 use super::db::{Db, Tx};
-use super::maintenance::fold_names::fold;
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::employees::{

@@ -14,9 +14,9 @@ use crate::server::audit;
 use crate::server::audit::AuditTarget;
 use crate::server::auth::sessions::Session;
 use crate::server::auth::{key_format, random};
+use crate::server::db::fold::fold;
 use crate::server::db::row::{Param, Row, params};
 use crate::server::db::{Db, like};
-use crate::server::maintenance::fold_names::fold;
 use crate::server::state::AppState;
 use crate::server::users;
 

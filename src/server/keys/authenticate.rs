@@ -3,29 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::cache::Cached;
+use super::cache::{Cached, KeyRecord};
 use super::facts;
 use crate::error::AppError;
-use crate::model::keys::{KeyContext, KeyFacts};
+use crate::model::keys::KeyContext;
 use crate::model::time::Timestamp;
 use crate::model::users::User;
 use crate::server::auth::key_format::{Digest, PresentedKey};
 use crate::server::db::Db;
 use crate::server::db::row::{Row, params};
 use crate::server::state::AppState;
-
-/// A key as it stands in the database, found by its secret. Whether it is valid is not yet asked. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct KeyRecord {
-    /// Its user.
-    pub user: Arc<User>,
-    /// The key.
-    pub key: Arc<KeyFacts>,
-    /// What its validity depends on beside itself.
-    pub standing: KeyContext,
-    /// Requests a minute that an administrator allows it.
-    pub rate: Option<u32>,
-}
 
 macro_rules! find_by {
     ($column:literal) => {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::KeyRecord;
+use crate::model::keys::{KeyContext, KeyFacts};
 use crate::model::time::Timestamp;
+use crate::model::users::User;
 use crate::server::auth::key_format::Digest;
 use crate::server::db::invalidations::{Invalidations, TTL, Version};
 
@@ -21,7 +22,18 @@ const NEGATIVE_TTL: i64 = 1000;
 /// What the cache itself needs for an entry, in bytes; measured with 100,000 of them.
 const OVERHEAD: usize = 400;
 
-/// Keys that were looked up lately, and texts that are none. Cheap to clone.
+/// Key as the database stores it, valid or not. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct KeyRecord {
+    pub user: Arc<User>,
+    pub key: Arc<KeyFacts>,
+    /// What the key's validity depends on.
+    pub standing: KeyContext,
+    /// Requests per minute that an administrator allows.
+    pub rate: Option<u32>,
+}
+
+/// Cache of keys and of unknown keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeyCache {
     known: Cache<Digest, Arc<Entry>>,

@@ -123,7 +123,7 @@ struct Wanted<'a> {
 }
 
 /// A page of keys, and what else the profile page says of them.
-struct KeyRecord {
+struct KeyListRows {
     keys: Vec<KeyEntry>,
     next: Option<String>,
     leaked: Vec<KeyEntry>,
@@ -171,7 +171,7 @@ impl<'a> Cursor<'a> {
 
 impl Wanted<'_> {
     /// The page, read by [`Db::query_inline`] or [`Db::query`].
-    async fn read(&self, db: &Db, sql: &'static str, is_short: bool) -> Result<KeyRecord, AppError> {
+    async fn read(&self, db: &Db, sql: &'static str, is_short: bool) -> Result<KeyListRows, AppError> {
         let cursor = Cursor::parse(self.after);
         let (working, expired) = (cursor.bound(WORKING), cursor.bound(EXPIRED));
         // What has not expired is none of that part.
@@ -200,8 +200,8 @@ impl Wanted<'_> {
         Ok(self.sort(rows))
     }
 
-    fn sort(&self, rows: Vec<(i64, KeyEntry)>) -> KeyRecord {
-        let mut found = KeyRecord { keys: Vec::new(), next: None, leaked: Vec::new(), has_revoked: false };
+    fn sort(&self, rows: Vec<(i64, KeyEntry)>) -> KeyListRows {
+        let mut found = KeyListRows { keys: Vec::new(), next: None, leaked: Vec::new(), has_revoked: false };
         for (part, entry) in rows {
             match part {
                 ..=REVOKED => found.keys.push(entry),

@@ -18,16 +18,17 @@ pub mod usage;
 
 use secrecy::ExposeSecret;
 
-pub use self::authenticate::{KeyRecord, find_by_secret};
+pub use self::authenticate::find_by_secret;
+pub use self::cache::KeyRecord;
 pub use self::lists::{OwnQuery, list, list_of_team, page};
 use super::audit;
 use super::audit::{Actor, AuditTarget};
 use super::auth::sessions::Session;
 use super::auth::{key_format, random};
 use super::config::KeyConfig;
+use super::db::fold::fold;
 use super::db::row::{Row, params};
 use super::db::{Db, Error, Tx, is_unique_violation};
-use super::maintenance::fold_names::fold;
 use super::state::AppState;
 use crate::error::AppError;
 use crate::model::audit::Action;

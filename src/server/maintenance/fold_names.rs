@@ -1,28 +1,17 @@
-//! Texts as they are searched and sorted by: without case, and with characters composed, on both databases alike. The columns
-//! `name_folded` hold names so.
+//! Fills `name_folded` for names that an older version stored.
 
 use std::time::Duration;
 
 use crate::error::AppError;
+use crate::server::db::fold::fold;
 use crate::server::db::row::params;
 use crate::server::db::{Db, bulk};
-use crate::unicode::nfc;
 
 /// How many names are folded in one transaction: few enough to let others write between.
 const BATCH: i64 = 500;
 /// How long to wait between two batches, and for names that an older server writes during an upgrade.
 const PAUSE: Duration = Duration::from_millis(50);
 const CHECK_EVERY: Duration = Duration::from_mins(1);
-
-/// Folds a text: NFC, in lower case. The one place that decides what is the same to a search.
-#[must_use]
-pub fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
-    // Lower case can have other compositions: of U+0130 it is two characters.
-    nfc(&nfc(text).to_lowercase())
-}
 
 /// A table with names.
 struct Names {
@@ -81,26 +70,5 @@ pub async fn run(db: Db) {
         // A failure is logged where it happens.
         let pause = if matches!(fold_some(&db).await, Ok(1..)) { PAUSE } else { CHECK_EVERY };
         tokio::time::sleep(pause).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_people_take_for_the_same_is_folded_alike() {
-        for (one, other) in [
-            ("Émile", "émile"),
-            ("E\u{301}MILE", "émile"),
-            ("ÜBER", "u\u{308}ber"),
-            ("ΝΊΚΟΣ", "Νίκος"),
-            ("Ada", "ADA"),
-            ("ЙОД", "йод"),
-        ] {
-            assert_eq!(fold(one), fold(other), "{one} {other}");
-        }
-        assert_ne!(fold("Emile"), fold("Émile"));
-        assert_eq!(fold(&fold("İstanbul")), fold("İstanbul"));
     }
 }

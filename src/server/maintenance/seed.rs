@@ -2,7 +2,6 @@
 
 use secrecy::SecretString;
 
-use super::fold_names::fold;
 use crate::error::AppError;
 use crate::model::employees::EmployeeSpec;
 use crate::model::time::Timestamp;
@@ -10,6 +9,7 @@ use crate::server::auth::key_format::GeneratedKey;
 use crate::server::auth::{key_format, random};
 use crate::server::db::bulk;
 use crate::server::db::bulk::Value;
+use crate::server::db::fold::fold;
 use crate::server::db::{Db, Tx};
 
 /// How much to make up.

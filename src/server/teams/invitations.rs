@@ -3,7 +3,7 @@
 //! "Add member" never looks up whether the address has an account, so that its answer and its time reveal nothing. The owner of
 //! the address decides on `/teams`.
 
-use super::memberships::{find, is_slug};
+use super::memberships::{find, is_slug, team_from_row};
 use super::{begin_as_admin, lock, members};
 use crate::error::{AppError, Limit};
 use crate::model::audit::Action;
@@ -17,7 +17,8 @@ use crate::model::users::{Email, UserId};
 use crate::server::audit::{Actor, AuditTarget, record};
 use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
-use crate::server::db::{Conn, Db, Tx, execute, fetch};
+use crate::server::db::row::{Row, params};
+use crate::server::db::{Db, Tx};
 use crate::server::rate_limits::MINUTE;
 use crate::server::state::AppState;
 
@@ -43,14 +44,21 @@ pub async fn send(state: &AppState, session: &Session, slug: &str, form: &Invita
     }
     check_not_member(&mut tx, &team, &new).await?;
     check_rate(&mut tx, &team, session, by.at).await?;
-    execute!(tx, "DELETE FROM invitations WHERE team_id = $1 AND expires_at <= $2", &team.id, by.at)?;
+    let sql = "DELETE FROM invitations WHERE team_id = $1 AND expires_at <= $2";
+    tx.execute(sql, params![team.id, by.at]).await?;
     check_open_limit(&mut tx, &team, &new).await?;
     let sql = "INSERT INTO invitations (team_id, email, role, inviter_id, created_at, expires_at) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (team_id, email) DO UPDATE SET role = excluded.role, \
                inviter_id = excluded.inviter_id, created_at = excluded.created_at, expires_at = excluded.expires_at";
-    let (email, role, expires_at) = (new.email.as_str(), new.role.as_str(), by.at.plus(INVITATION_TTL));
-    execute!(tx, sql, &team.id, email, role, &session.user.id, by.at, expires_at)?;
-    record(&mut tx, &by, Action::TeamInvite, audit_target(&team, format!("{} as {role}", isolated(email)))).await?;
+    let (email, expires_at) = (new.email.as_str(), by.at.plus(INVITATION_TTL));
+    tx.execute(sql, params![team.id, email, new.role, session.user.id, by.at, expires_at]).await?;
+    record(
+        &mut tx,
+        &by,
+        Action::TeamInvite,
+        audit_target(&team, format!("{} as {}", isolated(email), new.role.as_str())),
+    )
+    .await?;
     tx.commit().await?;
     Ok(())
 }
@@ -58,30 +66,24 @@ pub async fn send(state: &AppState, session: &Session, slug: &str, form: &Invita
 /// Rejects the address of a member, which admins see anyway. Compares it with every member, so that the time depends only on
 /// the team, not on whether the address has an account.
 async fn check_not_member(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
-    let sql =
-        "SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND u.email || '' = $2";
-    let (members,) = fetch!(tx, one(i64,), sql, &team.id, new.email.as_str())?;
+    let sql = "SELECT COUNT(*) AS count FROM members m JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND u.email || '' = $2";
+    let members: i64 = tx.query_one(sql, params![team.id, new.email.as_str()], |row| row.get("count")).await?;
     if members == 0 { Ok(()) } else { Err(FieldErrors::one("email", "This user is already in the team.").into()) }
 }
 
 /// Limits invitations per hour, of the user and of the team. Counts audit entries, so that all servers count together.
 async fn check_rate(tx: &mut Tx, team: &Team, session: &Session, now: Timestamp) -> Result<(), AppError> {
-    type Sent = (i64, Option<Timestamp>);
     let since = now.plus(-HOUR);
     // Ids begin with the time, so that the index narrows the search.
     let after = random::make_id(since.plus(-1));
-    let sql =
-        "SELECT COUNT(*), MIN(at) FROM audit WHERE action = 'team.invite' AND actor_id = $1 AND id > $2 AND at > $3";
-    let by_account = fetch!(tx, one Sent, sql, &session.user.id, &after, since)?;
-    let sql =
-        "SELECT COUNT(*), MIN(at) FROM audit WHERE action = 'team.invite' AND team_id = $1 AND id > $2 AND at > $3";
-    let by_team = fetch!(tx, one Sent, sql, &team.id, &after, since)?;
-    let limits = [
-        (by_account, MAX_PER_HOUR, Limit::AccountInvitations),
-        (by_team, MAX_PER_TEAM_AND_HOUR, Limit::TeamInvitations),
-    ];
-    for ((sent, first), max, limit) in limits {
-        if sent >= max {
+    let sql = "SELECT COUNT(*) AS sent, MIN(at) AS first FROM audit WHERE action = 'team.invite' AND actor_id = $1 AND id > $2 AND at > $3";
+    let by_user = tx.query_one(sql, params![session.user.id, after, since], Sent::from_row).await?;
+    let sql = "SELECT COUNT(*) AS sent, MIN(at) AS first FROM audit WHERE action = 'team.invite' AND team_id = $1 AND id > $2 AND at > $3";
+    let by_team = tx.query_one(sql, params![team.id, after, since], Sent::from_row).await?;
+    let limits =
+        [(by_user, MAX_PER_HOUR, Limit::AccountInvitations), (by_team, MAX_PER_TEAM_AND_HOUR, Limit::TeamInvitations)];
+    for (Sent { count, first }, max, limit) in limits {
+        if count >= max {
             let until = first.unwrap_or(now).plus(HOUR).as_millis() - now.as_millis();
             let retry_after = u32::try_from(until).unwrap_or(0).div_ceil(1000).max(1);
             return Err(AppError::RateLimited { limit, retry_after });
@@ -90,9 +92,21 @@ async fn check_rate(tx: &mut Tx, team: &Team, session: &Session, now: Timestamp)
     Ok(())
 }
 
+/// Invitations sent in the last hour.
+struct Sent {
+    count: i64,
+    first: Option<Timestamp>,
+}
+
+impl Sent {
+    fn from_row(row: Row<'_>) -> Result<Self, AppError> {
+        Ok(Self { count: row.get("sent")?, first: row.get("first")? })
+    }
+}
+
 async fn check_open_limit(tx: &mut Tx, team: &Team, new: &NewInvitation) -> Result<(), AppError> {
-    let sql = "SELECT COUNT(*) FROM invitations WHERE team_id = $1 AND email <> $2";
-    let (others,) = fetch!(tx, one(i64,), sql, &team.id, new.email.as_str())?;
+    let sql = "SELECT COUNT(*) AS count FROM invitations WHERE team_id = $1 AND email <> $2";
+    let others: i64 = tx.query_one(sql, params![team.id, new.email.as_str()], |row| row.get("count")).await?;
     if others < MAX_OPEN {
         return Ok(());
     }
@@ -109,7 +123,7 @@ pub async fn cancel(state: &AppState, session: &Session, slug: &str, email: &str
     let (mut tx, team) = begin_as_admin(&state.db, session, slug).await?;
     let email = Email::parse(email).map_err(|_| AppError::NotFound)?;
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 RETURNING email, role";
-    if let Some(invited) = fetch!(tx, optional Deleted, sql, &team.id, email.as_str())? {
+    if let Some(invited) = tx.query_optional(sql, params![team.id, email.as_str()], Deleted::from_row).await? {
         record(&mut tx, &by, Action::TeamCancel, audit_target(&team, invited.describe())).await?;
     }
     tx.commit().await?;
@@ -132,7 +146,8 @@ pub async fn accept(state: &AppState, session: &Session, slug: &str) -> Result<T
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 AND expires_at > $3 AND EXISTS (SELECT 1 FROM members m \
                JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND m.user_id = inviter_id AND m.role = 'admin' \
                AND u.disabled_at IS NULL) RETURNING email, role";
-    let Some(Deleted { role, .. }) = fetch!(tx, optional Deleted, sql, &team.id, &user.email, by.at)? else {
+    let deleted = tx.query_optional(sql, params![team.id, user.email, by.at], Deleted::from_row).await?;
+    let Some(Deleted { role, .. }) = deleted else {
         drop(tx);
         return find_joined(&state.db, session, slug).await;
     };
@@ -158,7 +173,8 @@ pub async fn decline(state: &AppState, session: &Session, slug: &str) -> Result<
     let mut tx = session.begin(&state.db).await?;
     let team = lock_invited(&mut tx, session, slug).await?.ok_or(AppError::NotFound)?;
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND email = $2 RETURNING email, role";
-    let invited = fetch!(tx, optional Deleted, sql, &team.id, &user.email)?.ok_or(AppError::NotFound)?;
+    let invited = tx.query_optional(sql, params![team.id, user.email], Deleted::from_row).await?;
+    let invited = invited.ok_or(AppError::NotFound)?;
     let target = AuditTarget { user: Some(&user.id), ..audit_target(&team, format!("as {}", invited.role.as_str())) };
     record(&mut tx, &by, Action::TeamDecline, target).await?;
     tx.commit().await?;
@@ -171,7 +187,7 @@ async fn lock_invited(tx: &mut Tx, session: &Session, slug: &str) -> Result<Opti
         return Ok(None);
     }
     let sql = "SELECT t.id, t.slug, t.name FROM teams t JOIN invitations i ON i.team_id = t.id WHERE t.slug = $1 AND i.email = $2";
-    let team = fetch!(tx, optional Team, sql, slug, &session.user.email)?;
+    let team = tx.query_optional(sql, params![slug, session.user.email], team_from_row).await?;
     if let Some(team) = &team {
         lock(tx, &team.id).await?;
     }
@@ -183,33 +199,46 @@ const MAX_SHOWN: i64 = MAX_TEAMS;
 
 /// Lists the invitations that the user can accept, newest first.
 pub async fn list(db: &Db, session: &Session, now: Timestamp) -> Result<Vec<Invitation>, AppError> {
-    let mut conn = db.read().await?;
     let sql = "SELECT t.slug, t.name, i.role, u.email AS inviter, i.expires_at FROM invitations i \
                JOIN teams t ON t.id = i.team_id JOIN users u ON u.id = i.inviter_id \
                JOIN members m ON m.team_id = i.team_id AND m.user_id = i.inviter_id \
                WHERE i.email = $1 AND i.expires_at > $2 AND m.role = 'admin' AND u.disabled_at IS NULL \
                ORDER BY i.created_at DESC, t.slug LIMIT $3";
-    let found = fetch!(conn, all Invitation, sql, &session.user.email, now, MAX_SHOWN)?;
-    Ok(found.into_iter().map(|found| Invitation { inviter: shown(&found.inviter), ..found }).collect())
+    db.query(sql, params![session.user.email, now, MAX_SHOWN], invitation_from_row).await
 }
 
 /// Lists the open invitations of a team, newest first.
-pub(super) async fn list_of_team(
-    conn: &mut Conn,
-    team: &TeamId,
-    now: Timestamp,
-) -> Result<Vec<SentInvitation>, AppError> {
+pub(super) async fn list_of_team(db: &Db, team: &TeamId, now: Timestamp) -> Result<Vec<SentInvitation>, AppError> {
     let sql = "SELECT i.email, i.role, u.email AS inviter, i.created_at, i.expires_at FROM invitations i \
                JOIN users u ON u.id = i.inviter_id WHERE i.team_id = $1 AND i.expires_at > $2 \
                ORDER BY i.created_at DESC, i.email LIMIT $3";
-    let found = fetch!(conn, all SentInvitation, sql, team, now, MAX_OPEN)?;
-    Ok(found.into_iter().map(|found| SentInvitation { inviter: shown(&found.inviter), ..found }).collect())
+    db.query(sql, params![team, now, MAX_OPEN], sent_invitation_from_row).await
+}
+
+fn invitation_from_row(row: Row<'_>) -> Result<Invitation, AppError> {
+    Ok(Invitation {
+        slug: row.get("slug")?,
+        name: row.get("name")?,
+        role: row.get("role")?,
+        inviter: shown(&row.get::<String>("inviter")?),
+        expires_at: row.get("expires_at")?,
+    })
+}
+
+fn sent_invitation_from_row(row: Row<'_>) -> Result<SentInvitation, AppError> {
+    Ok(SentInvitation {
+        email: row.get("email")?,
+        role: row.get("role")?,
+        inviter: shown(&row.get::<String>("inviter")?),
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+    })
 }
 
 /// Cancels the invitations of a user who is no longer an admin of the team. They could let a removed admin back in.
 pub(super) async fn cancel_sent_by(tx: &mut Tx, team: &Team, inviter: &UserId, by: &Actor) -> Result<(), AppError> {
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND inviter_id = $2 RETURNING email, role";
-    for invited in fetch!(tx, all Deleted, sql, &team.id, inviter)? {
+    for invited in tx.query(sql, params![team.id, inviter], Deleted::from_row).await? {
         let detail = format!("{}: the inviter is no longer an admin", invited.describe());
         record(tx, by, Action::TeamCancel, audit_target(team, detail)).await?;
     }
@@ -218,19 +247,21 @@ pub(super) async fn cancel_sent_by(tx: &mut Tx, team: &Team, inviter: &UserId, b
 
 /// Deletes all invitations that a user has sent.
 pub async fn delete_sent_by(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
-    execute!(tx, "DELETE FROM invitations WHERE inviter_id = $1", user)?;
+    tx.execute("DELETE FROM invitations WHERE inviter_id = $1", params![user]).await?;
     Ok(())
 }
 
 /// Invitation that was deleted from the table.
-#[derive(sqlx::FromRow)]
 struct Deleted {
     email: String,
-    #[sqlx(try_from = "String")]
     role: Role,
 }
 
 impl Deleted {
+    fn from_row(row: Row<'_>) -> Result<Self, AppError> {
+        Ok(Self { email: row.get("email")?, role: row.get("role")? })
+    }
+
     fn describe(&self) -> String {
         format!("{} as {}", isolated(&self.email), self.role.as_str())
     }

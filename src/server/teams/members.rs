@@ -10,11 +10,13 @@ use crate::model::time::Timestamp;
 use crate::model::users::UserId;
 use crate::server::audit;
 use crate::server::audit::{Actor, AuditTarget};
-use crate::server::db::{Tx, execute, fetch};
+use crate::server::db::Tx;
+use crate::server::db::row::{Row, params};
 
 /// Rejects a user who is in [`MAX_TEAMS`] teams. The caller has locked the user, so that the count holds.
 pub(super) async fn check_team_limit(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
-    let (teams,) = fetch!(tx, one(i64,), "SELECT COUNT(*) FROM members WHERE user_id = $1", user)?;
+    let sql = "SELECT COUNT(*) AS count FROM members WHERE user_id = $1";
+    let teams: i64 = tx.query_one(sql, params![user], |row| row.get("count")).await?;
     if teams < MAX_TEAMS {
         return Ok(());
     }
@@ -23,7 +25,8 @@ pub(super) async fn check_team_limit(tx: &mut Tx, user: &UserId) -> Result<(), A
 }
 
 async fn check_member_limit(tx: &mut Tx, team: &Team) -> Result<(), AppError> {
-    let (members,) = fetch!(tx, one(i64,), "SELECT COUNT(*) FROM members WHERE team_id = $1", &team.id)?;
+    let sql = "SELECT COUNT(*) AS count FROM members WHERE team_id = $1";
+    let members: i64 = tx.query_one(sql, params![team.id], |row| row.get("count")).await?;
     if members < MAX_MEMBERS {
         return Ok(());
     }
@@ -35,7 +38,8 @@ async fn check_member_limit(tx: &mut Tx, team: &Team) -> Result<(), AppError> {
 /// Adds a member. Returns false, and keeps the role, if the user is already in the team.
 pub(super) async fn add(tx: &mut Tx, team: &Team, user: &UserId, role: Role, by: &Actor) -> Result<bool, AppError> {
     let sql = "SELECT role FROM members WHERE team_id = $1 AND user_id = $2";
-    if fetch!(tx, optional(String,), sql, &team.id, user)?.is_some() {
+    let current: Option<Role> = tx.query_optional(sql, params![team.id, user], |row| row.get("role")).await?;
+    if current.is_some() {
         return Ok(false);
     }
     check_team_limit(tx, user).await?;
@@ -43,7 +47,7 @@ pub(super) async fn add(tx: &mut Tx, team: &Team, user: &UserId, role: Role, by:
     // An earlier version left the keys of removed members valid; they would work again.
     revoke_keys(tx, team, user, by).await?;
     let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
-    execute!(tx, sql, &team.id, user, role.as_str(), by.at)?;
+    tx.execute(sql, params![team.id, user, role, by.at]).await?;
     Ok(true)
 }
 
@@ -56,7 +60,7 @@ pub(super) async fn change_role(
     by: &Actor,
 ) -> Result<bool, AppError> {
     let sql = "UPDATE members SET role = $3 WHERE team_id = $1 AND user_id = $2";
-    if execute!(tx, sql, &team.id, user, role.as_str())? == 0 {
+    if tx.execute(sql, params![team.id, user, role]).await? == 0 {
         return Ok(false);
     }
     if role == Role::Member {
@@ -70,8 +74,9 @@ pub(super) async fn change_role(
 /// the user is not in the team.
 pub(super) async fn remove(tx: &mut Tx, team: &Team, user: &UserId, by: &Actor) -> Result<bool, AppError> {
     let sql = "DELETE FROM members WHERE team_id = $1 AND user_id = $2 RETURNING role";
-    let Some((role,)) = fetch!(tx, optional(String,), sql, &team.id, user)? else { return Ok(false) };
-    if role == Role::Admin.as_str() {
+    let role: Option<Role> = tx.query_optional(sql, params![team.id, user], |row| row.get("role")).await?;
+    let Some(role) = role else { return Ok(false) };
+    if role == Role::Admin {
         check_admin_remains(tx, team).await?;
     }
     revoke_keys(tx, team, user, by).await?;
@@ -81,15 +86,9 @@ pub(super) async fn remove(tx: &mut Tx, team: &Team, user: &UserId, by: &Actor) 
 
 /// Revokes the user's keys that are limited to the team. Expired ones get no audit entry, because their number is unbounded.
 async fn revoke_keys(tx: &mut Tx, team: &Team, user: &UserId, by: &Actor) -> Result<(), AppError> {
-    #[derive(sqlx::FromRow)]
-    struct Revoked {
-        id: KeyId,
-        prefix: String,
-        expires_at: Option<Timestamp>,
-    }
     let sql = "UPDATE keys SET revoked_at = $3 WHERE user_id = $1 AND team_id = $2 AND revoked_at IS NULL \
                RETURNING id, prefix, expires_at";
-    let revoked = fetch!(tx, all Revoked, sql, user, &team.id, by.at)?;
+    let revoked = tx.query(sql, params![user, team.id, by.at], RevokedKey::from_row).await?;
     for key in revoked.iter().filter(|key| key.expires_at.is_none_or(|at| at > by.at)) {
         let detail = format!("its user has left the team {}", team.slug);
         let target =
@@ -99,11 +98,23 @@ async fn revoke_keys(tx: &mut Tx, team: &Team, user: &UserId, by: &Actor) -> Res
     Ok(())
 }
 
+struct RevokedKey {
+    id: KeyId,
+    prefix: String,
+    expires_at: Option<Timestamp>,
+}
+
+impl RevokedKey {
+    fn from_row(row: Row<'_>) -> Result<Self, AppError> {
+        Ok(Self { id: row.get("id")?, prefix: row.get("prefix")?, expires_at: row.get("expires_at")? })
+    }
+}
+
 /// Rejects the removal of the last admin. Disabled accounts don't count.
 async fn check_admin_remains(tx: &mut Tx, team: &Team) -> Result<(), AppError> {
-    let sql = "SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id \
+    let sql = "SELECT COUNT(*) AS count FROM members m JOIN users u ON u.id = m.user_id \
                WHERE m.team_id = $1 AND m.role = 'admin' AND u.disabled_at IS NULL";
-    let (admins,) = fetch!(tx, one(i64,), sql, &team.id)?;
+    let admins: i64 = tx.query_one(sql, params![team.id], |row| row.get("count")).await?;
     if admins > 0 {
         return Ok(());
     }

@@ -10,7 +10,8 @@ use super::audit;
 use super::audit::{Actor, AuditTarget};
 use super::auth::random;
 use super::auth::sessions::Session;
-use super::db::{Db, Tx, execute, fetch, is_unique_violation};
+use super::db::row::{Row, params};
+use super::db::{Db, Tx, is_unique_violation};
 use super::keys;
 use super::state::AppState;
 use crate::error::AppError;
@@ -38,14 +39,14 @@ pub async fn create_in(mut tx: Tx, form: &TeamForm, by: &Actor) -> Result<Team, 
     let team = Team { id, slug, name };
     members::check_team_limit(&mut tx, user).await?;
     let sql = "INSERT INTO teams (id, slug, name, created_at) VALUES ($1, $2, $3, $4)";
-    match execute!(tx, sql, &team.id, &team.slug, &team.name, by.at) {
+    match tx.execute(sql, params![team.id, team.slug, team.name, by.at]).await {
         Err(error) if is_unique_violation(&error) => {
             return Err(FieldErrors::one("slug", "This address is taken. Choose another.").into());
         }
         other => other?,
     };
     let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
-    execute!(tx, sql, &team.id, user, Role::Admin.as_str(), by.at)?;
+    tx.execute(sql, params![team.id, user, Role::Admin, by.at]).await?;
     let about = AuditTarget { user: Some(user), team: Some(&team.id), subject: &team.slug, ..AuditTarget::default() };
     audit::record(&mut tx, by, Action::TeamCreate, about).await?;
     tx.commit().await?;
@@ -66,17 +67,15 @@ pub async fn page(
 ) -> Result<TeamPage, AppError> {
     let now = state.now();
     let Membership { team, role } = find(&state.db, &session.user.id, slug).await?;
-    let mut conn = state.db.read().await?;
     let sql = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
                WHERE m.team_id = $1 ORDER BY u.email";
-    let mut members = fetch!(conn, all Member, sql, &team.id)?;
+    let mut members = state.db.query(sql, params![team.id], member_from_row).await?;
     for member in &mut members {
         (member.email, member.name) = (shown(&member.email), shown(&member.name));
     }
     let (mut invitations, mut keys) = (Vec::new(), KeySlice::default());
     if role == Role::Admin {
-        invitations = invitations::list_of_team(&mut conn, &team.id, now).await?;
-        drop(conn);
+        invitations = invitations::list_of_team(&state.db, &team.id, now).await?;
         keys = keys::list_of_team(state, (&team.id, &session.user.id), (after, about)).await?;
     }
     // Only superusers see the client addresses of other people.
@@ -85,6 +84,16 @@ pub async fn page(
         entry.used_ip = None;
     }
     Ok(TeamPage { team, role, me: session.user.id.clone(), members, invitations, keys, now })
+}
+
+fn member_from_row(row: Row<'_>) -> Result<Member, AppError> {
+    Ok(Member {
+        user_id: row.get("user_id")?,
+        email: row.get("email")?,
+        name: row.get("name")?,
+        role: row.get("role")?,
+        created_at: row.get("created_at")?,
+    })
 }
 
 /// Begins a transaction of a team member. Locks the user, the session and the team, so that the role holds until the commit.
@@ -96,8 +105,8 @@ async fn begin_as_member(db: &Db, session: &Session, slug: &str) -> Result<(Tx, 
     let mut tx = session.begin(db).await?;
     lock(&mut tx, &team.id).await?;
     let sql = "SELECT role FROM members WHERE team_id = $1 AND user_id = $2";
-    let (role,) = fetch!(tx, optional(String,), sql, &team.id, &session.user.id)?.ok_or(AppError::NotFound)?;
-    let role = Role::try_from(role).map_err(|_| AppError::Internal)?;
+    let role: Option<Role> = tx.query_optional(sql, params![team.id, session.user.id], |row| row.get("role")).await?;
+    let role = role.ok_or(AppError::NotFound)?;
     Ok((tx, Membership { team, role }))
 }
 
@@ -172,6 +181,6 @@ fn audit_target<'a>(team: &'a Team, user: &'a UserId, detail: String) -> AuditTa
 
 /// Locks a team, which serialises its changes.
 async fn lock(tx: &mut Tx, team: &TeamId) -> Result<(), AppError> {
-    execute!(tx, "UPDATE teams SET name = name WHERE id = $1", team)?;
+    tx.execute("UPDATE teams SET name = name WHERE id = $1", params![team]).await?;
     Ok(())
 }

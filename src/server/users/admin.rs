@@ -1,5 +1,6 @@
 //! User management by superusers and the operator.
 
+use super::row::account_from_row;
 use super::{get, record};
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -9,7 +10,8 @@ use crate::model::users::{Account, AccountPage, User, UserId};
 use crate::server::audit::Actor;
 use crate::server::auth::sessions::Session;
 use crate::server::auth::{key_format, login_throttle, sessions};
-use crate::server::db::{Db, Tx, execute, fetch, like};
+use crate::server::db::row::params;
+use crate::server::db::{Db, Tx, like};
 use crate::server::state::AppState;
 use crate::server::teams::invitations;
 
@@ -19,12 +21,11 @@ const PAGE_SIZE: usize = 25;
 /// Returns a page of the accounts that match `search`, by email address, after the address `after`.
 pub async fn page(db: &Db, session: &Session, search: &str, after: &str) -> Result<AccountPage, AppError> {
     let search = key_format::search_term(search);
-    let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE email > $1 \
                AND ($2 = '' OR email LIKE $2 ESCAPE '\\' OR name_folded LIKE $2 ESCAPE '\\') \
                ORDER BY email LIMIT $3";
     let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(0);
-    let mut accounts = fetch!(conn, all Account, sql, after, like(&search), limit)?;
+    let mut accounts = db.query(sql, params![after, like(&search), limit], account_from_row).await?;
     let has_more = accounts.len() > PAGE_SIZE;
     accounts.truncate(PAGE_SIZE);
     let next = accounts.last().filter(|_| has_more).map(|account| account.user.email.clone());
@@ -37,9 +38,8 @@ pub async fn page(db: &Db, session: &Session, search: &str, after: &str) -> Resu
 /// Returns the account of a dialog by its id.
 pub async fn find_account(db: &Db, id: Option<&str>) -> Result<Option<Account>, AppError> {
     let Some(id) = id.and_then(UserId::parse) else { return Ok(None) };
-    let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE id = $1";
-    let found = fetch!(conn, optional Account, sql, id)?;
+    let found = db.query_optional(sql, params![id], account_from_row).await?;
     Ok(found.map(|mut account| {
         (account.user.email, account.user.name) = (shown(&account.user.email), shown(&account.user.name));
         account
@@ -105,24 +105,27 @@ pub async fn change(db: &Db, user: &User, change: AccountChange, by: &Actor) -> 
 async fn apply(mut tx: Tx, user: &User, change: AccountChange, by: &Actor) -> Result<(), AppError> {
     // Read again: the user may have been promoted since the page was loaded.
     let sql = "SELECT superuser FROM users WHERE id = $1";
-    let (superuser,) = fetch!(tx, optional(bool,), sql, &user.id)?.ok_or(AppError::NotFound)?;
+    let superuser: Option<bool> = tx.query_optional(sql, params![user.id], |row| row.get("superuser")).await?;
+    let superuser = superuser.ok_or(AppError::NotFound)?;
     let changed = match change {
         AccountChange::Disable => {
             let sql = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
-            let changed = execute!(tx, sql, &user.id, by.at)?;
+            let changed = tx.execute(sql, params![user.id, by.at]).await?;
             sessions::end_all(&mut tx, &user.id).await?;
             invitations::delete_sent_by(&mut tx, &user.id).await?;
             changed
         }
         AccountChange::Enable => {
             let sql = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
-            login_throttle::clear(&mut tx, &user.id).await? + execute!(tx, sql, &user.id)?
+            login_throttle::clear(&mut tx, &user.id).await? + tx.execute(sql, params![user.id]).await?
         }
         AccountChange::Promote => {
-            execute!(tx, "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser", &user.id)?
+            let sql = "UPDATE users SET superuser = TRUE WHERE id = $1 AND NOT superuser";
+            tx.execute(sql, params![user.id]).await?
         }
         AccountChange::Demote => {
-            execute!(tx, "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser", &user.id)?
+            let sql = "UPDATE users SET superuser = FALSE WHERE id = $1 AND superuser";
+            tx.execute(sql, params![user.id]).await?
         }
     };
     if changed == 0 {
@@ -137,7 +140,8 @@ async fn apply(mut tx: Tx, user: &User, change: AccountChange, by: &Actor) -> Re
 }
 
 async fn check_superuser_remains(tx: &mut Tx) -> Result<(), AppError> {
-    let (superusers,) = fetch!(tx, one(i64,), "SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL")?;
+    let sql = "SELECT COUNT(*) AS count FROM users WHERE superuser AND disabled_at IS NULL";
+    let superusers: i64 = tx.query_one(sql, params![], |row| row.get("count")).await?;
     if superusers > 0 {
         return Ok(());
     }

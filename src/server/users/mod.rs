@@ -1,18 +1,21 @@
 //! User accounts: queries, and the rules that need data.
 
 mod admin;
+pub(super) mod row;
 
 use secrecy::SecretString;
 
 pub use self::admin::{AccountChange, change, change_as_superuser, find_account, page};
+use self::row::{account_from_row, user_from_row};
 use super::audit;
 use super::audit::{Actor, AuditTarget};
-use super::auth::login_throttle::{LoginAttempt, LoginScope};
+use super::auth::login_attempt::{LoginAttempt, LoginScope};
 use super::auth::password::{HashSlot, Passwords, SlotOwner, Verdict, check_max_length};
 use super::auth::sessions::Session;
 use super::auth::{login_throttle, random, sessions};
-use super::db::{Db, Tx, execute, fetch, is_unique_violation};
-use super::maintenance::fold_names::fold;
+use super::db::fold::fold;
+use super::db::row::{Row, params};
+use super::db::{Db, Tx, is_unique_violation};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -48,10 +51,14 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &Actor) ->
     // Older versions stored other forms of the same address, which the unique index does not catch.
     let [one, two, three, four] = &new.email.forms();
     let same_address = "SELECT id FROM users WHERE email IN ($1, $2, $3, $4) LIMIT 1";
-    if fetch!(tx, optional(UserId,), same_address, one, two, three, four)?.is_some() {
+    let same_address =
+        tx.query_optional(same_address, params![one, two, three, four], |row| row.get::<UserId>("id")).await?;
+    if same_address.is_some() {
         return Err(taken().into());
     }
-    match execute!(tx, sql, &user.id, &user.email, &user.name, &hash, user.superuser, by.at, fold(&user.name)) {
+    let folded = fold(&user.name);
+    let params = params![user.id, user.email, user.name, hash, user.superuser, by.at, folded];
+    match tx.execute(sql, params).await {
         Err(error) if is_unique_violation(&error) => return Err(taken().into()),
         other => other?,
     };
@@ -66,9 +73,8 @@ async fn record(tx: &mut Tx, by: &Actor, action: Action, user: &User) -> Result<
 }
 
 /// User to check a password for.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub struct SignInCandidate {
-    #[sqlx(flatten)]
     pub user: User,
     pub password_hash: String,
 }
@@ -79,8 +85,9 @@ pub async fn find_sign_in_candidate(db: &Db, email: &str) -> Result<Option<SignI
     let sql = "SELECT id, email, name, superuser, password_hash FROM users WHERE email IN ($1, $2, $3, $4) \
                AND disabled_at IS NULL";
     let [one, two, three, four] = &email.forms();
-    let mut conn = db.read().await?;
-    let found = fetch!(conn, all SignInCandidate, sql, one, two, three, four)?;
+    let read =
+        |row: Row<'_>| Ok(SignInCandidate { user: user_from_row(row)?, password_hash: row.get("password_hash")? });
+    let found = db.query_inline(sql, params![one, two, three, four], read).await?;
     Ok(email.nearest(found, |candidate| &candidate.user.email))
 }
 
@@ -100,7 +107,7 @@ impl Verified {
     pub async fn lock(&self, tx: &mut Tx) -> Result<Option<String>, AppError> {
         let current = self.rehashed.as_ref().unwrap_or(&self.hash);
         let sql = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
-        let found = execute!(tx, sql, &self.user.id, &self.hash, current)?;
+        let found = tx.execute(sql, params![self.user.id, self.hash, current]).await?;
         Ok((found == 1).then(|| current.clone()))
     }
 }
@@ -133,9 +140,8 @@ pub async fn check_password(
     now: Timestamp,
 ) -> Result<Option<String>, AppError> {
     let attempt = LoginAttempt::begin(db, LoginScope::Session(&session.id), None, &session.actor(now)).await?;
-    let mut conn = db.read().await?;
-    let (stored,) = fetch!(conn, one(String,), "SELECT password_hash FROM users WHERE id = $1", &session.user.id)?;
-    drop(conn);
+    let sql = "SELECT password_hash FROM users WHERE id = $1";
+    let stored: String = db.query_one(sql, params![session.user.id], |row| row.get("password_hash")).await?;
     match slot.verify(password, Some(stored.clone())).await {
         Ok(Verdict::Wrong) => Ok(None),
         Ok(_) => attempt.succeed_in_session(db).await.map(|()| Some(stored)),
@@ -149,7 +155,7 @@ pub async fn check_password(
 /// Whether the user's password still has this hash. Locks the account until the commit.
 pub async fn has_password_hash(tx: &mut Tx, user: &UserId, hash: &str) -> Result<bool, AppError> {
     let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND password_hash = $2";
-    Ok(execute!(tx, sql, user, hash)? > 0)
+    Ok(tx.execute(sql, params![user, hash]).await? > 0)
 }
 
 /// Changes the display name.
@@ -161,7 +167,7 @@ pub async fn rename(db: &Db, session: &Session, name: &str, now: Timestamp) -> R
     let (user, by) = (&session.user, session.actor(now));
     let mut tx = session.begin(db).await?;
     let sql = "UPDATE users SET name = $2, name_folded = $3, updated_at = $4 WHERE id = $1";
-    execute!(tx, sql, &user.id, &name, fold(&name), by.at)?;
+    tx.execute(sql, params![user.id, name, fold(&name), by.at]).await?;
     record(&mut tx, &by, Action::AccountName, user).await?;
     tx.commit().await?;
     Ok(())
@@ -195,7 +201,7 @@ pub async fn change_password(
     drop(slot);
     let mut tx = session.begin(db).await?;
     let sql = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
-    if execute!(tx, sql, &session.user.id, &verified, &password_hash)? == 0 {
+    if tx.execute(sql, params![session.user.id, verified, password_hash]).await? == 0 {
         return Err(wrong());
     }
     let session_secret = sessions::renew(&mut tx, session, now).await?;
@@ -220,7 +226,7 @@ pub async fn set_password(
     let hash = passwords.hash(new, "password", email.as_str().to_owned()).await?;
     let Some(user) = find(db, email).await? else { return Ok(false) };
     let mut tx = db.begin().await?;
-    execute!(tx, "UPDATE users SET password_hash = $2 WHERE id = $1", &user.id, hash)?;
+    tx.execute("UPDATE users SET password_hash = $2 WHERE id = $1", params![user.id, hash]).await?;
     sessions::end_all(&mut tx, &user.id).await?;
     login_throttle::clear(&mut tx, &user.id).await?;
     record(&mut tx, by, Action::AccountPassword, &user).await?;
@@ -232,8 +238,7 @@ pub async fn set_password(
 pub async fn find(db: &Db, email: &Email) -> Result<Option<User>, AppError> {
     let [one, two, three, four] = &email.forms();
     let sql = "SELECT id, email, name, superuser FROM users WHERE email IN ($1, $2, $3, $4)";
-    let mut conn = db.read().await?;
-    let found = fetch!(conn, all User, sql, one, two, three, four)?;
+    let found = db.query_inline(sql, params![one, two, three, four], user_from_row).await?;
     Ok(email.nearest(found, |user| &user.email))
 }
 
@@ -244,9 +249,7 @@ pub async fn list(db: &Db, mut show: impl FnMut(Account)) -> Result<(), AppError
         "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE id > $1 ORDER BY id LIMIT 500";
     let mut after = String::new();
     loop {
-        let mut conn = db.read().await?;
-        let accounts = fetch!(conn, all Account, sql, &after)?;
-        drop(conn);
+        let accounts = db.query(sql, params![after], account_from_row).await?;
         let Some(last) = accounts.last() else { return Ok(()) };
         after = last.user.id.to_string();
         accounts.into_iter().for_each(&mut show);
@@ -256,13 +259,12 @@ pub async fn list(db: &Db, mut show: impl FnMut(Account)) -> Result<(), AppError
 /// Returns the user with this id, or [`AppError::NotFound`].
 pub async fn get(db: &Db, id: &str) -> Result<User, AppError> {
     let id = UserId::parse(id).ok_or(AppError::NotFound)?;
-    let mut conn = db.read().await?;
     let sql = "SELECT id, email, name, superuser FROM users WHERE id = $1";
-    fetch!(conn, optional User, sql, id)?.ok_or(AppError::NotFound)
+    db.query_optional(sql, params![id], user_from_row).await?.ok_or(AppError::NotFound)
 }
 
 /// Whether any user exists.
 pub async fn any_exist(db: &Db) -> Result<bool, AppError> {
-    let mut conn = db.read().await?;
-    Ok(fetch!(conn, optional(UserId,), "SELECT id FROM users LIMIT 1")?.is_some())
+    let found = db.query_optional("SELECT id FROM users LIMIT 1", params![], |row| row.get::<UserId>("id")).await?;
+    Ok(found.is_some())
 }
