@@ -1,7 +1,7 @@
-//! The site map: the document around every page, the navigation, and which component shows which page.
+//! The document around every page, and the navigation.
 //!
-//! Each page is a document of its own that the server finds, guards and renders; links are links. So there is no router in
-//! the browser, which would be a quarter of the download, and no page that waits for its data.
+//! The server matches, guards and renders each page, and links are plain links. There is no router in the browser: it would
+//! be a quarter of the download.
 
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
@@ -9,29 +9,20 @@ use leptos::server::ServerActionError;
 
 use crate::model::text::isolated;
 use crate::model::users::User;
-use crate::pages::admin::audit::AdminAuditPage;
-use crate::pages::admin::keys::AdminKeysPage;
-use crate::pages::admin::users::AdminUsersPage;
-use crate::pages::docs::ErrorsPage;
-use crate::pages::employees::EmployeesPage;
-use crate::pages::home::{HomePage, NotFoundPage};
-use crate::pages::profile::ProfilePage;
-use crate::pages::reauth::{ReauthDialog, Waiting};
-use crate::pages::sign_in::{SignInPage, SignOutButton, SignUpPage};
-use crate::pages::teams::{OneTeamPage, TeamsPage};
-use crate::pages::{Page, PageData};
+use crate::pages::PageData;
+use crate::pages::reauth::{Reauth, ReauthDialog};
+use crate::pages::sign_in::SignOutButton;
 use crate::ui::field::RenderedFor;
-use crate::ui::layout::{Brand, DocumentTitle, Frame, NavLink};
+use crate::ui::layout::{AppShell, Brand, DocumentTitle, NavLink};
 
 /// The id of the element that holds the [`PageData`] as JSON.
 pub const PAGE_DATA_ID: &str = "visit";
 
-/// The document around every page. `version` is the path under which the browser's files are.
-#[must_use]
-pub fn shell(options: &LeptosOptions, version: &str, visit: PageData) -> impl IntoView + use<> {
-    let title = format!("{} · Keyfob", isolated(visit.page.title()));
-    // Within a script only what ends it has a meaning.
-    let data = serde_json::to_string(&visit).unwrap_or_default().replace('<', "\\u003c");
+/// Renders the document around a page. `version` is the path of the browser's files.
+pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl IntoView + use<> {
+    let title = format!("{} · Keyfob", isolated(data.page.title()));
+    // The JSON must not end the script element.
+    let json = serde_json::to_string(&data).unwrap_or_default().replace('<', "\\u003c");
     view! {
         <html lang="en">
             <head>
@@ -42,19 +33,19 @@ pub fn shell(options: &LeptosOptions, version: &str, visit: PageData) -> impl In
                 <DocumentTitle text=title/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
-                <script type="application/json" id=PAGE_DATA_ID nonce=use_nonce() inner_html=data></script>
+                <script type="application/json" id=PAGE_DATA_ID nonce=use_nonce() inner_html=json></script>
                 <AutoReload options=options.clone()/>
                 <Program version=version.to_owned()/>
             </head>
             <body>
-                <App visit/>
+                <App data/>
             </body>
         </html>
     }
 }
 
-/// Loads the program of the page, and starts it. While servers are upgraded one by one, another version may answer: its
-/// program is not started, for it would not know the page. Then the script asks again, and at last leaves the page as it is.
+/// Loads and starts the WebAssembly program. During a rolling upgrade, a server of another version may respond. Its program
+/// does not match the page, so the script retries, and after four attempts leaves the page as it is.
 const START: &str = r#"(async (version) => {
   const load = async (name) => {
     for (let tries = 0; tries < 4; tries += 1) {
@@ -81,34 +72,19 @@ fn Program(version: String) -> impl IntoView {
     }
 }
 
-/// Any page, in its frame.
+/// A page with the navigation around it.
 #[component]
-pub fn App(visit: PageData) -> impl IntoView {
-    let PageData { user, path, asked, page, told } = visit;
-    // How a form that was sent without JavaScript learns what is wrong with it.
-    if let Some(told) = told {
-        provide_context(ServerActionError::new(&told.function, &told.error));
+pub fn App(data: PageData) -> impl IntoView {
+    let PageData { user, path, query, page, form_error } = data;
+    if let Some(error) = form_error {
+        provide_context(ServerActionError::new(&error.function, &error.error));
     }
-    provide_context(asked);
+    provide_context(query);
     provide_context(RenderedFor(user.as_ref().map(|user| user.id.clone())));
-    provide_context(Waiting::default());
-    let nav = user.clone().map(|user| view! { <UserNav user path/> });
-    let content = match page {
-        Page::Home { origin, sign_up } => view! { <HomePage origin sign_up signed_in=user.is_some()/> }.into_any(),
-        Page::SignUp(entrance) => view! { <SignUpPage entrance/> }.into_any(),
-        Page::SignIn(entrance) => view! { <SignInPage entrance/> }.into_any(),
-        Page::Profile { keys, sessions, activity } => view! { <ProfilePage user keys sessions activity/> }.into_any(),
-        Page::Employees { list, team } => view! { <EmployeesPage list team/> }.into_any(),
-        Page::Teams { teams, invitations } => view! { <TeamsPage teams invitations/> }.into_any(),
-        Page::Team(page) => view! { <OneTeamPage page=*page/> }.into_any(),
-        Page::AdminKeys(page) => view! { <AdminKeysPage page/> }.into_any(),
-        Page::AdminUsers(page) => view! { <AdminUsersPage page/> }.into_any(),
-        Page::AdminAudit(page) => view! { <AdminAuditPage page/> }.into_any(),
-        Page::Errors => view! { <ErrorsPage/> }.into_any(),
-        Page::NotFound => view! { <NotFoundPage/> }.into_any(),
-    };
+    provide_context(Reauth::default());
+    let nav = user.map(|user| view! { <UserNav user path/> });
     view! {
-        <Frame nav=view! { <Brand/> {nav} }.into_any()>{content}</Frame>
+        <AppShell nav=view! { <Brand/> {nav} }.into_any()>{page.render()}</AppShell>
         <ReauthDialog/>
     }
 }

@@ -1,7 +1,7 @@
 //! Keyfob: users, API keys and a key-protected JSON API, with its pages in Rust too.
 //!
-//! Arrows point one way: `main → server → app → pages → ui → model`. The one way up is the body of a server function
-//! in `pages`, which the macro strips from the browser's side.
+//! Imports point one way: `main → cli → web → app → pages → server → model`. The body of a server function in `pages` may name
+//! the server: the macro strips it from the browser's side.
 
 // Code of an example or of the README works inside this crate too.
 extern crate self as keyfob;
@@ -17,7 +17,7 @@ pub mod pages;
 pub mod server;
 #[allow(clippy::needless_pass_by_value, reason = "as for pages")]
 pub mod ui;
-/// The tables of Unicode are large: only the server has them, and only the server asks.
+/// The Unicode tables are large, and only the server needs them.
 #[cfg(feature = "ssr")]
 mod unicode;
 #[cfg(not(feature = "ssr"))]
@@ -26,23 +26,23 @@ mod unicode;
 #[cfg(feature = "ssr")]
 pub mod web;
 
-/// Where the browser's side starts: takes over the page that the server rendered.
+/// Entry point of the browser's side: takes over the page that the server rendered.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
-    // In a release it would only make the download larger.
+    // A release leaves it out to keep the download small.
     if cfg!(debug_assertions) {
         console_error_panic_hook::set_once();
     }
-    let visit: Option<pages::PageData> =
+    let data: Option<pages::PageData> =
         ui::browser::text_of(app::PAGE_DATA_ID).and_then(|json| serde_json::from_str(&json).ok());
-    if let Some(visit) = visit {
-        // Each call of a server function says for whom this page was rendered.
-        if let Some(user) = &visit.user {
+    if let Some(data) = data {
+        // Each call of a server function names the user of this page.
+        if let Some(user) = &data.user {
             let root = format!("{}{}", model::users::PAGE_USER_PATH, user.id);
             let _ = leptos::server_fn::client::try_set_server_url(Box::leak(root.into_boxed_str()));
         }
-        leptos::mount::hydrate_body(move || app::App(app::AppProps { visit }));
+        leptos::mount::hydrate_body(move || app::App(app::AppProps { data }));
         ui::browser::mark_running();
     }
 }

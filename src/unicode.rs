@@ -1,31 +1,30 @@
-//! What the tables of Unicode say: normal forms, kinds of characters, and domains in ASCII. On the server's side only.
+//! Unicode tables: normal forms, classes of characters, and domains in ASCII. Server only.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeEmoji, UnicodeGeneralCategory};
 
-/// What a character is, as far as it matters for a name.
+/// The class of a character, as far as names distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It is shown: a letter, a digit, a sign.
+    /// A letter, digit or symbol.
     Shown,
-    /// It stands above or below another.
+    /// A combining mark.
     Mark,
-    /// A space.
     Space,
-    /// It ends a line, or controls a terminal.
+    /// A line break or a terminal control character.
     Control,
-    /// It has no form of its own: it joins, separates, or changes the direction.
+    /// An invisible character that joins, separates or changes the direction.
     Format,
-    /// It is not assigned, or everybody's own.
+    /// Unassigned, or for private use.
     Unknown,
 }
 
-/// What a character is.
+/// Returns the class of a character.
 pub fn kind(c: char) -> Kind {
     use GeneralCategory as Is;
     match c.general_category() {
         Is::Control | Is::LineSeparator | Is::ParagraphSeparator => Kind::Control,
-        // Signs of Arabic and other scripts that enclose the digits after them.
+        // Number signs of Arabic and other scripts enclose the digits after them.
         Is::Format if is_number_sign(c) => Kind::Shown,
         Is::Format => Kind::Format,
         Is::NonspacingMark | Is::EnclosingMark => Kind::Mark,
@@ -42,32 +41,32 @@ fn is_number_sign(c: char) -> bool {
     )
 }
 
-/// Whether a character can be an emoji. Digits can, by what follows them.
+/// Whether a character can be part of an emoji. Digits can.
 pub fn is_emoji(c: char) -> bool {
     c.is_emoji_char()
 }
 
-/// The text in normal form C, in which each letter has one form.
+/// Converts to normal form C.
 pub fn nfc(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// The text in normal form D.
+/// Converts to normal form D.
 pub fn nfd(text: &str) -> String {
     text.nfd().collect()
 }
 
-/// Whether a text has letters that stand for others: wide, small, in circles, in ligatures.
+/// Whether a text has compatibility characters: full-width, small or circled letters, and ligatures.
 pub fn is_styled(text: &str) -> bool {
     !unicode_normalization::is_nfkc(text)
 }
 
-/// A domain in ASCII, as the name service has it; `None` for what is none.
+/// Converts a domain to ASCII (Punycode). `None` for an invalid domain.
 pub fn ascii_domain(domain: &str) -> Option<String> {
     idna::domain_to_ascii(domain).ok().filter(|domain| !domain.is_empty())
 }
 
-/// A domain as people write it.
+/// Converts a domain to Unicode.
 pub fn readable_domain(domain: &str) -> String {
     idna::domain_to_unicode(domain).0
 }

@@ -1,4 +1,4 @@
-//! The browser's side of `unicode.rs`. It checks no text that people type, so it has no tables; nothing there calls this.
+//! Browser stub of `unicode.rs`. The browser validates no typed text, so it needs no tables.
 
 /// See `unicode.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{FromRequest, State};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
@@ -21,6 +22,7 @@ use keyfob::server::db::Db;
 use keyfob::server::keys::cache;
 use keyfob::server::keys::cache::KeyCache;
 use keyfob::server::{clock::Clock, state::AppState};
+use keyfob::web::page_request::UserPage;
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
@@ -96,8 +98,10 @@ fn who() -> Router<AppState> {
 /// Loads the profile page's data for a session cookie.
 async fn load_profile(state: &AppState, cookie: &str) -> io::Result<PageData> {
     let request = Request::get("/profile").header("cookie", cookie).header("accept", "text/html");
-    let (parts, ()) = request.body(()).map_err(io::Error::other)?.into_parts();
-    keyfob::web::ssr::load_page(state, parts).await.map_err(|error| io::Error::other(error.detail()))
+    let request = request.body(Body::empty()).map_err(io::Error::other)?;
+    let page = UserPage::from_request(request, state).await.map_err(|_| io::Error::other("not signed in"))?;
+    let profile = keyfob::web::pages::load_profile(&page).await;
+    Ok(page.into_data(profile))
 }
 
 /// Renders the page from preloaded data.

@@ -92,7 +92,7 @@ test("the display name, the password and the other sessions", async ({ page, bro
   const sessions = page.getByRole("table", { name: "Sessions" });
   await expect(sessions.getByRole("row")).toHaveCount(3);
   await page.getByRole("button", { name: "Sign out everywhere else" }).click();
-  await expect(page.getByRole("status").filter({ hasText: "One other session is signed out." })).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "1 other session was signed out." })).toBeVisible();
   await expect(sessions.getByRole("row")).toHaveCount(2);
   await other.goto("/profile");
   await expect(other).toHaveURL(/\/sign-in\?next=\/profile$/);

@@ -21,7 +21,7 @@ test("an administrator finds a key by pasting it, sets its expiry, and revokes i
   await expectAccessible(admin);
   await admin.getByLabel("Search").fill(`Authorization: Api-Key ${key}`);
   await admin.getByRole("button", { name: "Search" }).click();
-  await expect(admin.getByText("Found by the key that was pasted.")).toBeVisible();
+  await expect(admin.getByText("Found by the pasted key.")).toBeVisible();
   expect(admin.url()).not.toContain(key.slice(12));
   expect(await admin.content()).not.toContain(key.slice(12));
   const row = admin.getByRole("table", { name: "API keys" }).getByRole("row", { name: "Payroll export" });
@@ -33,19 +33,19 @@ test("an administrator finds a key by pasting it, sets its expiry, and revokes i
   await edit.getByLabel("Expires").selectOption("7 days");
   await expectAccessible(admin);
   await edit.getByRole("button", { name: "Save" }).click();
-  await expect(admin.getByText("The key is changed.")).toBeVisible();
+  await expect(admin.getByText("Key saved.")).toBeVisible();
 
   await admin.getByLabel("Search").fill(user.email);
   await admin.getByRole("button", { name: "Search" }).click();
   await expect(admin).toHaveURL(/search=/);
   const renamed = admin.getByRole("table", { name: "API keys" }).getByRole("row", { name: "Payroll" });
   await renamed.getByRole("checkbox").check();
-  await admin.getByRole("button", { name: "Revoke chosen" }).click();
+  await admin.getByRole("button", { name: "Revoke selected keys" }).click();
   const alert = admin.getByRole("alertdialog");
   await expect(alert).toContainText("Payroll");
   await expectAccessible(admin);
   await alert.getByRole("button", { name: "Revoke key" }).click();
-  await expect(admin.getByText("One key is revoked.")).toBeVisible();
+  await expect(admin.getByText("1 key was revoked.")).toBeVisible();
   const refused = await request.get(API, { headers });
   expect(refused.status()).toBe(401);
   expect(await refused.json()).toMatchObject({ code: "key_revoked" });
@@ -60,7 +60,7 @@ test("an administrator finds a key by pasting it, sets its expiry, and revokes i
   await admin.goto(`/admin/users?search=${encodeURIComponent(user.email)}`);
   await admin.getByRole("link", { name: "Disable" }).click();
   await admin.getByRole("alertdialog").getByRole("button", { name: "Disable account" }).click();
-  await expect(admin.getByText("The account is disabled")).toBeVisible();
+  await expect(admin.getByText("User disabled.")).toBeVisible();
   await expectAccessible(admin);
   await page.goto("/profile");
   await expect(page).toHaveURL(/\/sign-in/);
@@ -91,6 +91,6 @@ test("for everybody else there is no administration", async ({ page, expectedErr
   await expect(page.getByRole("link", { name: "Admin" })).toHaveCount(0);
   for (const path of ["/admin/keys", "/admin/users", "/admin/audit"]) {
     expect((await page.goto(path))?.status()).toBe(404);
-    await expect(page.getByRole("heading", { name: "There is nothing here" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "Page not found" })).toBeVisible();
   }
 });

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { database, expect, expectAccessible, keyfob, letTimePass, signUp, test } from "../fixtures.ts";
 
-test("the password is asked for before a key of full access, and what was typed is kept", async ({
+test("a key of full access needs the password, and typed text is kept", async ({
   page,
   expectedErrors,
 }) => {
@@ -49,7 +49,7 @@ test("the password is asked for before a key of full access, and what was typed 
   await page.getByRole("button", { name: "Rotate key" }).click();
   await confirm.getByRole("button", { name: "Cancel" }).click();
   await page.getByRole("dialog", { name: "Rotate this key" }).getByRole("button", { name: "Cancel" }).click();
-  // Nothing asks of itself when the dialog is opened anew.
+  // Opening the dialog again does not ask by itself.
   await row.getByRole("button", { name: "Rotate" }).click();
   await expect(confirm).toBeHidden();
   await page.getByRole("button", { name: "Rotate key" }).click();
@@ -117,7 +117,7 @@ test("an administrator disables an account with the password", async ({ page, ex
   await page.getByLabel("Password").fill(root.password);
   await page.getByRole("button", { name: "Continue" }).click();
   await expect(page).toHaveURL(/\/admin\/users\?done=disable$/);
-  await expect(page.getByText("The account is disabled")).toBeVisible();
+  await expect(page.getByText("User disabled.")).toBeVisible();
 });
 
 test("somebody becomes an admin of a team with the password", async ({ page, browser, expectedErrors }) => {
@@ -135,10 +135,10 @@ test("somebody becomes an admin of a team with the password", async ({ page, bro
   const confirm = page.getByRole("dialog", { name: "Confirm with your password" });
   await confirm.getByLabel("Password").fill(ada.password);
   await confirm.getByRole("button", { name: "Continue" }).click();
-  await expect(page.getByText("The invitation is open for 14 days.")).toBeVisible();
+  await expect(page.getByText("Invitation created. It's open for 14 days.")).toBeVisible();
   await other.goto("/teams");
   await other.getByRole("button", { name: "Accept" }).click();
-  await expect(other.getByText("You're in the team now.")).toBeVisible();
+  await expect(other.getByText("You joined the team.")).toBeVisible();
   await page.reload();
   const row = page.getByRole("table", { name: "Members" }).getByRole("row", { name: bob.email });
   await expect(row).toContainText("Admin");
@@ -146,7 +146,7 @@ test("somebody becomes an admin of a team with the password", async ({ page, bro
   await row.getByRole("button", { name: "Make member" }).click();
   await page.getByLabel("Password").fill(ada.password);
   await page.getByRole("button", { name: "Continue" }).click();
-  await expect(page.getByText("The role is changed.")).toBeVisible();
+  await expect(page.getByText("Role changed.")).toBeVisible();
 });
 
 test("the dialog fits a window of 320 pixels", async ({ page, expectedErrors }) => {

@@ -17,7 +17,7 @@ test("employees are loaded, added, changed and removed", async ({ page, expected
   await add.getByLabel("Department").selectOption("Engineering");
   await add.getByLabel("Salary").fill("3000000000");
   await add.getByRole("button", { name: "Add", exact: true }).click();
-  await expect(add.getByText("Give a salary from 0 to 2147483647.")).toBeVisible();
+  await expect(add.getByText("Enter a salary from 0 to 2147483647.")).toBeVisible();
   await expect(add.getByLabel("Name")).toHaveValue("Zuse, Konrad");
   await expectAccessible(page);
   await add.getByLabel("Salary").fill("99000");

@@ -12,7 +12,7 @@ test("without JavaScript: from signing up to a key that is used and revoked", as
   await page.getByRole("button", { name: "Create", exact: true }).click();
 
   await expect(page.getByRole("heading", { name: "Your new API key" })).toBeVisible();
-  await expect(page.getByText("It will not be shown again")).toBeVisible();
+  await expect(page.getByText("It won't be shown again")).toBeVisible();
   const key = await page.getByLabel("API key").inputValue();
   expect(key).toMatch(/^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$/);
   expect(page.url()).not.toContain(key.slice(12));
@@ -36,7 +36,7 @@ test("without JavaScript: from signing up to a key that is used and revoked", as
   await row.getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("button", { name: "Revoke key" }).click();
   await expect(page).toHaveURL(/\/profile$/);
-  await expect(page.getByText("You have no keys in use.")).toBeVisible();
+  await expect(page.getByText("You have no active keys.")).toBeVisible();
   const refused = await request.get(API, { headers });
   expect(refused.status()).toBe(401);
 
@@ -50,6 +50,6 @@ test("without JavaScript: a form that is wrong says so", async ({ page, expected
   await page.getByRole("button", { name: "Create key" }).click();
   await page.getByLabel("Name", { exact: true }).fill("  ");
   await page.getByRole("button", { name: "Create", exact: true }).click();
-  await expect(page.getByRole("heading", { name: "The key was not created" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "The key wasn't created" })).toBeVisible();
   await expect(page.getByRole("alert")).toContainText("Give the key a name.");
 });

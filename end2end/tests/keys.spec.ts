@@ -103,7 +103,7 @@ test("closing before a copy asks first, by Escape and by leaving the page", asyn
   const dialog = page.getByRole("dialog", { name: "Your new API key" });
   for (let i = 0; i < 3; i++) await page.keyboard.press("Escape");
   await expect(dialog).toBeVisible();
-  await expect(dialog.getByRole("alert")).toContainText("You have not copied the key yet.");
+  await expect(dialog.getByRole("alert")).toContainText("You haven't copied the key yet.");
   await dialog.getByRole("button", { name: "Keep it open" }).click();
   await expect(dialog.getByLabel("API key")).toHaveValue(FORM);
 
@@ -159,7 +159,7 @@ test("a form that is wrong says so at the field and keeps what was typed", async
   await expectAccessible(page);
   await form.getByLabel("Name").fill("Right now");
   await form.getByLabel("Expires").selectOption("Never");
-  await expect(form.getByText("It works until you revoke it.")).toBeVisible();
+  await expect(form.getByText("Works until you revoke it.")).toBeVisible();
   await form.getByRole("button", { name: "Create", exact: true }).click();
   await expect(page.getByRole("dialog", { name: "Your new API key" })).toBeVisible();
   await finish(page);
@@ -189,7 +189,7 @@ test("a key that may only read reads, and is refused when it writes", async ({ p
   expect(await refused.json()).toMatchObject({ code: "scope_missing" });
 });
 
-test("a session that ended in another tab is told, and nothing is lost", async ({ page, context, expectedErrors }) => {
+test("a session that ended in another tab shows an error, and nothing is lost", async ({ page, context, expectedErrors }) => {
   expectedErrors.push(/401/);
   await signUp(page);
   await page.getByRole("button", { name: "Create key" }).click();

@@ -22,7 +22,7 @@ test("a page that is not there says so, also after the last slash", async ({ pag
   expectedErrors.push(/404/);
   const answer = await page.goto("/not-there/");
   expect(answer?.status()).toBe(404);
-  await expect(page.getByRole("heading", { name: "There is nothing here" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Page not found" })).toBeVisible();
 });
 
 test("every page fits a window of 320 pixels", async ({ page }) => {

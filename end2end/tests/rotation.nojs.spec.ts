@@ -13,7 +13,7 @@ test("without JavaScript: a key with one scope is made, and rotated", async ({ p
   const row = page.getByRole("table", { name: "API keys" }).getByRole("row", { name: "Scoped" });
   await expect(row).toContainText("profile:read, key:rotate");
   await row.getByRole("button", { name: "Rotate" }).click();
-  await page.getByLabel("The old secret works on for").selectOption("15 minutes");
+  await page.getByLabel("Keep the previous secret for").selectOption("15 minutes");
   await page.getByRole("button", { name: "Rotate key" }).click();
   const key = await page.getByLabel("API key").inputValue();
   for (const secret of [old, key]) {

@@ -14,29 +14,29 @@ test("a key is rotated: both secrets work for a while, and the page says so", as
   await row.getByRole("button", { name: "Rotate" }).click();
   const dialog = page.getByRole("dialog", { name: "Rotate this key" });
   await expectAccessible(page);
-  await dialog.getByLabel("The old secret works on for").selectOption("1 hour");
+  await dialog.getByLabel("Keep the previous secret for").selectOption("1 hour");
   await dialog.getByRole("button", { name: "Rotate key" }).click();
   const key = await shown();
   expect(key).not.toBe(old);
   expect(key.slice(0, 11)).toBe(old.slice(0, 11));
   await page.getByRole("button", { name: "Done" }).click();
-  await expect(row).toContainText("Old secret works until");
+  await expect(row).toContainText("Previous secret works until");
   await expectAccessible(page);
   const status = async (secret: string) =>
     (await request.get("/api/v1/verify", { headers: { "X-Api-Key": secret } })).status();
   expect([await status(old), await status(key)]).toEqual([200, 200]);
 
   await row.getByRole("button", { name: "Rotate" }).click();
-  await dialog.getByLabel("The old secret works on for").selectOption("Not at all");
+  await dialog.getByLabel("Keep the previous secret for").selectOption("Not at all");
   await dialog.getByRole("button", { name: "Rotate key" }).click();
   const last = await shown();
   await page.getByRole("button", { name: "Done" }).click();
   expect([await status(old), await status(key), await status(last)]).toEqual([401, 401, 200]);
 
-  await row.getByRole("button", { name: /allowed/ }).click();
+  await row.getByRole("button", { name: /request/ }).click();
   await expect(page.getByRole("dialog", { name: "Requests" })).toContainText("in the last 30 days");
   await expectAccessible(page);
   await page.getByRole("dialog", { name: "Requests" }).getByRole("button", { name: "Close" }).click();
   await page.reload();
-  await expect(page.getByRole("table", { name: "Events" })).toContainText("Key given a new secret");
+  await expect(page.getByRole("table", { name: "Events" })).toContainText("Key rotated");
 });

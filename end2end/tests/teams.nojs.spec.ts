@@ -14,7 +14,7 @@ test("without JavaScript: invite, decline, invite again, cancel, invite and acce
   const invite = async (email: string) => {
     await page.getByLabel("Email").fill(email);
     await page.getByRole("button", { name: "Add member" }).click();
-    await expect(page.getByRole("status")).toContainText("The invitation is open for 14 days.");
+    await expect(page.getByRole("status")).toContainText("Invitation created. It's open for 14 days.");
   };
   const invitations = other.getByRole("table", { name: "Invitations" });
   await invite(`nobody-${crypto.randomUUID()}@example.com`);
@@ -22,20 +22,20 @@ test("without JavaScript: invite, decline, invite again, cancel, invite and acce
   await other.goto("/teams");
   await expect(invitations.getByRole("row", { name: "Red team" })).toContainText(ada.email);
   await invitations.getByRole("button", { name: "Decline" }).click();
-  await expect(other.getByText("The invitation is declined.")).toBeVisible();
+  await expect(other.getByText("Invitation declined.")).toBeVisible();
   await expect(invitations).toBeHidden();
 
   await invite(bob.email);
   await other.goto("/teams");
   await page.getByRole("row", { name: bob.email }).getByRole("button", { name: "Cancel invitation" }).click();
-  await expect(page.getByText("The invitation is cancelled.")).toBeVisible();
+  await expect(page.getByText("Invitation cancelled.")).toBeVisible();
   await invitations.getByRole("button", { name: "Accept" }).click();
   await expect(other.getByText("This invitation is no longer open.")).toBeVisible();
 
   await invite(bob.email);
   await other.goto("/teams");
   await invitations.getByRole("button", { name: "Accept" }).click();
-  await expect(other.getByText("You're in the team now.")).toBeVisible();
+  await expect(other.getByText("You joined the team.")).toBeVisible();
   await page.reload();
   await expect(page.getByRole("table", { name: "Members" }).getByRole("row", { name: bob.email })).toContainText("Member");
 });

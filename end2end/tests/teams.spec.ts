@@ -27,7 +27,7 @@ test("a team, its employees, and a key that reaches nothing else", async ({ page
   await expectAccessible(other);
   await invitation.getByRole("button", { name: "Accept" }).click();
   await expect(other.getByRole("heading", { level: 1, name: "Red team" })).toBeVisible();
-  await expect(other.getByText("You're in the team now.")).toBeVisible();
+  await expect(other.getByText("You joined the team.")).toBeVisible();
 
   await page.goto(`/a/${slug}`);
   await expect(sent).toBeHidden();
@@ -36,7 +36,7 @@ test("a team, its employees, and a key that reaches nothing else", async ({ page
   await expect(members.getByRole("row", { name: ada.email })).toContainText("Admin");
   await expectAccessible(page);
 
-  await page.getByRole("link", { name: "Employees of the team" }).click();
+  await page.getByRole("link", { name: "View employees" }).click();
   await page.getByRole("button", { name: "Load sample employees" }).click();
   await expect(page.getByRole("table", { name: "Employees" })).toContainText("Ada Lovelace");
 
@@ -64,7 +64,7 @@ test("a team, its employees, and a key that reaches nothing else", async ({ page
   await other.goto(`/a/${slug}`);
   await other.getByRole("button", { name: "Leave this team" }).click();
   await other.getByRole("alertdialog").getByRole("button", { name: "Leave team" }).click();
-  await expect(other.getByText("You have left the team.")).toBeVisible();
+  await expect(other.getByText("You left the team.")).toBeVisible();
   expect((await request.get(`/a/${slug}/employees/api/employees/`, { headers })).status()).toBe(401);
   expectedErrors.push(/404/);
   expect((await other.goto(`/a/${slug}`))?.status()).toBe(404);
@@ -85,7 +85,7 @@ test("a team, its employees, and a key that reaches nothing else", async ({ page
   await page.goto(`/a/${slug}`);
   await page.getByRole("table", { name: "API keys" }).getByRole("link", { name: "Revoke" }).click();
   await page.getByRole("alertdialog").getByRole("button", { name: "Revoke key" }).click();
-  await expect(page.getByText("The key is revoked.")).toBeVisible();
+  await expect(page.getByText("Key revoked.")).toBeVisible();
 });
 
 test("invitations on a window of 320 pixels", async ({ page, browser }) => {

@@ -1,25 +1,24 @@
-//! The audit: what happened, as people are told.
+//! The audit log.
 
 use serde::{Deserialize, Serialize};
 
 use super::fields::FieldErrors;
 use super::time::{DAY, Timestamp};
 
-/// After all events: the end of the year 9999.
+/// The end of the year 9999, after all events.
 const END: Timestamp = Timestamp::from_millis(253_402_300_800_000);
 
 macro_rules! actions {
     ($($name:ident $text:literal $label:literal)*) => {
-        /// What can happen.
+        /// An audited action.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Action { $(#[doc = concat!("`", $text, "`")] $name),* }
 
         impl Action {
-            /// All of them: as the database has them, and in words.
+            /// All actions: name and label.
             pub const ALL: &[(&'static str, &'static str)] = &[$(($text, $label)),*];
 
-            /// As the database has it: `key.create`.
-            #[must_use]
+            /// Returns the name in the database: `key.create`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
@@ -30,7 +29,7 @@ macro_rules! actions {
 actions! {
     KeyCreate "key.create" "Key created"
     KeyEdit "key.edit" "Key changed"
-    KeyRotate "key.rotate" "Key given a new secret"
+    KeyRotate "key.rotate" "Key rotated"
     KeyRevoke "key.revoke" "Key revoked"
     KeyLeak "key.leak" "Key reported as leaked, and revoked"
     AccountCreate "account.create" "Account created"
@@ -55,62 +54,56 @@ actions! {
     TeamRemove "team.remove" "Left or removed from a team"
 }
 
-/// The words for an action as the database has it.
-#[must_use]
+/// Returns the label of an action by its name in the database.
 pub fn label(action: &str) -> &str {
     Action::ALL.iter().find(|(name, _)| *name == action).map_or(action, |(_, label)| label)
 }
 
-/// An event.
+/// An audit event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct AuditEntry {
-    /// Its id; those of later events sort later.
+    /// Ids of later events sort later.
     pub id: String,
-    /// When.
     pub at: Timestamp,
-    /// What: `key.create`.
+    /// The name of the [`Action`].
     pub action: String,
-    /// Who did it.
     pub actor: String,
-    /// From where; empty where it is not known.
+    /// The client address. Empty if unknown.
     pub ip: String,
-    /// To what: a key's prefix, an email address, a team's slug.
+    /// The prefix of a key, an email address, or the slug of a team.
     pub subject: String,
-    /// What changed, in a few words.
+    /// A short description of the change.
     pub detail: String,
 }
 
-/// Which events to show.
+/// A search of the audit log. Empty fields do not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuditQuery {
-    /// Only this action; all if empty.
+    /// The name of an [`Action`].
     pub action: String,
-    /// Only events by or on this email address, prefix or slug; all if empty.
+    /// The email address, key prefix or team slug of the actor or the target.
     pub who: String,
-    /// Only events from this day on, `2027-02-21` in UTC; from the first if empty.
+    /// The first day, `2027-02-21` in UTC.
     pub from: String,
-    /// Only events until the end of this day; to the latest if empty.
+    /// The last day.
     pub to: String,
-    /// Only events before this one, by its id; from the latest if empty.
+    /// The id of the event after this page.
     pub before: String,
 }
 
-/// A span of time: from an instant on, and before another.
+/// A half-open span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The first instant that is in it.
+    /// The first instant.
     pub from: Timestamp,
-    /// The first that is not.
+    /// The first instant after the span.
     pub until: Timestamp,
 }
 
 impl AuditQuery {
-    /// The days that were asked for; all where none were.
-    ///
-    /// # Errors
-    /// A sentence at `from` or `to`, if it is no day, or the second is before the first.
+    /// Returns the selected days. Errors name the field `from` or `to`.
     pub fn span(&self) -> Result<Span, FieldErrors> {
         const NO_DAY: &str = "Enter a day, like 2027-02-21.";
         let mut errors = FieldErrors::default();
@@ -122,14 +115,13 @@ impl AuditQuery {
         let until = day("to", &self.to, END.plus(-DAY)).map(|to| to.plus(DAY));
         match (from, until) {
             (Some(from), Some(until)) if from < until => return Ok(Span { from, until }),
-            (Some(_), Some(_)) => errors.add("to", "Choose a day that is not before the first."),
+            (Some(_), Some(_)) => errors.add("to", "Choose a day on or after the first day."),
             _ => {}
         }
         Err(errors)
     }
 
-    /// What the address of the page has of it, but where a page of the list begins.
-    #[must_use]
+    /// Returns the query parameters that every page of the list keeps.
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         [("action", &self.action), ("who", &self.who), ("from", &self.from), ("to", &self.to)]
             .map(|(name, value)| (name, value.clone()))
@@ -137,14 +129,13 @@ impl AuditQuery {
     }
 }
 
-/// A page of events.
+/// A page of audit events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditPage {
-    /// The events, the latest first.
+    /// Newest first.
     pub entries: Vec<AuditEntry>,
-    /// What to ask for as `before` to see those that follow; `None` if there are none.
+    /// The cursor of the next page.
     pub next: Option<String>,
-    /// What was asked for.
     pub query: AuditQuery,
 }
 

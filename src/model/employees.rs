@@ -1,27 +1,25 @@
-//! Employees: the example data that the API hands out.
+//! Employees, the example data of the API.
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{FieldErrors, short_text};
+use super::fields::FieldErrors;
 use super::teams::TeamId;
-use super::text::shown;
+use super::text::{short_text, shown};
 use super::time::Timestamp;
 use super::users::UserId;
 
 super::id! {
-    /// Which employee.
+    /// The id of an employee.
     EmployeeId
 }
 
-/// Whose an employee is: a user's or a team's. Their ids never meet, for no two UUIDs do.
+/// The owner of data: the id of a user or of a team. UUIDs of the two never collide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "ssr", derive(sqlx::Type))]
 #[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct OwnerId(String);
 
 impl OwnerId {
-    /// The id as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -39,94 +37,71 @@ impl From<&TeamId> for OwnerId {
     }
 }
 
-/// Somebody who works for a user or a team.
+/// An employee of a user or a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Employee {
-    /// Its id.
     pub id: EmployeeId,
-    /// The name.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub name: EmployeeName,
-    /// The department.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub department: Department,
-    /// The yearly salary.
     pub salary: Salary,
-    /// When the record was made.
     pub created_at: Timestamp,
-    /// When the record was last changed.
     pub updated_at: Timestamp,
 }
 
-/// What a caller says of an employee; the rest is the server's.
+/// The fields of an employee that a caller sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmployeeSpec {
-    /// The name.
     pub name: EmployeeName,
-    /// The department.
     pub department: Department,
-    /// The yearly salary.
     pub salary: Salary,
 }
 
-/// An employee's name: 1 to 100 characters on one line, trimmed.
+/// The name of an employee: one line of 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::Type))]
 #[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct EmployeeName(String);
 
 impl EmployeeName {
-    /// Takes what was typed or sent.
-    ///
-    /// # Errors
-    /// A sentence that says how to mend it.
+    /// Validates a typed name.
     pub fn parse(raw: &str) -> Result<Self, String> {
         short_text(raw, "Give the employee a name.").map(Self)
     }
 
-    /// Takes what the database has. Older versions took names that are refused today; they are shown without what is hidden in them.
-    #[must_use]
+    /// Accepts a stored name. Earlier versions stored names that are rejected today. Their invisible characters are made visible.
     pub fn stored(raw: &str) -> Self {
         Self(shown(raw))
     }
 
-    /// The name.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl From<String> for EmployeeName {
-    /// As [`EmployeeName::stored`].
     fn from(raw: String) -> Self {
         Self::stored(&raw)
     }
 }
 
-/// A department. On the wire and in the database its short name stands, as `hr`.
+/// A department. The wire and the database use its short name: `hr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Department {
-    /// Human Resources.
     Hr,
-    /// Finance.
     Finance,
-    /// Engineering.
     Engineering,
-    /// Marketing.
     Marketing,
-    /// Sales.
     Sales,
 }
 
 impl Department {
-    /// All of them, in the order of their choice.
     pub const ALL: [Self; 5] = [Self::Hr, Self::Finance, Self::Engineering, Self::Marketing, Self::Sales];
 
-    /// The short name: `hr`.
-    #[must_use]
+    /// Returns the short name: `hr`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hr => "hr",
@@ -137,8 +112,7 @@ impl Department {
         }
     }
 
-    /// The name for people: `Human Resources`.
-    #[must_use]
+    /// Returns the label: `Human Resources`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Hr => "Human Resources",
@@ -149,10 +123,7 @@ impl Department {
         }
     }
 
-    /// Takes a short name.
-    ///
-    /// # Errors
-    /// A sentence that lists the departments there are.
+    /// Parses a short name.
     pub fn parse(raw: &str) -> Result<Self, String> {
         Self::ALL
             .into_iter()
@@ -178,36 +149,27 @@ pub struct Salary(i64);
 impl Salary {
     const MAX: i64 = 2_147_483_647;
 
-    /// Takes a number.
-    ///
-    /// # Errors
-    /// A sentence that says how to mend it.
     pub fn new(amount: i64) -> Result<Self, String> {
         if (0..=Self::MAX).contains(&amount) {
             Ok(Self(amount))
         } else {
-            Err(format!("Give a salary from 0 to {}.", Self::MAX))
+            Err(format!("Enter a salary from 0 to {}.", Self::MAX))
         }
     }
 
-    /// Takes what was typed.
-    ///
-    /// # Errors
-    /// A sentence that says how to mend it.
+    /// Validates the typed text.
     pub fn parse(raw: &str) -> Result<Self, String> {
-        let amount = raw.trim().parse().map_err(|_| "Give the salary as a whole number, such as 52000.".to_owned());
+        let amount = raw.trim().parse().map_err(|_| "Enter the salary as a whole number, such as 52000.".to_owned());
         amount.and_then(Self::new)
     }
 
-    /// The number.
-    #[must_use]
     pub const fn amount(self) -> i64 {
         self.0
     }
 }
 
 impl std::fmt::Display for Salary {
-    /// With a thin space between thousands: `52 000`.
+    /// Writes a thin space between thousands: `52 000`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digits = self.0.to_string();
         for (i, digit) in digits.char_indices() {
@@ -224,19 +186,14 @@ impl std::fmt::Display for Salary {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EmployeeForm {
-    /// The name.
     pub name: String,
-    /// The department's short name.
+    /// The short name of a [`Department`].
     pub department: String,
-    /// The yearly salary.
     pub salary: String,
 }
 
 impl EmployeeForm {
-    /// Checks all fields at once.
-    ///
-    /// # Errors
-    /// What is wrong, field by field.
+    /// Validates all fields at once.
     pub fn parse(&self) -> Result<EmployeeSpec, FieldErrors> {
         let mut errors = FieldErrors::default();
         let name = errors.take("name", EmployeeName::parse(&self.name));
@@ -252,15 +209,14 @@ impl EmployeeForm {
 /// A page of employees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmployeeList {
-    /// Those of this page.
     pub employees: Vec<Employee>,
-    /// Which page, from 1.
+    /// The number of the page, from 1.
     pub page: u32,
-    /// How many pages there are, at least 1.
+    /// The number of pages, at least 1.
     pub pages: u32,
-    /// How many employees there are on all pages.
+    /// The number of employees on all pages.
     pub count: i64,
-    /// The one that a dialog of the page is about, on whatever page it is.
+    /// The employee that the open dialog is about. The page may not contain it.
     pub about: Option<Employee>,
 }
 

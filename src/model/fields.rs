@@ -1,49 +1,44 @@
-//! What is wrong with a form or a body, field by field, and the rules that more than one field shares.
+//! Validation errors of forms and bodies, by field.
 
 use serde::{Deserialize, Serialize};
 
-use super::text::typed;
-
-/// The name under which an error stands that belongs to no single field, as in Django REST framework.
+/// The field of errors that belong to no single field, as in Django REST framework.
 pub const WHOLE_FORM: &str = "non_field_errors";
 
-/// How many sentences are kept. Whatever was sent, checking it and answering it stays cheap.
-const MAX_SENTENCES: usize = 20;
-/// What the last one says where there are more.
-const MORE: &str = "More is wrong than is listed here.";
+/// Bounds the errors of one request, so that validation and the response stay cheap.
+const MAX_MESSAGES: usize = 20;
+/// The last message where there are more errors.
+const MORE: &str = "There are more errors than listed here.";
 
-/// Field → sentences that tell the reader how to correct it, at most 20. A list, for a map costs the browser 2 kB.
+/// Messages by field, at most 20. A list, because a map adds 2 kB to the browser build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldErrors(Vec<(String, Vec<String>)>);
 
 impl FieldErrors {
-    /// One error at one field.
-    #[must_use]
+    /// Returns one error at one field.
     pub fn one(field: &str, sentence: impl Into<String>) -> Self {
         let mut errors = Self::default();
         errors.add(field, sentence);
         errors
     }
 
-    /// One error of the form as a whole.
-    #[must_use]
+    /// Returns one error of the whole form.
     pub fn whole(sentence: impl Into<String>) -> Self {
         Self::one(WHOLE_FORM, sentence)
     }
 
-    /// Adds a sentence to a field. Of more than are kept, one says that there are more.
+    /// Adds a message to a field. After the limit, the first call adds that there are more.
     pub fn add(&mut self, field: &str, sentence: impl Into<String>) {
         match self.sentences().count() {
-            ..MAX_SENTENCES => self.push(field, sentence.into()),
-            MAX_SENTENCES => self.push(WHOLE_FORM, MORE.to_owned()),
+            ..MAX_MESSAGES => self.push(field, sentence.into()),
+            MAX_MESSAGES => self.push(WHOLE_FORM, MORE.to_owned()),
             _ => {}
         }
     }
 
-    /// Whether no more sentences are kept, so that looking for more is of no use.
-    #[must_use]
+    /// Whether further errors would be dropped.
     pub fn is_full(&self) -> bool {
-        self.sentences().count() > MAX_SENTENCES
+        self.sentences().count() > MAX_MESSAGES
     }
 
     fn push(&mut self, field: &str, sentence: String) {
@@ -53,52 +48,46 @@ impl FieldErrors {
         }
     }
 
-    /// Takes the value of a parsed field, or notes its error and gives `None`.
+    /// Returns the value of a parsed field, or adds its error and returns `None`.
     pub fn take<T>(&mut self, field: &str, parsed: Result<T, impl Into<String>>) -> Option<T> {
         parsed.map_err(|sentence| self.add(field, sentence)).ok()
     }
 
-    /// The first sentence of a field.
-    #[must_use]
+    /// Returns the value of a parsed field, or adds the error to its field and returns `None`.
+    pub fn take_at<T>(&mut self, parsed: Result<T, FieldError>) -> Option<T> {
+        parsed.map_err(|error| self.add(error.field, error.message)).ok()
+    }
+
+    /// Returns the first message of a field.
     pub fn first(&self, field: &str) -> Option<&str> {
         self.fields().find(|(name, _)| *name == field).and_then(|(_, sentences)| sentences.first()).map(String::as_str)
     }
 
-    /// Each field that is wrong, with its sentences.
+    /// Returns each field with errors, and its messages.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0.iter().map(|(field, sentences)| (field.as_str(), sentences.as_slice()))
     }
 
-    /// All sentences, in the order in which they were found.
+    /// Returns all messages in the order of their fields.
     pub fn sentences(&self) -> impl Iterator<Item = &str> {
         self.fields().flat_map(|(_, sentences)| sentences).map(String::as_str)
     }
 
-    /// Whether nothing is wrong.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// A text of 1 to 100 characters on one line, as [`typed`] takes it.
-///
-/// # Errors
-/// `missing` if nothing is left of it, and as [`typed`].
-pub fn short_text(raw: &str, missing: &str) -> Result<String, String> {
-    let text = typed(raw, 100)?;
-    if text.is_empty() { Err(missing.to_owned()) } else { Ok(text) }
+/// An error at one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    pub field: &'static str,
+    pub message: String,
 }
 
-/// Refuses more than `limit` characters. Code points are counted, here as in the JSON schema: browsers count otherwise, and are
-/// not asked to.
-///
-/// # Errors
-/// A sentence that says how many there are.
-pub fn within(text: &str, limit: usize) -> Result<(), String> {
-    match text.chars().count() {
-        count if count > limit => Err(format!("Use at most {limit} characters; this has {count}.")),
-        _ => Ok(()),
+impl FieldError {
+    pub fn new(field: &'static str, message: impl Into<String>) -> Self {
+        Self { field, message: message.into() }
     }
 }
 
@@ -120,21 +109,5 @@ mod tests {
         assert!(errors.is_full() && errors.first("one_more").is_none());
         assert_eq!(errors.fields().count(), 11);
         assert_eq!(errors.sentences().last(), Some(MORE));
-    }
-
-    #[test]
-    fn a_name_has_1_to_100_characters_after_trimming() {
-        assert_eq!(short_text("", "Missing.").unwrap_err(), "Missing.");
-        assert_eq!(short_text(" \u{2003} ", "Missing.").unwrap_err(), "Missing.");
-        assert_eq!(short_text(" a ", "Missing.").unwrap(), "a");
-        assert!(short_text(&"é".repeat(100), "Missing.").is_ok());
-        assert!(short_text(&"é".repeat(101), "Missing.").unwrap_err().contains("100"));
-    }
-
-    #[test]
-    fn a_name_may_be_emoji_or_right_to_left_but_not_control_characters() {
-        assert!(short_text("🔑 מפתח", "Missing.").is_ok());
-        assert!(short_text("a\0b", "Missing.").is_err());
-        assert!(short_text("a\nb", "Missing.").is_err());
     }
 }

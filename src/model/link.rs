@@ -1,12 +1,11 @@
-//! Links within the site: a path, and a query in which every value is percent-encoded whole.
+//! Links within the site.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What is encoded: everything but what RFC 3986 never reserves, and the slash, which has no meaning within a query.
+/// The characters that a query value percent-encodes: all but the unreserved ones of RFC 3986 and the slash.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// A path with parameters. Those without a value are left out. Names are ours and need no encoding.
-#[must_use]
+/// Returns a path with query parameters. Parameters without a value are left out. Names must need no encoding.
 pub fn link<'a>(path: &str, query: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut link = path.to_owned();
     for (name, value) in query.into_iter().filter(|(_, value)| !value.is_empty()) {

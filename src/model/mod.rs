@@ -1,19 +1,21 @@
-//! Plain data and pure rules that the server and the browser share. No I/O, no clock, no Leptos.
+//! Data types and pure rules that the server and the browser share. No I/O, no clock, no Leptos.
 
 pub mod audit;
+pub mod characters;
 pub mod employees;
 pub mod fields;
-pub mod form_error;
 pub mod keys;
 pub mod link;
+pub mod no_js_error;
 pub mod reauth;
 pub mod redact;
+pub mod team_page;
 pub mod teams;
 pub mod text;
 pub mod time;
 pub mod users;
 
-/// A newtype for an id: a UUID version 7 in lower case with hyphens, made by the server.
+/// Declares a newtype for an id: a UUID version 7 in lowercase with hyphens.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -23,16 +25,12 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the id as it stands in a path or a form. `None` if it cannot be one, so that junk never reaches
-            /// the database (PostgreSQL refuses a NUL in a text, for one).
-            #[must_use]
+            /// Parses the id in a path or a form. Invalid text never reaches the database: PostgreSQL rejects NUL in text.
             pub fn parse(raw: &str) -> Option<Self> {
                 let plain = raw.len() == 36 && raw.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'));
                 plain.then(|| Self(raw.to_owned()))
             }
 
-            /// The id as text.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

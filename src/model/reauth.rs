@@ -1,19 +1,18 @@
-//! Entering the password again where there is no JavaScript.
+//! Re-authentication without JavaScript.
 
-/// A form that waits for the password: the page that asks for it sends it once more.
+/// A form that needs the password. The re-authentication page sends it again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PendingForm {
-    /// Where it is sent to.
+    /// The path that the form is sent to.
     pub action: String,
-    /// The page that it stands on: path and query.
+    /// The page of the form, with its query.
     pub page: String,
-    /// Its fields.
     pub fields: Vec<(String, String)>,
 }
 
 impl PendingForm {
-    /// What the page calls the password that it adds to the fields.
+    /// The name of the added password field.
     pub const PASSWORD: &'static str = "password_again";
-    /// What it calls [`PendingForm::page`].
+    /// The name of the added field with [`PendingForm::page`].
     pub const PAGE: &'static str = "sent_from";
 }

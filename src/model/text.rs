@@ -1,44 +1,57 @@
-//! Texts that people type and others see. Each is kept in normal form C. Characters that are not shown, or that change the
-//! direction of what follows, are refused where no script needs them.
+//! Normalisation of text that people type and others see. Invisible characters, and those that change the text direction, are
+//! rejected where no script needs them.
 
-use super::fields::within;
+pub use super::characters::is_hidden;
+use super::characters::{is_blank, is_ideograph, is_indic, is_joining, is_standalone_emoji, is_variation, is_visible};
 use super::redact::{CONTAINS_KEY, contains_key, redact};
-use crate::unicode::{Kind, is_emoji, kind, nfc};
+use crate::unicode::{Kind, kind, nfc};
 
-/// How many marks may stand above and below one letter. Scripts need four; with many more they cover other lines.
+/// The most marks on one letter. Scripts need four. Many more would cover other lines.
 const MAX_MARKS: usize = 6;
 
 const JOINER: char = '\u{200d}';
 const NON_JOINER: char = '\u{200c}';
 
-/// A text of one line as it was typed: in normal form C, without white space around it. It may be empty.
-///
-/// # Errors
-/// A sentence that says what is wrong: an API key in it, more than `limit` characters, or a character that has no place in it.
-pub fn typed(raw: &str, limit: usize) -> Result<String, String> {
+/// Checks and normalises one line of text: trimmed, in normal form C. It may be empty. Rejects API keys, more than `limit`
+/// characters, control characters and invisible characters.
+pub fn normalize(raw: &str, limit: usize) -> Result<String, String> {
     let text = nfc(raw.trim());
     if contains_key(&text) {
         return Err(CONTAINS_KEY.to_owned());
     }
-    within(&text, limit)?;
+    check_length(&text, limit)?;
     if text.chars().any(|c| kind(c) == Kind::Control) {
-        return Err("Use no line breaks, tabs or other control characters.".to_owned());
+        return Err("Remove line breaks, tabs and other control characters.".to_owned());
     }
     if let Some((_, c)) = hidden(&text).next() {
-        return Err(format!("Leave out the character {}: it is not shown, or changes the direction.", code(c)));
+        return Err(format!("Remove the character {}: it's invisible or changes the text direction.", code(c)));
     }
     if has_many_marks(&text) {
         return Err("Use fewer marks above and below the letters.".to_owned());
     }
     if !text.is_empty() && !text.chars().any(is_visible) {
-        return Err("Use at least one character that can be seen.".to_owned());
+        return Err("Use at least one visible character.".to_owned());
     }
     Ok(text)
 }
 
-/// A text of the database as it may be shown. Older versions took any character: those that [`typed`] refuses become `[U+200B]`,
-/// and the secret of a key is cut out.
-#[must_use]
+/// Checks and normalises a text of 1 to 100 characters. `missing` is the error of an empty text.
+pub fn short_text(raw: &str, missing: &str) -> Result<String, String> {
+    let text = normalize(raw, 100)?;
+    if text.is_empty() { Err(missing.to_owned()) } else { Ok(text) }
+}
+
+/// Checks that a text has at most `limit` characters. Code points count, as in JSON Schema. Browsers count differently, so forms
+/// have no `maxlength`.
+pub fn check_length(text: &str, limit: usize) -> Result<(), String> {
+    match text.chars().count() {
+        count if count > limit => Err(format!("Use at most {limit} characters; this has {count}.")),
+        _ => Ok(()),
+    }
+}
+
+/// Returns stored text in the form that pages show. Earlier versions stored any character: those that [`normalize`] rejects
+/// become `[U+200B]`, and secrets of keys are redacted.
 pub fn shown(text: &str) -> String {
     if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return redact(text).into_owned();
@@ -54,43 +67,9 @@ pub fn shown(text: &str) -> String {
     redact(&clean).into_owned()
 }
 
-/// A name within a sentence that has no markup. Its direction ends with it, by U+2068 and U+2069.
-#[must_use]
+/// Isolates the text direction of a name within plain text, with U+2068 and U+2069.
 pub fn isolated(name: &str) -> String {
     if name.is_ascii() { name.to_owned() } else { format!("\u{2068}{name}\u{2069}") }
-}
-
-/// Whether a character can be left out of a text without a trace: it is not shown, or only changes the one before it.
-#[must_use]
-pub const fn is_ignorable(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// Whether a character has no place in an address or a line of the log: it is not shown, whatever stands around it.
-#[must_use]
-pub fn is_hidden(c: char) -> bool {
-    let combines = matches!(c, '\u{300}'..='\u{34e}' | '\u{350}'..='\u{36f}');
-    matches!(kind(c), Kind::Control | Kind::Format)
-        || (is_ignorable(c) && !combines)
-        || is_blank(c)
-        || is_no_character(c)
-}
-
-/// Signs that are shown as nothing.
-const fn is_blank(c: char) -> bool {
-    matches!(c, '\u{2800}' | '\u{16fe4}' | '\u{1d159}' | '\u{13441}' | '\u{13442}')
-}
-
-const fn is_no_character(c: char) -> bool {
-    matches!(c, '\u{fdd0}'..='\u{fdef}') || (c as u32) & 0xfffe == 0xfffe
-}
-
-fn is_visible(c: char) -> bool {
-    !c.is_whitespace() && !is_blank(c) && !is_variation(c)
 }
 
 fn has_many_marks(text: &str) -> bool {
@@ -101,12 +80,7 @@ fn has_many_marks(text: &str) -> bool {
     })
 }
 
-/// Variation selectors are marks to Unicode, but are not shown.
-const fn is_variation(c: char) -> bool {
-    matches!(c, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
-}
-
-/// The characters of a text that are not shown and that no script needs where they stand, and their places.
+/// Returns the invisible characters that no script needs at their place, with their positions.
 fn hidden(text: &str) -> impl Iterator<Item = (usize, char)> {
     let mut before = None;
     text.char_indices().filter(move |(at, c)| {
@@ -117,44 +91,23 @@ fn hidden(text: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
-/// Whether a character that is not shown has its place after one and before others.
+/// Whether a script or an emoji needs an invisible character between `before` and `rest`.
 fn is_needed(c: char, before: Option<char>, rest: &str) -> bool {
     let Some(before) = before else { return false };
     let after = rest.chars().next();
     match c {
-        JOINER if is_sign(before) || before == '\u{fe0f}' => after.is_some_and(is_sign),
+        JOINER if is_standalone_emoji(before) || before == '\u{fe0f}' => after.is_some_and(is_standalone_emoji),
         // In some scripts of India a joiner ends a word.
         JOINER | NON_JOINER => {
-            joins(before) && after.map_or(is_indic(before), |after| joins(after) || is_indic(before))
+            is_joining(before) && after.map_or(is_indic(before), |after| is_joining(after) || is_indic(before))
         }
         // A digit with a selector is the beginning of a keycap.
         '\u{fe0e}' | '\u{fe0f}' if before.is_ascii() => rest.starts_with('\u{20e3}'),
-        '\u{fe0e}' | '\u{fe0f}' => is_sign(before),
+        '\u{fe0e}' | '\u{fe0f}' => is_standalone_emoji(before),
         '\u{fe00}'..='\u{fe02}' | '\u{e0100}'..='\u{e01ef}' => is_ideograph(before),
         '\u{180b}'..='\u{180d}' | '\u{180f}' => matches!(before, '\u{1800}'..='\u{18af}'),
         _ => false,
     }
-}
-
-/// Whether a character is an emoji by itself; digits are by what follows them.
-fn is_sign(c: char) -> bool {
-    is_emoji(c) && !c.is_ascii()
-}
-
-/// Scripts whose letters change where they meet: Arabic and its kin, those of India and their kin, Khmer, Mongolian.
-const fn joins(c: char) -> bool {
-    is_indic(c)
-        || matches!(c, '\u{600}'..='\u{8ff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{1a20}'..='\u{1cff}'
-            | '\u{a840}'..='\u{a9df}' | '\u{aa60}'..='\u{aa7f}' | '\u{fb50}'..='\u{fdcf}' | '\u{fe70}'..='\u{fefc}'
-            | '\u{11000}'..='\u{11fff}' | '\u{1e900}'..='\u{1e95f}')
-}
-
-const fn is_indic(c: char) -> bool {
-    matches!(c, '\u{900}'..='\u{dff}' | '\u{a8e0}'..='\u{a8ff}')
-}
-
-const fn is_ideograph(c: char) -> bool {
-    matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 fn code(c: char) -> String {
@@ -167,13 +120,13 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str) -> String {
-        typed(text, 100).expect_err(&format!("{text:?} was taken"))
+        normalize(text, 100).expect_err(&format!("{text:?} was taken"))
     }
 
     #[test]
     fn a_name_is_kept_in_normal_form_c_and_trimmed() {
-        assert_eq!(typed(" E\u{301}mile\u{2003}", 100).unwrap(), "Émile");
-        assert_eq!(typed(&"e\u{301}".repeat(100), 100).unwrap().chars().count(), 100);
+        assert_eq!(normalize(" E\u{301}mile\u{2003}", 100).unwrap(), "Émile");
+        assert_eq!(normalize(&"e\u{301}".repeat(100), 100).unwrap().chars().count(), 100);
     }
 
     #[test]
@@ -201,7 +154,7 @@ mod tests {
             "\u{600}12",
             "<b>Ada</b>",
         ] {
-            assert_eq!(typed(name, 100).as_deref(), Ok(nfc(name).as_str()), "{name:?}");
+            assert_eq!(normalize(name, 100).as_deref(), Ok(nfc(name).as_str()), "{name:?}");
             assert_eq!(shown(name), name);
         }
     }
@@ -266,13 +219,13 @@ mod tests {
         for name in ["\u{2800}", "\u{2800} \u{2800}", "\u{16fe4}", "\u{1d159}", "\u{13441}\u{13442}"] {
             refused(name);
         }
-        assert_eq!(typed(" \u{3000}\u{a0} ", 100).as_deref(), Ok(""));
+        assert_eq!(normalize(" \u{3000}\u{a0} ", 100).as_deref(), Ok(""));
     }
 
     #[test]
     fn marks_do_not_pile_up() {
         refused(&format!("a{}", "\u{35f}".repeat(7)));
-        assert!(typed(&format!("a{}", "\u{35f}".repeat(6)), 100).is_ok());
+        assert!(normalize(&format!("a{}", "\u{35f}".repeat(6)), 100).is_ok());
     }
 
     #[test]
@@ -286,5 +239,21 @@ mod tests {
     fn a_name_in_a_sentence_keeps_its_direction_to_itself() {
         assert_eq!(isolated("Ada"), "Ada");
         assert_eq!(isolated("מפתח"), "\u{2068}מפתח\u{2069}");
+    }
+
+    #[test]
+    fn a_name_has_1_to_100_characters_after_trimming() {
+        assert_eq!(short_text("", "Missing.").unwrap_err(), "Missing.");
+        assert_eq!(short_text(" \u{2003} ", "Missing.").unwrap_err(), "Missing.");
+        assert_eq!(short_text(" a ", "Missing.").unwrap(), "a");
+        assert!(short_text(&"é".repeat(100), "Missing.").is_ok());
+        assert!(short_text(&"é".repeat(101), "Missing.").unwrap_err().contains("100"));
+    }
+
+    #[test]
+    fn a_name_may_be_emoji_or_right_to_left_but_not_control_characters() {
+        assert!(short_text("🔑 מפתח", "Missing.").is_ok());
+        assert!(short_text("a\0b", "Missing.").is_err());
+        assert!(short_text("a\nb", "Missing.").is_err());
     }
 }

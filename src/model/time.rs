@@ -1,4 +1,4 @@
-//! Instants as the database and the wire hold them, and how people read them.
+//! Instants, in the formats of the database, the wire and people.
 
 use serde::{Deserialize, Serialize};
 use time::{Date, Month, OffsetDateTime};
@@ -6,8 +6,7 @@ use time::{Date, Month, OffsetDateTime};
 /// One day in milliseconds.
 pub const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// How long to wait, for people: `40 seconds`, `8 minutes`; rounded up.
-#[must_use]
+/// Formats a waiting time for people, rounded up: `40 seconds`, `8 minutes`.
 pub fn wait(seconds: u32) -> String {
     let (n, unit) = if seconds < 120 { (seconds, "second") } else { (seconds.div_ceil(60), "minute") };
     format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
@@ -20,32 +19,26 @@ pub fn wait(seconds: u32) -> String {
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From Unix milliseconds.
-    #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Unix milliseconds.
-    #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// The instant so many milliseconds later; before it if negative.
+    /// Adds milliseconds, which can be negative.
     #[must_use]
     pub const fn plus(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The first instant of a day given as `2027-02-21`, in UTC. `None` if there is no such day before the year 10000.
-    #[must_use]
+    /// Returns the first instant of a day in UTC: `2027-02-21`. `None` for text that is no day of the years 1970 to 9999.
     pub fn start_of_day(day: &str) -> Option<Self> {
         Self::end_of_day(day).map(|end| end.plus(1000 - DAY))
     }
 
-    /// The last second of a day given as `2027-02-21`, in UTC. `None` if there is no such day before the year 10000.
-    #[must_use]
+    /// Returns the last second of a day in UTC: `2027-02-21`. `None` for text that is no day of the years 1970 to 9999.
     pub fn end_of_day(day: &str) -> Option<Self> {
         let (year, rest) = day.trim().split_once('-')?;
         let (month, day) = rest.split_once('-')?;
@@ -57,14 +50,12 @@ impl Timestamp {
         Some(Self(date.midnight().assume_utc().unix_timestamp() * 1000 + DAY - 1000))
     }
 
-    /// RFC 3339 in UTC, to the millisecond: `2027-02-21T14:05:00.000Z`.
-    #[must_use]
+    /// Formats as RFC 3339 in UTC, to the millisecond: `2027-02-21T14:05:00.000Z`.
     pub fn rfc3339(self) -> String {
         self.rfc3339_ascii().map(char::from).iter().collect()
     }
 
-    /// The same, for where a million of them are written in a second.
-    #[must_use]
+    /// Formats as [`Timestamp::rfc3339`] without an allocation, for hot paths.
     pub fn rfc3339_ascii(self) -> [u8; 24] {
         let at = self.utc();
         let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
@@ -85,15 +76,13 @@ impl Timestamp {
         text
     }
 
-    /// The day, as a date field takes it: `2027-02-21`.
-    #[must_use]
+    /// Returns the day in the format of date fields: `2027-02-21`.
     pub fn iso_date(self) -> String {
         let (year, month, day) = self.utc().to_calendar_date();
         format!("{year:04}-{:02}-{day:02}", u8::from(month))
     }
 
-    /// The day, for people: `21 Feb 2027`.
-    #[must_use]
+    /// Returns the day for people: `21 Feb 2027`.
     pub fn day(self) -> String {
         let (year, month, day) = self.utc().to_calendar_date();
         let name = match month {
@@ -113,8 +102,7 @@ impl Timestamp {
         format!("{day} {name} {year}")
     }
 
-    /// How long ago it was at `now`, for people: `5 minutes ago`.
-    #[must_use]
+    /// Returns the age at `now` for people: `5 minutes ago`.
     pub fn ago(self, now: Self) -> String {
         let minutes = now.0.saturating_sub(self.0) / 60_000;
         let (n, unit) = match minutes {
@@ -126,15 +114,13 @@ impl Timestamp {
         format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
     }
 
-    /// The time of day, for people: `14:05 UTC`.
-    #[must_use]
+    /// Returns the time of day for people: `14:05 UTC`.
     pub fn clock(self) -> String {
         let (hour, minute, _) = self.utc().to_hms();
         format!("{hour:02}:{minute:02} UTC")
     }
 
-    /// The minute, for people: `21 Feb 2027, 14:05 UTC`.
-    #[must_use]
+    /// Returns the minute for people: `21 Feb 2027, 14:05 UTC`.
     pub fn minute(self) -> String {
         format!("{}, {}", self.day(), self.clock())
     }

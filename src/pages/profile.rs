@@ -1,23 +1,24 @@
-//! The profile page: the display name, the API keys, the password and the sessions.
+//! `/profile`
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
+use serde::{Deserialize, Serialize};
 
-use super::admin::audit::EventTable;
+use super::audit_table::EventTable;
 use super::keys::KeySection;
-use super::reauth::Waiting;
-use super::refetching_signal;
+use super::reauth::Reauth;
 use crate::error::AppError;
 use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
-use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MIN, SessionFacts, User};
 use crate::ui::browser;
+use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
 use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
-use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
+use crate::ui::refetch::refetching_signal;
 use crate::ui::table::{Cell, Table};
+use crate::ui::time::Time;
 
 /// Sets the display name.
 #[server(prefix = "/fn", endpoint = "save_name")]
@@ -33,51 +34,56 @@ pub async fn change_password(current: String, new: String) -> Result<(), AppErro
     crate::server::auth::login::change_password(&state, &session, current.into(), new.into()).await
 }
 
-/// The live sessions of whoever asks, the newest first.
+/// Returns the active sessions of the signed-in user, newest first.
 #[server(prefix = "/fn", endpoint = "list_sessions")]
 pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::auth::sessions::list(&state.db, &session, state.now()).await
 }
 
-/// Ends one session of whoever asks. One that has ended already is not found.
+/// Ends a session of the signed-in user. An ended session is not found.
 #[server(prefix = "/fn", endpoint = "end_session")]
 pub async fn end_session(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::require_recent_auth().await?;
     crate::server::auth::sessions::end_own(&state.db, &session, &id, state.now()).await
 }
 
-/// Ends all sessions of whoever asks but this one.
+/// Ends the other sessions of the signed-in user.
 #[server(prefix = "/fn", endpoint = "end_other_sessions")]
 pub async fn end_other_sessions() -> Result<u64, AppError> {
     let (state, session) = crate::server::auth::require_recent_auth().await?;
     crate::server::auth::sessions::end_others(&state.db, &session, state.now()).await
 }
 
-/// What whoever asks did, and what was done to them: the latest first.
+/// Returns the audit events of the signed-in user, newest first.
 #[server(prefix = "/fn", endpoint = "list_activity")]
 pub async fn list_activity() -> Result<Vec<AuditEntry>, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::audit::of_user(&state.db, &session.user, 10).await
+    crate::server::audit::of_user(&state.db, &session.user, crate::server::audit::ON_PROFILE).await
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProfileData {
+    pub user: User,
+    pub keys: Result<KeyList, AppError>,
+    pub sessions: Result<Vec<SessionFacts>, AppError>,
+    pub activity: Result<Vec<AuditEntry>, AppError>,
 }
 
 /// `/profile`
 #[component]
-pub fn ProfilePage(
-    user: Option<User>,
-    keys: Result<KeyList, AppError>,
-    sessions: Result<Vec<SessionFacts>, AppError>,
-    activity: Result<Vec<AuditEntry>, AppError>,
-) -> impl IntoView {
+pub fn ProfilePage(data: ProfileData) -> impl IntoView {
+    let ProfileData { user, keys, sessions, activity } = data;
+    let email = user.email.clone();
     let activity = match activity {
         Ok(entries) => view! { <EventTable entries/> }.into_any(),
-        Err(error) => view! { <LoadProblem what="Your activity" error/> }.into_any(),
+        Err(error) => view! { <LoadError what="Your activity" error/> }.into_any(),
     };
     view! {
-        <PageHead title="Profile" lead="Your API keys, your account, and where you are signed in."/>
+        <PageHead title="Profile" lead="Your API keys, your account, and where you're signed in."/>
         <KeySection keys/>
-        {user.clone().map(|user| view! { <NameSection user/> })}
-        {user.map(|user| view! { <PasswordSection email=user.email/> })}
+        <NameSection user/>
+        <PasswordSection email/>
         <SessionSection sessions/>
         <Section id="activity-heading" title="Recent activity">{activity}</Section>
     }
@@ -86,14 +92,14 @@ pub fn ProfilePage(
 #[component]
 fn NameSection(user: User) -> impl IntoView {
     let action = ServerAction::<SaveName>::new();
-    let problems = Problems::of(action);
+    let errors = ActionErrors::of(action);
     let saved = move || matches!(action.value().get(), Some(Ok(()))).then(|| "Saved.".to_owned());
     view! {
         <Section id="account-heading" title="Account">
             <p class="quiet">"You sign in with " <bdi>{user.email}</bdi> "."</p>
             <ActionForm action attr:class="form">
                 <PageUser/>
-                <FormProblem problems/>
+                <FormError errors/>
                 <Field
                     id="display-name"
                     name="name"
@@ -101,12 +107,12 @@ fn NameSection(user: User) -> impl IntoView {
                     value=user.name
                     autocomplete="name"
                     required=false
-                    hint="How this site addresses you. Leave it empty to be addressed by your email."
-                    error=problems.at("name")
+                    hint="The name that this site shows for you. If it's empty, your email address is shown."
+                    error=errors.at("name")
                 />
                 <div class="form-foot">
                     <button class="btn" disabled=move || action.pending().get()>"Save"</button>
-                    <Done text=Signal::derive(saved)/>
+                    <StatusMessage text=Signal::derive(saved)/>
                 </div>
             </ActionForm>
         </Section>
@@ -116,8 +122,8 @@ fn NameSection(user: User) -> impl IntoView {
 #[component]
 fn PasswordSection(email: String) -> impl IntoView {
     let action = ServerAction::<ChangePassword>::new();
-    let problems = Problems::of(action);
-    let done = "Your password is changed, and your other sessions are signed out.";
+    let errors = ActionErrors::of(action);
+    let done = "Password changed. Your other sessions were signed out.";
     let changed = move || matches!(action.value().get(), Some(Ok(()))).then(|| done.to_owned());
     Effect::new(move |_| {
         if changed().is_some() {
@@ -128,8 +134,8 @@ fn PasswordSection(email: String) -> impl IntoView {
         <Section id="password-heading" title="Change password">
             <ActionForm action attr:class="form" attr:id="password-form">
                 <PageUser/>
-                <FormProblem problems/>
-                // By it a password manager knows whose password changes. It is not sent.
+                <FormError errors/>
+                // Tells password managers whose password changes. It is not sent.
                 <input type="email" autocomplete="username" value=email hidden/>
                 <Field
                     id="current-password"
@@ -137,7 +143,7 @@ fn PasswordSection(email: String) -> impl IntoView {
                     label="Current password"
                     kind="password"
                     autocomplete="current-password"
-                    error=problems.at("current")
+                    error=errors.at("current")
                 />
                 <Field
                     id="new-password"
@@ -145,13 +151,13 @@ fn PasswordSection(email: String) -> impl IntoView {
                     label="New password"
                     kind="password"
                     autocomplete="new-password"
-                    least=PASSWORD_MIN
+                    min_length=PASSWORD_MIN
                     hint="At least 8 characters."
-                    error=problems.at("new")
+                    error=errors.at("new")
                 />
                 <div class="form-foot">
                     <button class="btn" disabled=move || action.pending().get()>"Change password"</button>
-                    <Done text=Signal::derive(changed)/>
+                    <StatusMessage text=Signal::derive(changed)/>
                 </div>
             </ActionForm>
         </Section>
@@ -162,19 +168,19 @@ fn PasswordSection(email: String) -> impl IntoView {
 fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoView {
     let end = ServerAction::<EndSession>::new();
     let end_others = ServerAction::<EndOtherSessions>::new();
-    let (problem, others_problem, waiting) = (Problems::of(end), Problems::of(end_others), Waiting::here());
-    waiting.retry_after_reauth(problem);
-    waiting.retry_after_reauth(others_problem);
+    let (error, others_errors, reauth) = (ActionErrors::of(end), ActionErrors::of(end_others), Reauth::from_context());
+    reauth.retry_after_reauth(error);
+    reauth.retry_after_reauth(others_errors);
     let send = move |event: SubmitEvent| {
         event.prevent_default();
-        waiting.send(move || drop(end_others.dispatch(EndOtherSessions {})));
+        reauth.send(move || drop(end_others.dispatch(EndOtherSessions {})));
     };
     let changes = move || (end.version().get(), end_others.version().get());
     let sessions = refetching_signal(sessions, changes, |_| list_sessions());
     let ended = move || match end_others.value().get()? {
-        Ok(0) => Some("There was no other session.".to_owned()),
-        Ok(1) => Some("One other session is signed out.".to_owned()),
-        Ok(n) => Some(format!("{n} other sessions are signed out.")),
+        Ok(0) => Some("You have no other sessions.".to_owned()),
+        Ok(1) => Some("1 other session was signed out.".to_owned()),
+        Ok(n) => Some(format!("{n} other sessions were signed out.")),
         Err(_) => None,
     };
     view! {
@@ -189,12 +195,12 @@ fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoVie
             }
             .into_any()
         >
-            <FormProblem problems=others_problem/>
-            <FormProblem problems=problem/>
-            <Done text=Signal::derive(ended)/>
+            <FormError errors=others_errors/>
+            <FormError errors=error/>
+            <StatusMessage text=Signal::derive(ended)/>
             {move || match sessions.get() {
                 Ok(sessions) => view! { <SessionTable sessions end/> }.into_any(),
-                Err(error) => view! { <LoadProblem what="Your sessions" error/> }.into_any(),
+                Err(error) => view! { <LoadError what="Your sessions" error/> }.into_any(),
             }}
         </Section>
     }
@@ -202,17 +208,17 @@ fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoVie
 
 #[component]
 fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> impl IntoView {
-    let waiting = Waiting::here();
+    let reauth = Reauth::from_context();
     let row = move |session: SessionFacts| {
         let action = if session.current {
-            view! { <span class="quiet">"This one"</span> }.into_any()
+            view! { <span class="quiet">"This session"</span> }.into_any()
         } else {
             let id = session.id.to_string();
             let sent = id.clone();
             let send = move |event: SubmitEvent| {
                 event.prevent_default();
                 let id = sent.clone();
-                waiting.send(move || drop(end.dispatch(EndSession { id: id.clone() })));
+                reauth.send(move || drop(end.dispatch(EndSession { id: id.clone() })));
             };
             view! {
                 <form method="post" action=EndSession::url() on:submit=send>
@@ -237,10 +243,4 @@ fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> i
             {sessions.into_iter().map(row).collect_view()}
         </Table>
     }
-}
-
-/// An instant, to the minute.
-#[component]
-pub fn Time(at: Timestamp) -> impl IntoView {
-    view! { <time datetime=at.rfc3339()>{at.minute()}</time> }
 }

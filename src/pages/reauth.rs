@@ -1,5 +1,5 @@
-//! Entering the password again, before what a session that was left open must not be enough for: in a dialog, or without
-//! JavaScript on a page of its own. After it goes on what was asked for.
+//! Re-authentication ("sudo mode") before sensitive actions: in a dialog, or without JavaScript on a separate page. Afterwards the
+//! action continues.
 
 use std::sync::Arc;
 
@@ -10,42 +10,39 @@ use crate::error::AppError;
 use crate::model::reauth::PendingForm;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
+use crate::ui::feedback::{ActionErrors, FormError};
 use crate::ui::field::Field;
 use crate::ui::layout::PlainDocument;
-use crate::ui::notice::{FormProblem, Problems};
 
 const TITLE: &str = "Confirm with your password";
-/// The id of the field.
 const FIELD: &str = "confirm-password";
-const WHY: &str = "You entered it more than 15 minutes ago. Enter it again to go on.";
+const WHY: &str = "You entered your password more than 15 minutes ago. Enter it again to continue.";
 
-/// Takes the password of whoever is signed in once more.
+/// Checks the password of the signed-in user again.
 #[server(prefix = "/fn", endpoint = "confirm_password")]
 pub async fn confirm_password(password: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::auth::login::reauthenticate(&state, &session, password.into()).await
 }
 
-/// Sends something. No [`Callback`], for that ends with the row of a table that it was made in.
+/// Calls a server function. It is no [`Callback`], because that is disposed with its table row.
 type Call = Arc<dyn Fn() + Send + Sync>;
 
-/// What waits for the password. Components take it from the context.
+/// Pending re-authentication. Components take it from the context.
 #[derive(Clone, Copy, Default)]
-pub struct Waiting {
-    /// What was sent last and may need the password.
+pub struct Reauth {
+    /// The last call that may need the password.
     sent: StoredValue<Option<Call>>,
-    /// What is sent again once the password was entered; nothing is asked where there is nothing.
+    /// The call to repeat after the password. The dialog is open while there is one.
     asking: RwSignal<Option<Call>>,
 }
 
-impl Waiting {
-    /// That of the page that is being rendered.
-    #[must_use]
-    pub fn here() -> Self {
+impl Reauth {
+    pub fn from_context() -> Self {
         use_context().unwrap_or_default()
     }
 
-    /// Sends what may need the password.
+    /// Makes a call that may need the password.
     pub fn send(self, call: impl Fn() + Send + Sync + 'static) {
         self.send_call(Arc::new(call));
     }
@@ -55,10 +52,10 @@ impl Waiting {
         call();
     }
 
-    /// Asks for the password where what was sent is refused for want of it.
-    pub fn retry_after_reauth(self, problems: Problems) {
+    /// Asks for the password if the call fails with [`AppError::ReauthenticationRequired`].
+    pub fn retry_after_reauth(self, errors: ActionErrors) {
         Effect::new(move |_| {
-            if problems.is(&AppError::ReauthenticationRequired)
+            if errors.is(&AppError::ReauthenticationRequired)
                 && let Some(call) = self.sent.try_update_value(Option::take).flatten()
             {
                 self.asking.set(Some(call));
@@ -67,20 +64,20 @@ impl Waiting {
     }
 }
 
-/// The dialog that asks, over whatever is open.
+/// The dialog that asks for the password, above any other.
 #[component]
 pub fn ReauthDialog() -> impl IntoView {
-    let waiting = Waiting::here();
+    let reauth = Reauth::from_context();
     let confirm = ServerAction::<ConfirmPassword>::new();
-    let problems = Problems::of(confirm);
+    let errors = ActionErrors::of(confirm);
     let close = Callback::new(move |()| {
         confirm.clear();
-        waiting.asking.set(None);
+        reauth.asking.set(None);
     });
     Effect::new(move |_| {
-        if let (Some(Ok(())), Some(again)) = (confirm.value().get(), waiting.asking.get_untracked()) {
+        if let (Some(Ok(())), Some(again)) = (confirm.value().get(), reauth.asking.get_untracked()) {
             close.run(());
-            waiting.send_call(again);
+            reauth.send_call(again);
         }
     });
     let send = move |event: SubmitEvent| {
@@ -94,8 +91,8 @@ pub fn ReauthDialog() -> impl IntoView {
             <Dialog id="confirm" title=TITLE on_dismiss=close>
                 <p>{WHY}</p>
                 <form class="form" id="confirm-form" on:submit=send>
-                    <FormProblem problems/>
-                    <PasswordField name="password" error=problems.at("password")/>
+                    <FormError errors/>
+                    <PasswordField name="password" error=errors.at("password")/>
                 </form>
                 <div class="dialog-foot">
                     <Cancel back="/profile" on_cancel=close/>
@@ -104,7 +101,7 @@ pub fn ReauthDialog() -> impl IntoView {
             </Dialog>
         }
     };
-    move || waiting.asking.with(Option::is_some).then(dialog)
+    move || reauth.asking.with(Option::is_some).then(dialog)
 }
 
 #[component]
@@ -122,8 +119,7 @@ fn PasswordField(name: &'static str, error: Signal<Option<String>>) -> impl Into
     }
 }
 
-/// The whole document that asks a browser without JavaScript, and sends the form on.
-#[must_use]
+/// The document that asks for the password without JavaScript and sends the form again.
 #[expect(non_snake_case, reason = "a view")]
 pub fn ReauthDocument(form: PendingForm, why: AppError, stylesheet: String) -> impl IntoView {
     let PendingForm { action, page, fields } = form;

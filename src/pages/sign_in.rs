@@ -1,66 +1,76 @@
-//! Signing up, in and out.
+//! Sign-up, sign-in and sign-out.
 
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::{Entrance, QueryParams};
+use super::QueryParams;
 use crate::error::AppError;
 use crate::model::link::link;
 use crate::model::users::PASSWORD_MIN;
+use crate::ui::feedback::{ActionErrors, FormError};
 use crate::ui::field::Field;
-use crate::ui::notice::{FormProblem, Problems};
 
-/// Makes an account and signs it in.
+/// Creates an account and signs in.
 #[server(prefix = "/fn", endpoint = "sign_up")]
 pub async fn sign_up(email: String, password: String, next: Option<String>) -> Result<(), AppError> {
-    // public: this is how one becomes somebody.
+    // public: visitors have no session yet.
     crate::server::auth::login::sign_up(email, password.into(), next).await
 }
 
 /// Signs in.
 #[server(prefix = "/fn", endpoint = "sign_in")]
 pub async fn sign_in(email: String, password: String, next: Option<String>) -> Result<(), AppError> {
-    // public: this is how one becomes somebody.
+    // public: visitors have no session yet.
     crate::server::auth::login::sign_in(email, password.into(), next).await
 }
 
-/// Ends the session of the browser that asks.
+/// Ends the session of the browser.
 #[server(prefix = "/fn", endpoint = "sign_out")]
 pub async fn sign_out() -> Result<(), AppError> {
-    // public: a session that has ended already may be signed out of, too.
+    // public: signing out of an ended session is not an error.
     crate::server::auth::login::sign_out().await
+}
+
+/// What the sign-in and sign-up pages depend on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignInOptions {
+    /// Whether people can sign up.
+    pub sign_up: bool,
+    /// The https address to sign in at, where the page was opened over http and the browser would drop the session cookie.
+    pub secure_origin: Option<String>,
 }
 
 /// `/sign-in`
 #[component]
-pub fn SignInPage(entrance: Entrance) -> impl IntoView {
+pub fn SignInPage(data: SignInOptions) -> impl IntoView {
     let action = ServerAction::<SignIn>::new();
-    let problems = Problems::of(action);
+    let errors = ActionErrors::of(action);
     view! {
         <div class="narrow">
             <h1>"Sign in"</h1>
-            <PlainHttp origin=entrance.secure_origin/>
+            <PlainHttp origin=data.secure_origin/>
             <ActionForm action attr:class="form">
                 <Next/>
-                <FormProblem problems/>
-                <EmailField problems/>
+                <FormError errors/>
+                <EmailField errors/>
                 <Field
                     id="password"
                     name="password"
                     label="Password"
                     kind="password"
                     autocomplete="current-password"
-                    error=problems.at("password")
+                    error=errors.at("password")
                 />
                 <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign in"</button>
             </ActionForm>
-            {entrance.sign_up.then(|| {
-                view! { <p class="quiet">"No account yet? " <a href=with_next("/sign-up")>"Sign up"</a></p> }
+            {data.sign_up.then(|| {
+                view! { <p class="quiet">"Don't have an account? " <a href=with_next("/sign-up")>"Sign up"</a></p> }
             })}
         </div>
     }
 }
 
-/// Says where to sign in, on a page that was opened over http though people reach the server by https.
+/// A warning on a page that was opened over http although the server is reached by https.
 #[component]
 fn PlainHttp(origin: Option<String>) -> impl IntoView {
     origin.map(|origin| {
@@ -68,7 +78,7 @@ fn PlainHttp(origin: Option<String>) -> impl IntoView {
         view! {
             <div role="alert" class="notice">
                 <p>
-                    "This page was opened over http, where your browser drops the cookie that keeps you signed in. Sign in at "
+                    "You opened this page over http, so your browser won't keep you signed in. Sign in at "
                     <a href=address>{origin}</a> "."
                 </p>
             </div>
@@ -76,24 +86,24 @@ fn PlainHttp(origin: Option<String>) -> impl IntoView {
     })
 }
 
-/// A link to the other of the two pages, from which one goes on to the same place.
+/// Returns a link to a page that keeps `?next=`.
 fn with_next(path: &str) -> String {
     link(path, [("next", typed("next").as_str())])
 }
 
 /// `/sign-up`
 #[component]
-pub fn SignUpPage(entrance: Entrance) -> impl IntoView {
-    let other = view! { <p class="quiet">"You have an account? " <a href=with_next("/sign-in")>"Sign in"</a></p> };
-    let form = if entrance.sign_up {
+pub fn SignUpPage(data: SignInOptions) -> impl IntoView {
+    let other = view! { <p class="quiet">"Already have an account? " <a href=with_next("/sign-in")>"Sign in"</a></p> };
+    let form = if data.sign_up {
         view! { <SignUpForm/> }.into_any()
     } else {
-        view! { <p>"You can't sign up here yourself. Ask an administrator for an account."</p> }.into_any()
+        view! { <p>"Sign-up is closed. Ask an administrator for an account."</p> }.into_any()
     };
     view! {
         <div class="narrow">
             <h1>"Sign up"</h1>
-            <PlainHttp origin=entrance.secure_origin/>
+            <PlainHttp origin=data.secure_origin/>
             {form}
             {other}
         </div>
@@ -103,21 +113,21 @@ pub fn SignUpPage(entrance: Entrance) -> impl IntoView {
 #[component]
 fn SignUpForm() -> impl IntoView {
     let action = ServerAction::<SignUp>::new();
-    let problems = Problems::of(action);
+    let errors = ActionErrors::of(action);
     view! {
             <ActionForm action attr:class="form">
                 <Next/>
-                <FormProblem problems/>
-                <EmailField problems/>
+                <FormError errors/>
+                <EmailField errors/>
                 <Field
                     id="password"
                     name="password"
                     label="Password"
                     kind="password"
                     autocomplete="new-password"
-                    least=PASSWORD_MIN
-                    hint="At least 8 characters. Any will do; four words are easy to remember and hard to guess."
-                    error=problems.at("password")
+                    min_length=PASSWORD_MIN
+                    hint="At least 8 characters. Four random words are easy to remember and hard to guess."
+                    error=errors.at("password")
                 />
                 <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign up"</button>
             </ActionForm>
@@ -125,7 +135,7 @@ fn SignUpForm() -> impl IntoView {
 }
 
 #[component]
-fn EmailField(problems: Problems) -> impl IntoView {
+fn EmailField(errors: ActionErrors) -> impl IntoView {
     view! {
         <Field
             id="email"
@@ -134,20 +144,20 @@ fn EmailField(problems: Problems) -> impl IntoView {
             kind="email"
             value=typed("email")
             autocomplete="username"
-            error=problems.at("email")
+            error=errors.at("email")
         />
     }
 }
 
-/// Where to go after it, from `?next=`; the server takes only a path of this site.
+/// The hidden field with the page to continue at. The server accepts only a path of this site.
 #[component]
 fn Next() -> impl IntoView {
     view! { <input type="hidden" name="next" value=typed("next")/> }
 }
 
-/// What the page is asked to put into a field, such as what was typed there before.
+/// Returns the query parameter that fills a field, such as the text typed before.
 fn typed(name: &str) -> String {
-    QueryParams::here().get(name).unwrap_or_default()
+    QueryParams::from_context().get(name).unwrap_or_default()
 }
 
 /// The button "Sign out".

@@ -1,20 +1,26 @@
-//! Charts as inline SVG. What they show stands in a text and a table, too; they are hidden from screen readers.
+//! Charts as inline SVG. Screen readers skip them, because a text and a table show the same data.
 
 use std::fmt::Write as _;
 
 use leptos::prelude::*;
 
-/// Bars side by side, each of two parts, the second on top of the first: one pixel wide and one apart, so high as the
-/// largest is the whole height.
+/// A bar of two parts, one above the other.
+#[derive(Clone, Copy)]
+pub struct Bar {
+    pub lower: i64,
+    pub upper: i64,
+}
+
+/// A bar chart, as high as its largest bar.
 #[component]
-pub fn Bars(values: Vec<(i64, i64)>) -> impl IntoView {
+pub fn Bars(bars: Vec<Bar>) -> impl IntoView {
     const HEIGHT: i64 = 24;
-    let most = values.iter().map(|(lower, upper)| lower + upper).max().unwrap_or(0).max(1);
-    let width = values.len() * 4;
+    let max = bars.iter().map(|bar| bar.lower + bar.upper).max().unwrap_or(0).max(1);
+    let width = bars.len() * 4;
     let (mut lower_bars, mut upper_bars) = (String::new(), String::new());
-    for (n, (lower, upper)) in values.into_iter().enumerate() {
-        let (x, high) = (n * 4, |value: i64| (value * HEIGHT + most - 1) / most);
-        let (lower, both) = (high(lower), high(lower + upper));
+    for (n, Bar { lower, upper }) in bars.into_iter().enumerate() {
+        let (x, height) = (n * 4, |value: i64| (value * HEIGHT + max - 1) / max);
+        let (lower, both) = (height(lower), height(lower + upper));
         if lower > 0 {
             let _ = write!(lower_bars, "M{x} {HEIGHT}v-{lower}h3v{lower}z");
         }

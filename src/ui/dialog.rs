@@ -1,5 +1,5 @@
-//! Dialogs on the native `<dialog>`. The server renders one open where the URL asks for it, so that each works without
-//! JavaScript; with JavaScript it is opened over the page.
+//! Dialogs with the native `<dialog>` element. The server renders a dialog open if the URL selects it, so it works without
+//! JavaScript. With JavaScript it opens as a modal.
 
 use leptos::ev::SubmitEvent;
 use leptos::html;
@@ -8,15 +8,15 @@ use leptos::prelude::*;
 use super::browser;
 use super::field::Hidden;
 
-/// A dialog that is open as long as it is rendered. `on_dismiss` is asked to close it by Escape.
+/// A dialog that is open while it is rendered. Escape calls `on_dismiss`.
 #[component]
 pub fn Dialog(
     id: &'static str,
     #[prop(into)] title: String,
-    /// Whether it interrupts with something that cannot be undone.
+    /// Whether it confirms something that cannot be undone.
     #[prop(optional)]
     alert: bool,
-    /// The id of what gets the focus afterwards, where what had it before is gone.
+    /// The id of the element that gets the focus afterwards, if the previous one is gone.
     #[prop(default = "content")]
     return_to: &'static str,
     on_dismiss: Callback<()>,
@@ -27,7 +27,7 @@ pub fn Dialog(
         if let Some(dialog) = node.get() {
             let opener = StoredValue::new_local(browser::focused());
             browser::show_modal(&dialog);
-            // On the window: the focus may be nowhere, where what had it is gone from the dialog.
+            // Listen on the window, because no element may have the focus.
             let escape = window_event_listener(leptos::ev::keydown, move |event| {
                 if event.key() == "Escape" && browser::is_on_top(&dialog) {
                     event.prevent_default();
@@ -61,16 +61,16 @@ pub fn Dialog(
     }
 }
 
-/// A button that opens a dialog: by itself with JavaScript, by `path?name=value` without.
+/// A button that opens a dialog. Without JavaScript it loads `path?name=value`.
 #[component]
-pub fn Opener(
+pub fn DialogTrigger(
     #[prop(into)] path: String,
     name: &'static str,
     #[prop(optional, into)] value: String,
     #[prop(into)] label: String,
     #[prop(default = "btn")] class: &'static str,
     #[prop(optional)] id: Option<&'static str>,
-    /// The id of what the button acts on, such as a row's name.
+    /// The id of the element that describes the button, such as the name of its row.
     #[prop(optional, into)]
     describes: Option<String>,
     on_open: Callback<()>,
@@ -89,7 +89,7 @@ pub fn Opener(
     }
 }
 
-/// The button that leaves a dialog as it was. `back` is the page below it, and `kept` are the parameters of that page.
+/// The button that closes a dialog. `back` is the page below it, with the parameters `kept`.
 #[component]
 pub fn Cancel(
     #[prop(into)] back: String,

@@ -1,10 +1,10 @@
-//! Fields of forms: a label, the field, a hint, and what is wrong with it.
+//! Form fields: a label, the field, a hint and an error.
 
 use leptos::prelude::*;
 
 use crate::model::users::{PAGE_USER, UserId};
 
-/// A field of one line. `id` is its id in the page, `name` in the form.
+/// A one-line field.
 #[component]
 pub fn Field(
     id: &'static str,
@@ -14,9 +14,9 @@ pub fn Field(
     #[prop(optional, into)] value: String,
     #[prop(optional)] autocomplete: &'static str,
     #[prop(optional)] hint: &'static str,
-    /// The shortest that is taken. There is no longest here: browsers would cut what is pasted without a word.
+    /// There is no maximum length: browsers would truncate pasted text silently.
     #[prop(optional)]
-    least: usize,
+    min_length: usize,
     #[prop(default = true)] required: bool,
     #[prop(optional)] autofocus: bool,
     #[prop(optional, into)] error: Signal<Option<String>>,
@@ -31,7 +31,7 @@ pub fn Field(
                 type=kind
                 value=value
                 autocomplete=(!autocomplete.is_empty()).then_some(autocomplete)
-                minlength=(least > 1).then_some(least)
+                minlength=(min_length > 1).then_some(min_length)
                 min=(kind == "number").then_some("0")
                 required=required
                 autofocus=autofocus
@@ -43,21 +43,33 @@ pub fn Field(
     }
 }
 
-/// A choice of one. `options` are values and what they are called.
+/// An option of a [`Select`].
+pub struct SelectOption {
+    pub value: String,
+    pub label: String,
+}
+
+impl SelectOption {
+    pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { value: value.into(), label: label.into() }
+    }
+}
+
+/// A drop-down list.
 #[component]
-pub fn Choice(
+pub fn Select(
     id: &'static str,
     name: &'static str,
     label: &'static str,
-    options: Vec<(String, String)>,
+    options: Vec<SelectOption>,
     #[prop(into)] selected: String,
     #[prop(optional)] hint: &'static str,
     #[prop(optional)] on_change: Option<Callback<String>>,
     #[prop(optional, into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
-    let option = move |(value, text): (String, String)| {
-        let chosen = value == selected;
-        view! { <option value=value selected=chosen>{text}</option> }
+    let option = move |SelectOption { value, label }: SelectOption| {
+        let is_selected = value == selected;
+        view! { <option value=value selected=is_selected>{label}</option> }
     };
     view! {
         <div class="field">
@@ -81,19 +93,19 @@ pub fn Choice(
     }
 }
 
-/// Fields that are sent but not shown; those without a value are left out.
+/// Hidden fields, without those that have no value.
 #[component]
 pub fn Hidden(fields: Vec<(&'static str, String)>) -> impl IntoView {
     let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
     given.map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()
 }
 
-/// For whom the page is rendered; components take it from the context.
+/// The user of the page. Components take it from the context.
 #[derive(Clone, Debug)]
 pub struct RenderedFor(pub Option<UserId>);
 
-/// Says in a form for whom its page was rendered. It stands in every form that changes something; nothing on a page for
-/// visitors.
+/// Names the user of the page in a form, so that the server rejects the form after another account signed in. Every form
+/// that changes something contains it.
 #[component]
 pub fn PageUser() -> impl IntoView {
     let user = use_context::<RenderedFor>().and_then(|rendered| rendered.0);

@@ -1,10 +1,10 @@
-//! The frame around every page: one column of navigation and the content.
+//! The layout of every page: navigation and content.
 
 use leptos::prelude::*;
 
-/// The frame: a link past the navigation, the navigation, the content.
+/// The skip link, the navigation and the content.
 #[component]
-pub fn Frame(nav: AnyView, children: Children) -> impl IntoView {
+pub fn AppShell(nav: AnyView, children: Children) -> impl IntoView {
     view! {
         <a href="#content" class="skip-link">"Skip to content"</a>
         <div class="frame">
@@ -14,7 +14,7 @@ pub fn Frame(nav: AnyView, children: Children) -> impl IntoView {
     }
 }
 
-/// The name of the product, and the way home.
+/// The product name, linked to the home page.
 #[component]
 pub fn Brand() -> impl IntoView {
     view! {
@@ -33,13 +33,13 @@ pub fn Brand() -> impl IntoView {
     }
 }
 
-/// One entry of the navigation.
+/// A link in the navigation.
 #[component]
 pub fn NavLink(href: &'static str, label: &'static str, current: bool) -> impl IntoView {
     view! { <a href=href class="nav-link" aria-current=current.then_some("page")>{label}</a> }
 }
 
-/// A page's heading and the line below it.
+/// The heading of a page, and the line below it.
 #[component]
 pub fn PageHead(title: &'static str, lead: &'static str) -> impl IntoView {
     view! {
@@ -50,7 +50,7 @@ pub fn PageHead(title: &'static str, lead: &'static str) -> impl IntoView {
     }
 }
 
-/// A headed block of a page. `action` stands beside the heading.
+/// A section with a heading. `action` is next to the heading.
 #[component]
 pub fn Section(
     id: &'static str,
@@ -69,14 +69,13 @@ pub fn Section(
     }
 }
 
-/// What stands in the browser's tab. Not as a child: Leptos marks where a text ends, and within a title marks are shown.
+/// The title of the browser's tab. It is no child node, because a title would show the markers that Leptos puts after text.
 #[component]
 pub fn DocumentTitle(text: String) -> impl IntoView {
     view! { <title inner_html=text.replace('&', "&amp;").replace('<', "&lt;")></title> }
 }
 
-/// A document of its own, without navigation and without the browser's side: for what is shown once, and for what went
-/// wrong before there was a page.
+/// A document without navigation and without the WebAssembly program: for what is shown once, and for errors before a page.
 #[component]
 pub fn PlainDocument(title: &'static str, stylesheet: String, children: Children) -> impl IntoView {
     view! {

@@ -3,7 +3,9 @@
 pub mod browser;
 pub mod chart;
 pub mod dialog;
+pub mod feedback;
 pub mod field;
 pub mod layout;
-pub mod notice;
+pub mod refetch;
 pub mod table;
+pub mod time;

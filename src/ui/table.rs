@@ -1,14 +1,21 @@
-//! Tables that become a list of cards on a small screen. The roles are spelled out, for a table that is not laid out as
-//! one is no table to some screen readers.
+//! Tables that become a list of cards on a small screen. Some screen readers ignore a table with another layout, so the
+//! roles are explicit.
 
 use leptos::prelude::*;
 
-/// A table. `columns` are the headings; an empty last one is that of the actions.
+/// A table. An empty column is the column of actions.
 #[component]
-pub fn Table(label: &'static str, columns: Vec<&'static str>, children: Children) -> impl IntoView {
-    let heading = |text: &'static str| match text {
+pub fn Table(
+    label: &'static str,
+    columns: Vec<&'static str>,
+    /// The columns with right-aligned numbers.
+    #[prop(optional)]
+    numbers: &'static [&'static str],
+    children: Children,
+) -> impl IntoView {
+    let heading = move |text: &'static str| match text {
         "" => view! { <th role="columnheader" scope="col"><span class="sr-only">"Actions"</span></th> }.into_any(),
-        "Salary" | "Let through" | "Refused" => {
+        _ if numbers.contains(&text) => {
             view! { <th role="columnheader" scope="col" class="number">{text}</th> }.into_any()
         }
         _ => view! { <th role="columnheader" scope="col">{text}</th> }.into_any(),
@@ -24,7 +31,7 @@ pub fn Table(label: &'static str, columns: Vec<&'static str>, children: Children
     }
 }
 
-/// A cell. `label` stands before it where the row is a card.
+/// A cell. In a card, its label is shown before it.
 #[component]
 pub fn Cell(label: &'static str, #[prop(optional)] class: &'static str, children: Children) -> impl IntoView {
     view! {

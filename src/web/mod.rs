@@ -1,5 +1,6 @@
 //! The HTTP server: middleware, routes, rendering and the JSON API.
 
+mod admin;
 pub mod api;
 pub mod assets;
 pub mod error_response;
@@ -7,6 +8,8 @@ mod health;
 pub mod listener;
 pub mod middleware;
 pub mod no_js;
+pub mod page_request;
+pub mod pages;
 pub mod router;
 pub mod security_txt;
 pub mod serve;

@@ -10,8 +10,9 @@ use leptos::prelude::provide_context;
 use leptos::server_fn::axum::get_server_fn_service;
 use std::borrow::Cow;
 
-use super::no_js::{form_error, reauth, replay};
-use super::ssr::{account_changed, page};
+use super::no_js::{error_cookie, reauth, replay};
+use super::pages::rerender_sign_in;
+use super::ssr::account_changed;
 use crate::error::{AppError, LastError};
 use crate::model::redact::redact;
 use crate::server::auth::origin;
@@ -64,15 +65,15 @@ pub async fn server_function(
         Some(AppError::ReauthenticationRequired) => reauth::password_page(&state, parts.extensions.get()),
         Some(AppError::AccountChanged) => account_changed(&state, &parts),
         Some(error) => match replay::rerender_form(&state, &parts, &body, error) {
-            Some((uri, told, seconds)) => {
+            Some((uri, form_error, seconds)) => {
                 parts.uri = uri;
-                parts.extensions.insert(told);
-                let mut response = page(State(state), parts).await;
+                parts.extensions.insert(form_error);
+                let mut response = rerender_sign_in(state, parts).await;
                 *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
                 response
             }
-            None => form_error::keep(&state.config, response),
+            None => error_cookie::keep(&state.config, response),
         },
         None => response,
     }

@@ -116,14 +116,10 @@ async fn a_key_is_found_by_name_prefix_owner_and_by_pasting_it(database: Databas
         assert_eq!(found(&admin, query).await, std::slice::from_ref(&mine), "{query}");
     }
     assert_eq!(found(&admin, "search=example.com").await, [others.clone(), mine.clone()]);
-    assert!(admin.open("/admin/keys?search=nothing").await.body.contains("No key matches."));
+    assert!(admin.open("/admin/keys?search=nothing").await.body.contains("No keys match your search."));
     let pasted = admin.form("/admin/keys", &[("search", &format!(" {} ", other.key))]).await.is(200);
     assert_eq!(prefixes(&pasted), [others]);
-    assert!(
-        pasted.body.contains("Found by the key that was pasted.") && !pasted.body.contains(&other.key),
-        "{}",
-        pasted.body
-    );
+    assert!(pasted.body.contains("Found by the pasted key.") && !pasted.body.contains(&other.key), "{}", pasted.body);
     let other = admin.form("/admin/keys", &[("search", "ada"), ("state", "active")]).await.is(303);
     assert_eq!(other.header("location"), "/admin/keys?search=ada&state=active");
 }
@@ -264,7 +260,7 @@ async fn disabling_ends_all_sessions_and_keys_at_once_and_enabling_brings_the_ke
     change("disable").await.is(200);
     ada.open("/profile").await.goes_to("/sign-in?next=/profile");
     key.get(EMPLOYEES).await.refused(401, "account_disabled");
-    let told = "Refused: the account is disabled";
+    let told = "Rejected: the account is disabled";
     assert!(admin.open("/admin/keys").await.is(200).body.contains(told));
     assert_eq!(
         app.number(
@@ -333,7 +329,7 @@ async fn users_are_searched_and_come_in_pages(database: Database) {
     assert_eq!((first.len(), second.len()), (25, 6));
     assert!(first.iter().all(|email| !second.contains(email)));
     assert_eq!(emails(&admin.open("/admin/users?search=USER07").await), ["user07@example.com"]);
-    assert!(admin.open("/admin/users?search=%25").await.body.contains("No account matches."));
+    assert!(admin.open("/admin/users?search=%25").await.body.contains("No users match your search."));
     let user = users::find(&app.state.db, &Email::parse("user07@example.com").unwrap()).await.unwrap();
     assert!(user.is_some());
 }

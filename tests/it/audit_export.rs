@@ -110,11 +110,11 @@ async fn a_day_that_is_none_is_told_at_its_field_and_nothing_is_downloaded(datab
     for (query, sentence) in [
         ("from=junk", "Enter a day, like 2027-02-21."),
         ("to=2027-02-30", "Enter a day, like 2027-02-21."),
-        ("from=2027-02-02&to=2027-02-01", "Choose a day that is not before the first."),
+        ("from=2027-02-02&to=2027-02-01", "Choose a day on or after the first day."),
     ] {
         let page = admin.open(&format!("/admin/audit?{query}")).await.is(200);
         assert!(page.body.contains(sentence) && page.body.contains("aria-invalid=\"true\""), "{}", page.body);
-        assert!(!page.body.contains("No event matches."));
+        assert!(!page.body.contains("No events match your search."));
         assert!(admin.get(&format!("/admin/audit.csv?{query}")).await.is(400).body.contains(sentence));
     }
 }

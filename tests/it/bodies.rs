@@ -275,7 +275,7 @@ async fn what_is_wrong_is_told_twenty_times_at_most(database: Database) {
         assert_eq!(sentences, 21, "{problem}");
         assert_eq!(
             errors["non_field_errors"].as_array().unwrap().last().unwrap(),
-            "More is wrong than is listed here."
+            "There are more errors than listed here."
         );
     }
     let many = "page=x&ordering=x&department=x&page_size=x&".repeat(300);

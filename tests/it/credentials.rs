@@ -433,7 +433,7 @@ async fn where_nothing_is_a_program_is_told_so_in_json(database: Database) {
         for client in [&program, &browser, &app.browser()] {
             let page = client.open(path).await.is(404);
             // Below the paths of the API it is a problem for everybody.
-            let expected = if path.starts_with("/pegasus/") { "\"not_found\"" } else { "There is nothing here" };
+            let expected = if path.starts_with("/pegasus/") { "\"not_found\"" } else { "Page not found" };
             assert!(page.body.contains(expected), "{path}: {page:?}");
         }
     }

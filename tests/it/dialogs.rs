@@ -216,17 +216,17 @@ async fn over_http_a_sign_in_says_to_use_https(database: Database) {
     let back = answer.header("location").strip_prefix("http://keys.example.com:8000").unwrap().to_owned();
     let page = sent.without("origin").open(&back).await.is(200);
     let there = "href=\"https://keys.example.com/sign-in?next=/teams\"";
-    assert!(page.body.contains("opened over http") && page.body.contains(there), "{}", page.body);
+    assert!(page.body.contains("opened this page over http") && page.body.contains(there), "{}", page.body);
     // Nobody can know where the browser names no address, and a proxy may say that all is well.
     for client in [https.browser(), https.anonymous(), plain.with("x-forwarded-proto", "https")] {
         client.call("sign_in", &right).await.is(200);
-        assert!(!client.open("/sign-in").await.is(200).body.contains("opened over http"));
+        assert!(!client.open("/sign-in").await.is(200).body.contains("opened this page over http"));
     }
     // On their own machine most browsers keep the cookie; where one does not, the page says why it is here again.
     let local = https.anonymous().with("host", "localhost:8000").with("origin", "http://localhost:8000");
     local.call("sign_in", &right).await.is(200);
     let again = local.without("origin").with("referer", "http://localhost:8000/sign-in").open("/sign-in").await.is(200);
-    assert!(again.body.contains("opened over http"), "{}", again.body);
+    assert!(again.body.contains("opened this page over http"), "{}", again.body);
 }
 
 #[test]

@@ -66,7 +66,7 @@ async fn nobody_is_in_a_team_before_they_accept_on_their_teams_page(database: Da
     }
     bob.submit(TEAMS, "accept_invitation", &[("team", "red")]).await.goes_to("/a/red?done=joined");
     assert_eq!(members(app).await, ["ada@example.com admin", "bob@example.com member"]);
-    assert!(bob.open("/a/red?done=joined").await.is(200).body.contains("in the team now"));
+    assert!(bob.open("/a/red?done=joined").await.is(200).body.contains("You joined the team."));
     assert!(!ada.open("/a/red").await.body.contains("Cancel invitation"));
     // A form that is sent twice, and a member who is invited again.
     accept(&bob).await.is(200);

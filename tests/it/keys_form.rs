@@ -50,7 +50,7 @@ async fn the_answer_shows_the_key_once(database: Database) {
     assert!(answer.all("location").is_empty() && answer.all("set-cookie").is_empty());
     let key = key_in(&answer.body).unwrap();
     assert!(answer.body.contains(&format!("value=\"{key}\"")), "{}", answer.body);
-    assert!(answer.body.contains("Your new API key") && answer.body.contains("will not be shown again"));
+    assert!(answer.body.contains("Your new API key") && answer.body.contains("won't be shown again"));
     let curl = format!("curl http://localhost:8000{EMPLOYEES} -H &quot;Authorization: Api-Key {key}&quot;");
     assert!(answer.body.contains(&curl) || answer.body.contains(&curl.replace("&quot;", "\"")), "{}", answer.body);
     app.anonymous().with_key(&key).get(EMPLOYEES).await.is(200);
@@ -98,8 +98,8 @@ async fn what_is_wrong_is_said_on_the_page(database: Database) {
         (("name", &long[..]), "at most 100"),
         (("name", "a\0b"), "control"),
         (("expires", "x"), "Choose when the key expires."),
-        (("expires", "date"), "year-month-day"),
-        (("access", "x"), "Choose an access."),
+        (("expires", "date"), "YYYY-MM-DD"),
+        (("access", "x"), "Choose an access level."),
     ] {
         let answer = send(&ada, &form_id(&ada).await, &[changed]).await.is(400);
         assert!(answer.body.contains(sentence), "{changed:?}: {}", answer.body);

@@ -89,7 +89,7 @@ async fn what_is_done_is_told_in_sentences_of_ours(database: Database) {
         }
     }
     let told = alerts(&admin.open("/admin/keys?done=revoked&n=12").await).join(" ");
-    assert!(told.contains("12 keys are revoked."), "{told}");
+    assert!(told.contains("12 keys were revoked."), "{told}");
 }
 
 /// Without JavaScript the page before tells what was wrong, once, and only to the browser that sent the form.

@@ -49,6 +49,7 @@ mod log;
 mod mass_assignment;
 mod matrix;
 mod names;
+mod no_js_errors;
 mod openapi;
 mod overload;
 mod own_endpoint;

@@ -202,7 +202,7 @@ async fn a_name_is_isolated_from_the_text_around_it(database: Database) {
     let team = ada.open("/a/red").await.is(200).body;
     assert!(team.contains(&format!("<title>{isolated} · Keyfob</title>")), "{team}");
     let keys = admin.open("/admin/keys").await.is(200).body;
-    assert!(keys.contains(&format!("aria-label=\"Choose {isolated}\"")), "{keys}");
+    assert!(keys.contains(&format!("aria-label=\"Select {isolated}\"")), "{keys}");
     let detail = format!("{isolated}, Full access");
     for page in ["/admin/audit", "/profile"] {
         let page = if page == "/profile" { ada.open(page).await } else { admin.open(page).await }.is(200).body;

@@ -190,7 +190,7 @@ async fn a_key_without_the_scope_that_is_described_is_refused_and_one_with_it_is
         }
         app.anonymous().bare(method.clone(), &path).await.is(401);
         for only in Scope::ALL {
-            let access = Access::choose("only", &[only.as_str().to_owned()]).unwrap();
+            let access = Access::from_form("only", &[only.as_str().to_owned()]).unwrap();
             let key = app.make_key_that("ada", |spec| spec.access = access).await.key;
             let answer = call(&app.anonymous().with_key(&key), &method, &path).await;
             let refused = needed.as_deref().is_some_and(|needed| needed != only.as_str());

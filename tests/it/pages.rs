@@ -117,7 +117,7 @@ async fn an_empty_list_says_so(database: Database) {
     shows(&ada.open("/employees").await.is(200), &["There are no employees yet.", "Load sample employees"]);
     let made = app.make_key("ada").await;
     ada.call("revoke_key", &[("id", made.facts.id.as_str())]).await.is(200);
-    shows(&ada.open("/profile").await.is(200), &["You have no keys in use.", "Show revoked"]);
+    shows(&ada.open("/profile").await.is(200), &["You have no active keys.", "Show revoked"]);
 }
 
 #[apply(each_database)]
@@ -127,7 +127,7 @@ async fn what_could_not_be_loaded_says_so_and_is_not_empty(database: Database) {
     let ada = app.signed_in("ada").await;
     app.sql("ALTER TABLE keys RENAME TO keys_away").await;
     let page = ada.open("/profile").await.is(200);
-    shows(&page, &["Your keys could not be loaded."]);
+    shows(&page, &["Your keys couldn't be loaded."]);
     assert!(!page.body.contains("You have no keys") && !page.body.contains("no such table"), "{}", page.body);
 }
 
@@ -146,7 +146,7 @@ async fn a_path_that_is_not_there_is_404_with_a_page(database: Database) {
             "/index.php",
             "/admin/keys",
         ] {
-            shows(&client.open(path).await.is(404), &["There is nothing here"]);
+            shows(&client.open(path).await.is(404), &["Page not found"]);
         }
     }
 }

@@ -207,9 +207,9 @@ async fn administrators_find_a_pasted_key_whatever_surrounds_it(database: Databa
         let answer = admin.form("/admin/keys", &[("search", &pasted), ("state", "")]).await.is(200);
         clean("/admin/keys", &answer, key);
         assert_eq!(answer.header("location"), "");
-        assert!(answer.body.contains("Found by the key that was pasted."), "{pasted:?}");
+        assert!(answer.body.contains("Found by the pasted key."), "{pasted:?}");
         assert_eq!(answer.body.contains(&format!("<code>{prefix}")), is_whole, "{pasted:?}: {}", answer.body);
-        assert_eq!(answer.body.contains("No key matches."), !is_whole, "{pasted:?}");
+        assert_eq!(answer.body.contains("No keys match your search."), !is_whole, "{pasted:?}");
         let called = admin
             .call_admin(
                 "find_keys",

@@ -161,7 +161,7 @@ async fn the_page_rotates_once_for_a_form_that_is_sent_twice(database: Database)
     with(app, rotated["key"].as_str().unwrap()).get(VERIFY).await.is(200);
     app.write_usage().await;
     let page = ada.open("/profile").await.is(200).body;
-    assert!(page.contains("Old secret works until 09:00 UTC, last used just now"), "{page}");
+    assert!(page.contains("Previous secret works until 09:00 UTC, last used just now"), "{page}");
     assert!(!page.contains(rotated["key"].as_str().unwrap()));
 }
 
@@ -177,7 +177,7 @@ async fn without_javascript_the_new_secret_is_shown_once(database: Database) {
     let new = key.find(&page.body).unwrap().as_str().to_owned();
     with(app, &new).get(VERIFY).await.is(200);
     let again = ada.form("/profile/keys/rotate", &fields).await.is(400);
-    assert!(again.body.contains("The key was not rotated") && !key.is_match(&again.body), "{}", again.body);
+    assert!(again.body.contains("The key wasn't rotated") && !key.is_match(&again.body), "{}", again.body);
 }
 
 #[apply(each_database)]

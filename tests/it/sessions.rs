@@ -217,7 +217,7 @@ async fn the_list_has_the_live_sessions_of_the_user_the_newest_first(database: D
     assert_eq!(app.number("SELECT CAST(MAX(LENGTH(user_agent)) AS BIGINT) FROM sessions").await, 200);
     assert_eq!(sessions.iter().map(|one| &one["current"]).collect::<Vec<_>>(), [&json!(true), &json!(false)]);
     let page = ada.get("/profile").await.is(200).body;
-    for text in ["Firefox on Linux", "This one", "End session"] {
+    for text in ["Firefox on Linux", "This session", "End session"] {
         assert!(page.contains(text), "{text}");
     }
     assert_eq!(listed(&app.browser().after(&program)).await.len(), 2);

@@ -205,7 +205,7 @@ async fn a_key_for_a_team_reaches_that_team_as_long_as_its_user_is_in_it(databas
     app.sql(&format!("DELETE FROM members WHERE user_id = '{mia}' AND team_id = '{}'", red.id)).await;
     client.get(&employees("red")).await.refused(403, "team_mismatch");
     for page in [browser.open("/profile").await, ada.open("/a/red").await] {
-        assert!(page.is(200).body.contains("Refused: its user has left the team"));
+        assert!(page.is(200).body.contains("Rejected: its user left the team"));
     }
     add_again().await;
     client.get(&employees("red")).await.refused(401, "key_revoked");

@@ -1,37 +1,35 @@
-//! What a key leaves out of its user's rights.
+//! Access of a key: how it limits the rights of its user.
 
 use serde::{Deserialize, Serialize};
 
-/// What an endpoint asks of a key in its signature; see [`scope`].
+use crate::model::fields::FieldError;
+
+/// The scope that an endpoint requires in its signature. See [`scope`].
 pub trait RequiredScope: Send + Sync + 'static {
-    /// The scope that a key must have.
     const SCOPE: Scope;
 }
 
 macro_rules! scopes {
     ($($name:ident $text:literal $label:literal)*) => {
-        /// A part of the API that a key may be limited to.
+        /// A part of the API that a key can be limited to.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Scope { $(#[doc = concat!("`", $text, "`")] $name),* }
 
         impl Scope {
-            /// All of them, in the order of their choice.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// As the database, forms and refusals have it: `employees:read`.
-            #[must_use]
+            /// Returns the name: `employees:read`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
 
-            /// The words on the page.
-            #[must_use]
+            /// Returns the label on the page.
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$name => $label),* }
             }
         }
 
-        /// Each scope as a type, for an endpoint to name in its signature.
+        /// Each scope as a type that an endpoint names in its signature.
         pub mod scope {
             $(#[doc = concat!("`", $text, "`")] #[derive(Clone, Copy, Debug)] pub struct $name;
             impl super::RequiredScope for $name { const SCOPE: super::Scope = super::Scope::$name; })*
@@ -39,7 +37,7 @@ macro_rules! scopes {
     };
 }
 
-// To add a scope, add a line.
+// To add a scope, add a line here and name it in an endpoint.
 scopes! {
     EmployeesRead "employees:read" "See employees and their figures"
     EmployeesWrite "employees:write" "Add, change and delete employees"
@@ -52,14 +50,12 @@ scopes! {
 pub struct Scopes(u32);
 
 impl Scopes {
-    /// The same set with one more.
+    /// Returns the set with one more scope.
     #[must_use]
     pub const fn with(self, scope: Scope) -> Self {
         Self(self.0 | 1 << scope as u32)
     }
 
-    /// Whether a scope is in it.
-    #[must_use]
     pub const fn has(self, scope: Scope) -> bool {
         self.0 & 1 << scope as u32 != 0
     }
@@ -68,16 +64,12 @@ impl Scopes {
         Scope::ALL.iter().filter(move |scope| self.has(**scope)).map(|scope| scope.as_str())
     }
 
-    /// The names of all scopes there are, for people.
-    #[must_use]
+    /// Returns the names of all scopes, for people.
     pub fn list() -> String {
         Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Takes the names of scopes.
-    ///
-    /// # Errors
-    /// A sentence, if there is none or one of them is no scope.
+    /// Parses names of scopes, at least one.
     pub fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut scopes = Self::default();
         for name in names {
@@ -88,27 +80,21 @@ impl Scopes {
     }
 }
 
-/// What of its user's rights a key has. In the database and on the wire `full`, `read_only`, or the names of scopes with
-/// a space between them.
+/// The rights of a key. Stored and sent as `full`, `read_only`, or names of scopes separated by spaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Access {
-    /// All that its user may do by the API.
+    /// All rights of its user in the API.
     #[default]
     Full,
-    /// Only what changes nothing: GET, HEAD and OPTIONS.
+    /// Only safe methods: GET, HEAD and OPTIONS.
     ReadOnly,
-    /// Only what needs no more than these scopes.
+    /// Only endpoints that require one of these scopes.
     Only(Scopes),
 }
 
 impl Access {
-    /// What forms call the three kinds, and the words on the page.
-    pub const KINDS: [(&'static str, &'static str); 3] =
-        [("full", "Full access"), ("read_only", "Read only"), ("only", "Only these")];
-
-    /// Whether a key of this access may call what needs a scope; `safe` is a method that changes nothing (RFC 9110, 9.2.1).
-    #[must_use]
+    /// Whether the key can call an endpoint that requires `needed`. `safe` is a safe method (RFC 9110, 9.2.1).
     pub const fn allows(self, needed: Scope, safe: bool) -> bool {
         match self {
             Self::Full => true,
@@ -117,8 +103,7 @@ impl Access {
         }
     }
 
-    /// Whether a key of this access may call what states no scope.
-    #[must_use]
+    /// Whether the key can call an endpoint that requires no scope.
     pub const fn allows_unscoped(self, safe: bool) -> bool {
         match self {
             Self::Full => true,
@@ -127,8 +112,7 @@ impl Access {
         }
     }
 
-    /// Whether a key of this access can change nothing, neither data nor its own secret.
-    #[must_use]
+    /// Whether the key can change neither data nor its own secret.
     pub fn only_reads(self) -> bool {
         match self {
             Self::Full => false,
@@ -137,31 +121,60 @@ impl Access {
         }
     }
 
-    /// The scopes that a key of this access has.
+    /// Returns the scopes of the key.
     pub fn scopes(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.iter().copied().filter(move |scope| self.allows(*scope, scope.as_str().ends_with(":read")))
     }
 
-    /// The words on the page.
-    #[must_use]
+    /// Returns the label on the page.
     pub fn label(self) -> String {
         match self {
-            Self::Full => Self::KINDS[0].1.to_owned(),
-            Self::ReadOnly => Self::KINDS[1].1.to_owned(),
+            Self::Full => AccessKind::Full.label().to_owned(),
+            Self::ReadOnly => AccessKind::ReadOnly.label().to_owned(),
             Self::Only(scopes) => scopes.names().collect::<Vec<_>>().join(", "),
         }
     }
 
-    /// Takes what a form says: one of [`Access::KINDS`], and scopes for `only`.
-    ///
-    /// # Errors
-    /// The field that is wrong, and a sentence.
-    pub fn choose(kind: &str, scopes: &[String]) -> Result<Self, (&'static str, String)> {
-        match kind {
-            "only" => Scopes::parse(scopes.iter().map(String::as_str)).map(Self::Only).map_err(|why| ("scopes", why)),
-            "full" => Ok(Self::Full),
-            "read_only" => Ok(Self::ReadOnly),
-            _ => Err(("access", "Choose an access.".to_owned())),
+    /// Parses the fields of a form: the name of an [`AccessKind`], and scopes for [`AccessKind::Only`].
+    pub fn from_form(kind: &str, scopes: &[String]) -> Result<Self, FieldError> {
+        match AccessKind::ALL.into_iter().find(|known| known.as_str() == kind) {
+            Some(AccessKind::Full) => Ok(Self::Full),
+            Some(AccessKind::ReadOnly) => Ok(Self::ReadOnly),
+            Some(AccessKind::Only) => {
+                let scopes = Scopes::parse(scopes.iter().map(String::as_str));
+                scopes.map(Self::Only).map_err(|message| FieldError::new("scopes", message))
+            }
+            None => Err(FieldError::new("access", "Choose an access level.")),
+        }
+    }
+}
+
+/// The kind of an [`Access`], as forms offer it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKind {
+    Full,
+    ReadOnly,
+    Only,
+}
+
+impl AccessKind {
+    pub const ALL: [Self; 3] = [Self::Full, Self::ReadOnly, Self::Only];
+
+    /// Returns the name in forms: `read_only`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Only => "only",
+        }
+    }
+
+    /// Returns the label on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "Full access",
+            Self::ReadOnly => "Read only",
+            Self::Only => "Only these",
         }
     }
 }
@@ -194,7 +207,7 @@ mod tests {
 
     #[test]
     fn an_access_allows_what_it_names_and_reading_only_what_is_safe() {
-        let only = Access::choose("only", &["employees:read".into()]).unwrap();
+        let only = Access::from_form("only", &["employees:read".into()]).unwrap();
         assert!(only.allows(Scope::EmployeesRead, true) && !only.allows(Scope::EmployeesWrite, true));
         assert!(
             Access::ReadOnly.allows(Scope::EmployeesWrite, true)
@@ -206,14 +219,14 @@ mod tests {
     #[test]
     fn an_access_is_read_as_it_is_written() {
         let all = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect::<Vec<_>>();
-        for access in [Access::Full, Access::ReadOnly, Access::choose("only", &all).unwrap()] {
+        for access in [Access::Full, Access::ReadOnly, Access::from_form("only", &all).unwrap()] {
             assert_eq!(Access::try_from(String::from(access)), Ok(access));
         }
         for junk in ["", "all", "employees:read  profile:read", "Full", "employees:read,profile:read"] {
             assert!(Access::try_from(junk.to_owned()).is_err(), "{junk}");
         }
-        assert_eq!(Access::choose("only", &[]).unwrap_err().0, "scopes");
-        assert_eq!(Access::choose("only", &["admin".into()]).unwrap_err().0, "scopes");
-        assert_eq!(Access::choose("", &[]).unwrap_err().0, "access");
+        assert_eq!(Access::from_form("only", &[]).unwrap_err().field, "scopes");
+        assert_eq!(Access::from_form("only", &["admin".into()]).unwrap_err().field, "scopes");
+        assert_eq!(Access::from_form("", &[]).unwrap_err().field, "access");
     }
 }

@@ -1,4 +1,4 @@
-//! Lists of keys: what is asked for, and what is shown of each.
+//! Lists of keys, and the searches for them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,59 +6,51 @@ use super::{KeyFacts, KeyRejection};
 use crate::model::teams::Membership;
 use crate::model::time::{DAY, Timestamp};
 
-/// A key as lists show it.
+/// A key in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct KeyEntry {
-    /// The key.
     #[cfg_attr(feature = "ssr", sqlx(flatten))]
     pub key: KeyFacts,
-    /// The email address of its user.
+    /// The email address of the user.
     pub owner: String,
-    /// When its user's account was disabled.
     pub owner_disabled_at: Option<Timestamp>,
-    /// The name of its team.
+    /// The name of the team.
     pub team: Option<String>,
-    /// The role of its user in its team; `None` for a key without one, and where they have left it.
+    /// The role of the user in the team of the key. `None` without a team, and after the user left it.
     pub role: Option<String>,
-    /// When it was last used, to the minute.
+    /// The time of the last use, to the minute.
     pub used_at: Option<Timestamp>,
-    /// The address that it was last used from.
     pub used_ip: Option<String>,
-    /// The program that it was last used by, as it called itself.
+    /// The user agent of the last use.
     pub used_agent: Option<String>,
-    /// When it was last given a new secret.
     pub rotated_at: Option<Timestamp>,
-    /// Until when the secret before that works.
+    /// The expiry of the previous secret.
     pub old_expires_at: Option<Timestamp>,
-    /// When the secret before that was last used.
+    /// The time of the last use of the previous secret.
     pub old_used_at: Option<Timestamp>,
-    /// When somebody reported that they hold it.
     pub leaked_at: Option<Timestamp>,
-    /// Requests a minute that an administrator allows it; what the server allows all keys if `None`.
+    /// Requests per minute, `None` for the server's default.
     pub rate: Option<i64>,
     /// Its requests of the last [`USAGE_DAYS`] days, as the database has them; see [`KeyEntry::usage`].
     pub days: Option<String>,
 }
 
-/// How many days of requests the page shows.
+/// The number of days that the usage chart shows.
 pub const USAGE_DAYS: i64 = 30;
 
 /// The requests of one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayUsage {
-    /// The day, as the number of days since 1970-01-01 in UTC.
+    /// The number of days since 1970-01-01 in UTC.
     pub day: i64,
-    /// Requests that were let through.
     pub allowed: i64,
-    /// Requests that were refused.
     pub refused: i64,
 }
 
 impl KeyEntry {
-    /// Why it is refused just now, whatever its status.
-    #[must_use]
-    pub const fn refusal(&self) -> Option<KeyRejection> {
+    /// Returns why an active key is rejected.
+    pub const fn rejection(&self) -> Option<KeyRejection> {
         match (&self.owner_disabled_at, &self.key.team_id, &self.role) {
             (Some(_), ..) => Some(KeyRejection::AccountDisabled),
             (None, Some(_), None) => Some(KeyRejection::NotInTeam),
@@ -66,8 +58,7 @@ impl KeyEntry {
         }
     }
 
-    /// The requests of the last [`USAGE_DAYS`] days until `now`, one entry a day, the oldest first.
-    #[must_use]
+    /// Returns the requests of the last [`USAGE_DAYS`] days until `now`, one entry per day, oldest first.
     pub fn usage(&self, now: Timestamp) -> Vec<DayUsage> {
         let days = self.days.as_deref().unwrap_or_default().split_ascii_whitespace().filter_map(|text| {
             let mut numbers = text.split(':').map(str::parse::<i64>);
@@ -84,118 +75,170 @@ impl KeyEntry {
             .collect()
     }
 
-    /// Until when the secret before the last rotation works, if it still does at `now`.
-    #[must_use]
+    /// Returns the expiry of the previous secret if it still works at `now`.
     pub fn old_works_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.old_expires_at.filter(|at| *at > now && self.key.revoked_at.is_none())
     }
 }
 
-/// In which order administrators see keys.
+/// The order of the administrators' list of keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sort {
-    /// Those made last first.
     #[default]
     Newest,
-    /// Those made first first.
     Oldest,
-    /// By name.
     Name,
-    /// Those that expire first first; those that never do are left out.
+    /// The next to expire first. Keys without an expiry are left out.
     Expiry,
 }
 
 impl Sort {
-    /// All of them, what an address calls them, and the words on the page.
-    pub const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::Newest, "newest", "Newest first"),
-        (Self::Oldest, "oldest", "Oldest first"),
-        (Self::Name, "name", "By name"),
-        (Self::Expiry, "expiry", "By expiry"),
-    ];
+    pub const ALL: [Self; 4] = [Self::Newest, Self::Oldest, Self::Name, Self::Expiry];
+
+    /// Returns the name in forms and addresses: `newest`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+            Self::Name => "name",
+            Self::Expiry => "expiry",
+        }
+    }
+
+    /// Returns the label on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Newest => "Newest first",
+            Self::Oldest => "Oldest first",
+            Self::Name => "By name",
+            Self::Expiry => "By expiry",
+        }
+    }
+
+    /// Returns the order with this name, or the default.
+    pub fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|sort| sort.as_str() == name).unwrap_or_default()
+    }
 }
 
-/// Which keys an administrator looks for.
+/// The status that the administrators' list of keys is limited to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFilter {
+    Active,
+    Expired,
+    Revoked,
+    /// Also any unknown name.
+    #[default]
+    #[serde(rename = "", other)]
+    All,
+}
+
+impl StateFilter {
+    pub const ALL: [Self; 4] = [Self::All, Self::Active, Self::Expired, Self::Revoked];
+
+    /// Returns the name in forms and addresses: `active`, and nothing for all.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Returns the label on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::All => "All",
+            Self::Active => "Active",
+            Self::Expired => "Expired",
+            Self::Revoked => "Revoked",
+        }
+    }
+
+    /// Returns the filter with this name, or the default.
+    pub fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|state| state.as_str() == name).unwrap_or_default()
+    }
+}
+
+/// A search of the administrators' list of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KeyQuery {
-    /// A part of the name or of the owner's email address, a prefix, or a whole key; all if empty.
+    /// Part of a name or an email address, a prefix, or a whole key.
     pub search: String,
-    /// `active`, `expired` or `revoked`; all if empty.
-    pub state: String,
-    /// In which order.
+    /// Only keys of this status.
+    pub state: StateFilter,
     pub sort: Sort,
-    /// Where the page before ended; the first page if empty.
+    /// The cursor of the page. Empty for the first.
     pub after: String,
-    /// The ids of the keys that a dialog is about.
+    /// The ids of the keys that the open dialog is about.
     pub about: Vec<String>,
 }
 
-/// Keys, as administrators see them.
+/// A page of the administrators' list of keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyPage {
-    /// The keys.
     pub keys: Vec<KeyEntry>,
-    /// What to ask for as `after` to see those that follow; `None` if there are none.
+    /// The cursor of the next page.
     pub next: Option<String>,
-    /// What was asked for, but for a pasted key.
+    /// The search, without a pasted key.
     pub query: KeyQuery,
-    /// The keys that a dialog is about, whatever the list shows.
+    /// The keys that the open dialog is about. The page may not contain them.
     pub about: Vec<KeyEntry>,
-    /// Whether a key was pasted to look for.
+    /// Whether the search contained a whole key.
     pub pasted: bool,
-    /// When the list was made.
+    /// The time by which the page shows the status of keys.
     pub now: Timestamp,
-    /// The next showing of the form "Create API key".
+    /// The [`IdempotencyKey`](super::IdempotencyKey) of the form "Create API key".
     pub form_id: String,
-    /// The address of the server.
+    /// The origin of the server.
     pub origin: String,
 }
 
 /// A page of the keys of a user or a team.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySlice {
-    /// The keys.
     pub keys: Vec<KeyEntry>,
-    /// What to ask for as `after` to see those that follow; `None` if there are none.
+    /// The cursor of the next page.
     pub next: Option<String>,
-    /// The one that a dialog is about, on whatever page it is.
+    /// The key that the open dialog is about. The page may not contain it.
     pub about: Option<KeyEntry>,
 }
 
 impl KeySlice {
-    /// The key with this id: one of the page, or the one that a dialog is about.
-    #[must_use]
+    /// Returns a key of the page or of the dialog by its id.
     pub fn find(&self, id: &str) -> Option<&KeyEntry> {
         self.keys.iter().chain(&self.about).find(|entry| entry.key.id.as_str() == id)
     }
 }
 
-/// A user's keys, as the page shows them.
+/// The keys of a user, and the data of the form for a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyList {
-    /// A page of them.
     pub keys: Vec<KeyEntry>,
-    /// What to ask for as `after` to see those that follow; `None` if there are none.
+    /// The cursor of the next page.
     pub next: Option<String>,
-    /// The one that a dialog is about, on whatever page it is.
+    /// The key that the open dialog is about. The page may not contain it.
     pub about: Option<Box<KeyEntry>>,
-    /// Whether the revoked ones are among them, after all others.
+    /// Whether the list includes revoked keys, after all others.
     pub revoked: bool,
     /// The teams that a new key can be limited to.
     pub teams: Vec<Membership>,
-    /// Whether there are revoked ones, shown or not.
+    /// Whether the user has revoked keys, shown or not.
     pub has_revoked: bool,
-    /// The last ones that were reported as leaked in the last 30 days, and so were revoked.
+    /// The latest keys that were reported as leaked in the last 30 days.
     pub leaked: Vec<KeyFacts>,
-    /// Whether more than these were.
+    /// Whether more keys were reported.
     pub more_leaked: bool,
-    /// When the list was made: what the states are told by, and what new expiries are reckoned from.
+    /// The time by which the page shows the status of keys and calculates expiries.
     pub now: Timestamp,
-    /// The next showing of the form "Create API key": sent twice, it makes one key.
+    /// The [`IdempotencyKey`](super::IdempotencyKey) of the form "Create API key".
     pub form_id: String,
-    /// The address of the server, for the command to try a new key with.
+    /// The origin of the server.
     pub origin: String,
 }
 

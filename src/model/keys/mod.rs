@@ -1,4 +1,4 @@
-//! API keys: what is known of one, and whether it is valid.
+//! API keys, and the rule that decides whether one is valid.
 
 mod access;
 mod forms;
@@ -6,64 +6,55 @@ mod lists;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::access::{Access, RequiredScope, Scope, Scopes, scope};
+pub use self::access::{Access, AccessKind, RequiredScope, Scope, Scopes, scope};
 pub use self::forms::{
-    DEFAULT_DAYS, EditForm, GRACES, IdempotencyKey, KeyForm, KeySpec, PRESET_DAYS, RotateForm, expiry, grace,
+    DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, EditForm, Grace, IdempotencyKey, KeyEdit, KeyForm, KeySpec, RotateForm,
+    expiry,
 };
-pub use self::lists::{DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, Sort, USAGE_DAYS};
-use super::fields::short_text;
+pub use self::lists::{DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, Sort, StateFilter, USAGE_DAYS};
 use super::teams::TeamId;
-use super::text::shown;
+use super::text::{short_text, shown};
 use super::time::{DAY, Timestamp};
 
 super::id! {
-    /// Which key. Public, and the same for as long as the key lives.
+    /// The id of a key. Public. A rotation keeps it.
     KeyId
 }
 
-/// How long before its expiry a key is said to expire soon.
+/// How long before its expiry a key is shown as "Expires soon".
 pub const SOON: i64 = 3 * DAY;
 
-/// All that is public of a key.
+/// The public data of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct KeyFacts {
-    /// Its id.
     pub id: KeyId,
-    /// What its owner calls it.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub name: KeyName,
-    /// The public part that it begins with: `kf_8Qw3ZkPa`.
+    /// The public prefix: `kf_8Qw3ZkPa`.
     pub prefix: String,
-    /// What it leaves out of its user's rights.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub access: Access,
-    /// The one team whose data it reaches; all that its user reaches if `None`.
+    /// The team that the key is limited to.
     pub team_id: Option<TeamId>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// The first instant at which it is refused; never if `None`.
+    /// The first instant at which the key is rejected. `None` for a key that never expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// How a key stands, as a person is told.
+/// The status of a key, as pages show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It works.
     Active,
-    /// It works for less than [`SOON`].
+    /// The key expires in less than [`SOON`].
     ExpiresSoon,
-    /// Its expiry has come.
     Expired,
-    /// It was revoked.
     Revoked,
 }
 
 impl Status {
-    /// The word on the page.
-    #[must_use]
+    /// Returns the label on the page.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Active => "Active",
@@ -74,33 +65,27 @@ impl Status {
     }
 }
 
-/// Why a key whose secret matched is refused all the same.
+/// Why a key with a matching secret is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRejection {
-    /// It was revoked.
     Revoked,
-    /// Its expiry has come.
     Expired,
-    /// Its user may not sign in any more.
     AccountDisabled,
-    /// Its user has left its team.
     NotInTeam,
 }
 
-/// What a key's validity depends on beside the key itself, as it is now.
+/// The current state of a key's user and team, on which its validity depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyContext {
-    /// Whether its user may sign in.
     pub user_active: bool,
-    /// Whether its user is in the key's team; nothing to ask for a key without one.
+    /// Whether the user is in the team of the key. Irrelevant for a key without one.
     pub in_team: bool,
-    /// For a request with the secret before the last rotation: until when that works.
+    /// The expiry of the previous secret, for a request that used it.
     pub old_secret_until: Option<Timestamp>,
 }
 
 impl KeyFacts {
-    /// How the key stands at `now`.
-    #[must_use]
+    /// Returns the status at `now`.
     pub fn status(&self, now: Timestamp) -> Status {
         match self.expires_at {
             _ if self.revoked_at.is_some() => Status::Revoked,
@@ -110,10 +95,7 @@ impl KeyFacts {
         }
     }
 
-    /// Whether the key is valid at `now`: the one place that decides it, for every path that takes a key.
-    ///
-    /// # Errors
-    /// Why it is not.
+    /// Checks that the key is valid at `now`. Every path that takes a key uses this rule.
     pub fn validate(&self, standing: KeyContext, now: Timestamp) -> Result<(), KeyRejection> {
         match self.status(now) {
             Status::Revoked => Err(KeyRejection::Revoked),
@@ -126,53 +108,43 @@ impl KeyFacts {
     }
 }
 
-/// A key's name: 1 to 100 characters on one line, trimmed.
+/// The name of a key: one line of 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::Type))]
 #[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct KeyName(String);
 
 impl KeyName {
-    /// Takes what was typed.
-    ///
-    /// # Errors
-    /// A sentence that says how to mend it.
+    /// Validates the typed text.
     pub fn parse(raw: &str) -> Result<Self, String> {
         short_text(raw, "Give the key a name.").map(Self)
     }
 
-    /// Takes what the database has. Older versions took names that are refused today; they are shown without what is hidden in them.
-    #[must_use]
+    /// Accepts a stored name. Earlier versions stored names that are rejected today. Their invisible characters are made visible.
     pub fn stored(raw: &str) -> Self {
         Self(shown(raw))
     }
 
-    /// The name.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl From<String> for KeyName {
-    /// As [`KeyName::stored`].
     fn from(raw: String) -> Self {
         Self::stored(&raw)
     }
 }
 
-/// A key that was just made. The key itself is in no other place, and is shown once.
+/// A new key. Nothing else holds the secret, and it is shown once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewKey {
-    /// The key.
     pub key: String,
-    /// What stays known of it.
     pub facts: KeyFacts,
 }
 
 impl NewKey {
-    /// A command that calls the API with the key. `origin` is the server's, as `http://localhost:8000`.
-    #[must_use]
+    /// Returns a command that calls the API with the key. `origin` is the server's: `http://localhost:8000`.
     pub fn curl(&self, origin: &str) -> String {
         format!("curl {origin}/pegasus/employees/api/employees/ -H \"Authorization: Api-Key {}\"", self.key)
     }

@@ -7,23 +7,21 @@ use crate::model::fields::FieldErrors;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::Email;
 
-/// How long an invitation can be accepted, in milliseconds.
+/// How long an invitation is open, in milliseconds.
 pub const INVITATION_TTL: i64 = 14 * DAY;
 
-/// An open invitation, as the person who may accept it sees it.
+/// An open invitation, as its recipient sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Invitation {
-    /// The team's part of an address.
+    /// The slug of the team.
     pub slug: String,
-    /// The team's name.
+    /// The name of the team.
     pub name: String,
-    /// The role that accepting gives.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
     /// The email address of the admin who sent it.
     pub inviter: String,
-    /// When it expires.
     pub expires_at: Timestamp,
 }
 
@@ -31,42 +29,32 @@ pub struct Invitation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct SentInvitation {
-    /// The email address that may accept it.
+    /// The email address of the recipient.
     pub email: String,
-    /// The role that accepting gives.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
     /// The email address of the admin who sent it.
     pub inviter: String,
-    /// When it was sent.
     pub created_at: Timestamp,
-    /// When it expires.
     pub expires_at: Timestamp,
 }
 
 /// The form "Add member", as typed.
 #[derive(Clone, Debug, Default)]
 pub struct InvitationForm {
-    /// The email address.
     pub email: String,
-    /// The role.
     pub role: String,
 }
 
-/// The form "Add member", checked.
+/// A validated invitation.
 #[derive(Clone, Debug)]
 pub struct NewInvitation {
-    /// The email address.
     pub email: Email,
-    /// The role.
     pub role: Role,
 }
 
 impl InvitationForm {
-    /// Checks all fields at once.
-    ///
-    /// # Errors
-    /// What is wrong, field by field.
+    /// Validates all fields at once.
     pub fn parse(&self) -> Result<NewInvitation, FieldErrors> {
         let mut errors = FieldErrors::default();
         let email = errors.take("email", Email::parse(&self.email));

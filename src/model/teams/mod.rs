@@ -1,61 +1,55 @@
-//! Teams: their names, and who may do what in one.
+//! Teams, their members and roles.
 
 mod invitations;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::invitations::{INVITATION_TTL, Invitation, InvitationForm, NewInvitation, SentInvitation};
-use super::fields::{FieldErrors, short_text};
-use super::keys::KeySlice;
+use super::fields::FieldErrors;
+use super::text::short_text;
 use super::time::Timestamp;
 use super::users::UserId;
 
 super::id! {
-    /// Which team.
+    /// The id of a team.
     TeamId
 }
 
-/// How many teams an account can be in.
+/// The most teams of a user.
 pub const MAX_TEAMS: i64 = 50;
-/// How many members a team can have.
+/// The most members of a team.
 pub const MAX_MEMBERS: i64 = 500;
 
-/// A team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Team {
-    /// Its id.
     pub id: TeamId,
-    /// Its part of an address: `/a/{slug}`.
+    /// The part of the address: `/a/{slug}`.
     pub slug: String,
-    /// What people call it.
     pub name: String,
 }
 
 impl Team {
-    /// The address of its page.
-    #[must_use]
+    /// Returns the path of its page.
     pub fn path(&self) -> String {
         format!("/a/{}", self.slug)
     }
 }
 
-/// What a user may do in a team.
+/// The role of a user in a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Uses what is the team's.
+    /// Uses the data of the team.
     Member,
-    /// Sees to members and keys, too.
+    /// Also manages its members and keys.
     Admin,
 }
 
 impl Role {
-    /// Both.
     pub const ALL: [Self; 2] = [Self::Member, Self::Admin];
 
-    /// As the database and forms hold it: `admin`.
-    #[must_use]
+    /// Returns the name in forms and the database: `admin`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Member => "member",
@@ -63,8 +57,7 @@ impl Role {
         }
     }
 
-    /// The word on the page.
-    #[must_use]
+    /// Returns the label on the page.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Member => "Member",
@@ -81,69 +74,39 @@ impl TryFrom<String> for Role {
     }
 }
 
-/// A team that a user is in.
+/// A team of a user, with the role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Membership {
-    /// The team.
     #[cfg_attr(feature = "ssr", sqlx(flatten))]
     pub team: Team,
-    /// What the user may do there.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
 }
 
-/// Somebody in a team.
+/// A member of a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Member {
-    /// Who.
     pub user_id: UserId,
-    /// The email address.
     pub email: String,
-    /// The display name; may be empty.
+    /// The display name. May be empty.
     pub name: String,
-    /// What they may do.
     #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
-    /// Since when they are in the team.
     pub created_at: Timestamp,
-}
-
-/// A team as its page shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TeamPage {
-    /// The team.
-    pub team: Team,
-    /// What whoever looks may do in it.
-    pub role: Role,
-    /// Whoever looks.
-    pub me: UserId,
-    /// All members, by email address.
-    pub members: Vec<Member>,
-    /// The open invitations, the newest first; for its admins only.
-    pub invitations: Vec<SentInvitation>,
-    /// A page of the keys that are limited to the team; for its admins only.
-    pub keys: KeySlice,
-    /// When the page was made: what the states of keys are told by.
-    pub now: Timestamp,
 }
 
 /// The form "Create team", as typed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TeamForm {
-    /// The name.
     pub name: String,
-    /// The part of the address.
     pub slug: String,
 }
 
 impl TeamForm {
-    /// Checks all fields at once: the name, and the slug.
-    ///
-    /// # Errors
-    /// What is wrong, field by field.
+    /// Validates all fields at once. Returns the name and the slug.
     pub fn parse(&self) -> Result<(String, String), FieldErrors> {
         let mut errors = FieldErrors::default();
         let name = errors.take("name", short_text(&self.name, "Give the team a name."));
@@ -152,20 +115,17 @@ impl TeamForm {
     }
 }
 
-/// A team's part of an address: 2 to 40 lower-case letters, digits and hyphens, beginning with a letter.
-///
-/// # Errors
-/// A sentence that says how to mend it.
+/// Validates a slug: 2 to 40 lowercase letters, digits and hyphens, starting with a letter.
 pub fn slug(raw: &str) -> Result<String, String> {
     let slug = raw.trim();
-    super::fields::within(slug, 40)?;
+    super::text::check_length(slug, 40)?;
     let fits = (2..=40).contains(&slug.len())
         && slug.starts_with(|c: char| c.is_ascii_lowercase())
         && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if fits {
         Ok(slug.to_owned())
     } else {
-        Err("Use 2 to 40 lower-case letters, digits and hyphens, and begin with a letter, such as: red-team."
+        Err("Use 2 to 40 lowercase letters, digits and hyphens, starting with a letter, for example red-team."
             .to_owned())
     }
 }

@@ -1,21 +1,21 @@
-//! `/admin/audit`: what happened, to what, by whom, from where.
+//! `/admin/audit`
 
 use leptos::prelude::*;
 
-use super::{AdminNav, NextPage};
+use super::AdminNav;
 use crate::error::AppError;
-use crate::model::audit::{Action, AuditEntry, AuditPage, AuditQuery, label};
+use crate::model::audit::{Action, AuditPage, AuditQuery};
 use crate::model::fields::FieldErrors;
 use crate::pages::QueryParams;
-use crate::pages::profile::Time;
-use crate::ui::field::{Choice, Field, Hidden};
+use crate::pages::audit_table::EventTable;
+use crate::pages::pagination::NextPage;
+use crate::ui::feedback::LoadError;
+use crate::ui::field::{Field, Hidden, Select, SelectOption};
 use crate::ui::layout::{PageHead, Section};
-use crate::ui::notice::LoadProblem;
-use crate::ui::table::{Cell, Table};
 
 const PATH: &str = "/admin/audit";
 
-/// The events that an administrator looks for, the latest first.
+/// Returns the events that match a search, newest first.
 #[server(prefix = "/admin/fn", endpoint = "find_events")]
 pub async fn find_events(query: AuditQuery) -> Result<AuditPage, AppError> {
     let (state, _) = crate::server::auth::superuser().await?;
@@ -23,18 +23,17 @@ pub async fn find_events(query: AuditQuery) -> Result<AuditPage, AppError> {
 }
 
 #[component]
-pub fn AdminAuditPage(page: Result<AuditPage, AppError>) -> impl IntoView {
-    let asked = || QueryParams::here().audit_query();
-    let query = page.as_ref().map_or_else(|_| asked(), |page| page.query.clone());
-    let wrong = page.as_ref().err().and_then(AppError::fields).cloned();
-    let content = match page {
+pub fn AdminAuditPage(data: Result<AuditPage, AppError>) -> impl IntoView {
+    let query = data.as_ref().map_or_else(|_| QueryParams::from_context().audit_query(), |page| page.query.clone());
+    let wrong = data.as_ref().err().and_then(AppError::fields).cloned();
+    let content = match data {
         Ok(page) => view! { <EventList page/> }.into_any(),
-        // It stands at the field.
+        // The field shows the error.
         Err(_) if wrong.is_some() => ().into_any(),
-        Err(error) => view! { <LoadProblem what="The audit" error/> }.into_any(),
+        Err(error) => view! { <LoadError what="The audit log" error/> }.into_any(),
     };
     view! {
-        <PageHead title="Audit" lead="Who did what to which key, account or team, when, and from where. Nothing here can be changed."/>
+        <PageHead title="Audit" lead="Who did what, when and from where. Entries can't be changed."/>
         <AdminNav current=PATH/>
         <Section id="audit-heading" title="Events">
             <SearchForm query wrong/>
@@ -43,11 +42,11 @@ pub fn AdminAuditPage(page: Result<AuditPage, AppError>) -> impl IntoView {
     }
 }
 
-/// The form of the search. An error at a day stands at its field.
+/// The search form, with the errors of its fields.
 #[component]
 fn SearchForm(query: AuditQuery, wrong: Option<FieldErrors>) -> impl IntoView {
     let actions = [("", "All")].into_iter().chain(Action::ALL.iter().copied());
-    let actions = actions.map(|(value, label)| (value.to_owned(), label.to_owned())).collect();
+    let actions = actions.map(|(value, label)| SelectOption::new(value, label)).collect();
     let error = |field| Signal::stored(wrong.as_ref().and_then(|wrong| wrong.first(field)).map(ToOwned::to_owned));
     let (from, to) = (error("from"), error("to"));
     view! {
@@ -59,9 +58,9 @@ fn SearchForm(query: AuditQuery, wrong: Option<FieldErrors>) -> impl IntoView {
                 kind="search"
                 value=query.who
                 required=false
-                hint="An email address, a key's prefix, or a team's address, whole."
+                hint="A whole email address, key prefix, or team address."
             />
-            <Choice id="action" name="action" label="Event" options=actions selected=query.action/>
+            <Select id="action" name="action" label="Event" options=actions selected=query.action/>
             <Field id="from" name="from" label="From" kind="date" value=query.from required=false hint="The first day, in UTC." error=from/>
             <Field id="to" name="to" label="To" kind="date" value=query.to required=false hint="The last day, in UTC." error=to/>
             <button class="btn">"Search"</button>
@@ -73,35 +72,16 @@ fn SearchForm(query: AuditQuery, wrong: Option<FieldErrors>) -> impl IntoView {
 fn EventList(page: AuditPage) -> impl IntoView {
     let AuditPage { entries, next, query } = page;
     let list = if entries.is_empty() {
-        view! { <p class="empty">"No event matches."</p> }.into_any()
+        view! { <p class="empty">"No events match your search."</p> }.into_any()
     } else {
         view! { <EventTable entries/> }.into_any()
     };
     view! {
         {list}
-        <NextPage path=PATH asked=query.parameters() name="before" next/>
+        <NextPage path=PATH filter=query.parameters() cursor="before" next/>
         <form method="get" action="/admin/audit.csv">
             <Hidden fields=query.parameters()/>
             <button class="btn btn-sm">"Download as CSV"</button>
         </form>
-    }
-}
-
-/// Events, the latest first.
-#[component]
-pub fn EventTable(entries: Vec<AuditEntry>) -> impl IntoView {
-    let row = |entry: AuditEntry| {
-        view! {
-            <tr role="row">
-                <Cell label="When"><Time at=entry.at/></Cell>
-                <Cell label="What">{label(&entry.action).to_owned()}</Cell>
-                <Cell label="To"><bdi>{entry.subject}</bdi> <bdi class="under">{entry.detail}</bdi></Cell>
-                <Cell label="By" class="person"><bdi>{entry.actor}</bdi></Cell>
-                <Cell label="From">{entry.ip}</Cell>
-            </tr>
-        }
-    };
-    view! {
-        <Table label="Events" columns=vec!["When", "What", "To", "By", "From"]>{entries.into_iter().map(row).collect_view()}</Table>
     }
 }

@@ -1,13 +1,13 @@
-//! `/admin/keys`: every key with its owner.
+//! `/admin/keys`
 
 use leptos::ev::SubmitEvent;
 use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
-use super::{AdminNav, NextPage, done};
+use super::{AdminNav, done};
 use crate::error::AppError;
-use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, NewKey, Sort, Status};
+use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, NewKey, Sort, StateFilter, Status};
 use crate::model::link::link;
 use crate::model::text::isolated;
 use crate::model::time::Timestamp;
@@ -15,25 +15,26 @@ use crate::pages::QueryParams;
 use crate::pages::keys::CreateKey;
 use crate::pages::keys::create::{CreateDialog, ExpiryFields};
 use crate::pages::keys::reveal::NewKeyDialog;
-use crate::pages::keys::table::Cells;
-use crate::pages::reauth::Waiting;
+use crate::pages::keys::table::KeyCells;
+use crate::pages::pagination::NextPage;
+use crate::pages::reauth::Reauth;
 use crate::ui::browser;
-use crate::ui::dialog::{Cancel, Dialog, Opener};
-use crate::ui::field::{Choice, Field, Hidden, PageUser};
+use crate::ui::dialog::{Cancel, Dialog, DialogTrigger};
+use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
+use crate::ui::field::{Field, Hidden, PageUser, Select, SelectOption};
 use crate::ui::layout::{PageHead, Section};
-use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
 
 const PATH: &str = "/admin/keys";
 
-/// The keys that an administrator looks for.
+/// Returns the keys that match a search.
 #[server(prefix = "/admin/fn", endpoint = "find_keys")]
 pub async fn find_keys(query: KeyQuery) -> Result<KeyPage, AppError> {
     let (state, _) = crate::server::auth::superuser().await?;
     crate::server::keys::admin::page(&state, query).await
 }
 
-/// Changes a key's name, expiry and limit.
+/// Changes the name, expiry and rate limit of a key.
 #[server(prefix = "/admin/fn", endpoint = "edit_key")]
 pub async fn edit_key(form: EditForm) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::require_recent_superuser_auth().await?;
@@ -42,7 +43,7 @@ pub async fn edit_key(form: EditForm) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Revokes keys. Those that were revoked already stay as they are.
+/// Revokes keys. Revoked keys stay as they are.
 #[server(prefix = "/admin/fn", endpoint = "revoke_keys")]
 pub async fn revoke_keys(ids: Vec<String>) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::superuser().await?;
@@ -52,11 +53,11 @@ pub async fn revoke_keys(ids: Vec<String>) -> Result<(), AppError> {
 }
 
 #[component]
-pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
-    let asked = QueryParams::here();
+pub fn AdminKeysPage(data: Result<KeyPage, AppError>) -> impl IntoView {
+    let query = QueryParams::from_context();
     let create = ServerAction::<CreateKey>::new();
-    Waiting::here().retry_after_reauth(Problems::of(create));
-    let (creating, new_key) = (RwSignal::new(asked.get("create").is_some()), RwSignal::new(None::<NewKey>));
+    Reauth::from_context().retry_after_reauth(ActionErrors::of(create));
+    let (creating, new_key) = (RwSignal::new(query.get("create").is_some()), RwSignal::new(None::<NewKey>));
     Effect::new(move |_| {
         if let Some(Ok(new)) = create.value().get() {
             create.clear();
@@ -66,9 +67,9 @@ pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
     });
     let on_open = Callback::new(move |()| creating.set(true));
     let on_seen = Callback::new(move |()| browser::go(PATH));
-    let opener = view! { <Opener path=PATH name="create" id="open-create-key" label="Create key" class="btn btn-primary" on_open/> };
-    let content = match page {
-        Err(error) => view! { <LoadProblem what="The keys" error/> }.into_any(),
+    let opener = view! { <DialogTrigger path=PATH name="create" id="open-create-key" label="Create key" class="btn btn-primary" on_open/> };
+    let content = match data {
+        Err(error) => view! { <LoadError what="The keys" error/> }.into_any(),
         Ok(page) => {
             let (now, form_id, origin) = (page.now, page.form_id.clone(), page.origin.clone());
             let close = Callback::new(move |()| creating.set(false));
@@ -79,7 +80,7 @@ pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
             let new_dialog =
                 move || new_key.get().map(|new| view! { <NewKeyDialog new origin=origin.clone() on_seen/> });
             view! {
-                <KeyList page asked/>
+                <KeyList page address=query/>
                 {create_dialog}
                 {new_dialog}
             }
@@ -87,38 +88,38 @@ pub fn AdminKeysPage(page: Result<KeyPage, AppError>) -> impl IntoView {
         }
     };
     view! {
-        <PageHead title="Keys" lead="Every key of every user. What is revoked here is refused from the next request on."/>
+        <PageHead title="Keys" lead="Every user's keys. A revoked key stops working with the next request."/>
         <AdminNav current=PATH/>
-        <Done text=done()/>
+        <StatusMessage text=done()/>
         <Section id="keys-heading" title="All keys" action=opener.into_any()>{content}</Section>
     }
 }
 
-/// What the address says of the list below a dialog.
+/// The query parameters of the list below a dialog.
 type Kept = Vec<(&'static str, String)>;
 
-/// The address of the list, with one more parameter.
+/// Returns the address of the list with one more parameter.
 fn list(kept: &Kept, more: (&str, &str)) -> String {
     link(PATH, kept.iter().map(|(name, value)| (*name, value.as_str())).chain([more]))
 }
 
 #[component]
-fn KeyList(page: KeyPage, asked: QueryParams) -> impl IntoView {
+fn KeyList(page: KeyPage, address: QueryParams) -> impl IntoView {
     let KeyPage { keys, next, query, about, pasted, now, .. } = page;
-    let sort = Sort::ALL.iter().find(|(sort, ..)| *sort == query.sort).map_or("", |(_, name, _)| name).to_owned();
-    let again = vec![("search", query.search.clone()), ("state", query.state.clone()), ("sort", sort)];
+    let (state, sort) = (query.state.as_str().to_owned(), query.sort.as_str().to_owned());
+    let again = vec![("search", query.search.clone()), ("state", state), ("sort", sort)];
     let kept: Kept = again.iter().cloned().chain([("after", query.after.clone())]).collect();
-    // What is revoked already cannot be changed, nor revoked again.
+    // A revoked key cannot be changed or revoked again.
     let about: Vec<_> = about.into_iter().filter(|entry| entry.key.revoked_at.is_none()).collect();
-    let (edit, revoke) = match (asked.get("edit"), about.first().cloned()) {
+    let (edit, revoke) = match (address.get("edit"), about.first().cloned()) {
         (Some(_), Some(entry)) => (Some(view! { <EditDialog entry now kept=kept.clone()/> }), None),
         (None, Some(_)) => (None, Some(view! { <RevokeDialog keys=about kept=kept.clone()/> })),
         _ => (None, None),
     };
-    let is_filtered = pasted || !query.search.is_empty() || !query.state.is_empty();
-    let found = pasted.then(|| view! { <p class="quiet" role="status">"Found by the key that was pasted."</p> });
+    let is_filtered = pasted || !query.search.is_empty() || query.state != StateFilter::All;
+    let found = pasted.then(|| view! { <p class="quiet" role="status">"Found by the pasted key."</p> });
     let table = if keys.is_empty() {
-        let text = if is_filtered { "No key matches." } else { "There are no keys yet." };
+        let text = if is_filtered { "No keys match your search." } else { "There are no keys yet." };
         view! { <p class="empty">{text}</p> }.into_any()
     } else {
         let columns = vec!["Name", "Owner", "Key", "Access", "Last used", "Expires", "Status", ""];
@@ -127,7 +128,7 @@ fn KeyList(page: KeyPage, asked: QueryParams) -> impl IntoView {
         view! {
             <form method="get" action=PATH id="chosen"><Hidden fields=form/></form>
             <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table>
-            <p><button class="btn" form="chosen">"Revoke chosen"</button></p>
+            <p><button class="btn" form="chosen">"Revoke selected keys"</button></p>
         }
         .into_any()
     };
@@ -135,19 +136,17 @@ fn KeyList(page: KeyPage, asked: QueryParams) -> impl IntoView {
         <SearchForm query/>
         {found}
         {table}
-        <NextPage path=PATH asked=again name="after" next/>
+        <NextPage path=PATH filter=again next/>
         {edit}
         {revoke}
     }
 }
 
-/// What to look for. A pasted key is sent in a body, for what stands in an address is kept in many places.
+/// The search form. It is sent as a body so that a pasted key never gets into an address.
 #[component]
 fn SearchForm(query: KeyQuery) -> impl IntoView {
-    let states = [("", "All"), ("active", "Active"), ("expired", "Expired"), ("revoked", "Revoked")];
-    let states = states.map(|(value, label)| (value.to_owned(), label.to_owned()));
-    let sorts = Sort::ALL.map(|(_, name, label)| (name.to_owned(), label.to_owned()));
-    let sort = Sort::ALL.iter().find(|(sort, ..)| *sort == query.sort).map_or("", |(_, name, _)| name);
+    let states = StateFilter::ALL.map(|state| SelectOption::new(state.as_str(), state.label()));
+    let sorts = Sort::ALL.map(|sort| SelectOption::new(sort.as_str(), sort.label()));
     view! {
         <form method="post" action="/admin/keys" class="form-row" role="search">
             <Field
@@ -158,10 +157,10 @@ fn SearchForm(query: KeyQuery) -> impl IntoView {
                 value=query.search
                 required=false
                 autocomplete="off"
-                hint="A name, a prefix, an email address, or a whole key."
+                hint="Name, key prefix, email address, or a whole key."
             />
-            <Choice id="state" name="state" label="State" options=states.to_vec() selected=query.state/>
-            <Choice id="sort" name="sort" label="Order" options=sorts.to_vec() selected=sort/>
+            <Select id="state" name="state" label="State" options=states.into() selected=query.state.as_str()/>
+            <Select id="sort" name="sort" label="Order" options=sorts.into() selected=query.sort.as_str()/>
             <button class="btn">"Search"</button>
         </form>
     }
@@ -172,7 +171,7 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
     let (status, name_id, id) = (entry.key.status(now), format!("key-{}", entry.key.id), entry.key.id.to_string());
     let usable = status != Status::Revoked;
     let tick = usable.then(|| {
-        let label = format!("Choose {}", isolated(entry.key.name.as_str()));
+        let label = format!("Select {}", isolated(entry.key.name.as_str()));
         view! { <input type="checkbox" form="chosen" name="revoke" value=id.clone() aria-label=label/> }
     });
     let links = usable.then(|| {
@@ -185,7 +184,7 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
             {link("revoke", "Revoke")}
         }
     });
-    let Cells { key, access, used, expires, state, .. } = Cells::of(&entry, now);
+    let KeyCells { key, access, used, expires, state, .. } = KeyCells::new(&entry, now);
     view! {
         <tr role="row" class=if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" }>
             <td role="cell" data-label="Name" class="wide"><span>{tick} " " <bdi id=name_id>{entry.key.name.as_str().to_owned()}</bdi></span></td>
@@ -203,12 +202,12 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
 #[component]
 fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
     let edit = ServerAction::<EditKey>::new();
-    let (problems, waiting) = (Problems::of(edit), Waiting::here());
-    waiting.retry_after_reauth(problems);
+    let (errors, reauth) = (ActionErrors::of(edit), Reauth::from_context());
+    reauth.retry_after_reauth(errors);
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         if let (false, Ok(call)) = (edit.pending().get_untracked(), EditKey::from_event(&event)) {
-            waiting.send(move || drop(edit.dispatch(call.clone())));
+            reauth.send(move || drop(edit.dispatch(call.clone())));
         }
     };
     let below = list(&kept, ("", ""));
@@ -220,25 +219,25 @@ fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
             <form method="post" action=EditKey::url() class="form" id="edit-key-form" on:submit=send>
                 <PageUser/>
                 <input type="hidden" name="form[id]" value=entry.key.id.to_string()/>
-                <FormProblem problems/>
+                <FormError errors/>
                 <Field
                     id="key-name"
                     name="form[name]"
                     label="Name"
                     value=entry.key.name.as_str()
                     autofocus=true
-                    error=problems.at("name")
+                    error=errors.at("name")
                 />
-                <ExpiryFields now keep names=("form[expires]", "form[date]") problems/>
+                <ExpiryFields now keep name="form[expires]" date_name="form[date]" errors/>
                 <Field
                     id="key-rate"
                     name="form[rate]"
-                    label="Requests a minute"
+                    label="Requests per minute"
                     kind="number"
                     value=entry.rate.map(|rate| rate.to_string()).unwrap_or_default()
                     required=false
-                    hint="Empty for what the server allows all keys; 0 for no limit."
-                    error=problems.at("rate")
+                    hint="Leave empty for the server's default. 0 means no limit."
+                    error=errors.at("rate")
                 />
             </form>
             <div class="dialog-foot">
@@ -272,8 +271,8 @@ fn RevokeDialog(keys: Vec<KeyEntry>, kept: Kept) -> impl IntoView {
     view! {
         <Dialog id="revoke-keys" title alert=true on_dismiss=close>
             <ul>{keys.into_iter().map(item).collect_view()}</ul>
-            <p>"Refused from the next request on. This cannot be undone."</p>
-            <FormProblem problems={Problems::told::<RevokeKeys>()}/>
+            <p>"Refused from the next request on. You can't undo this."</p>
+            <FormError errors={ActionErrors::of_form::<RevokeKeys>()}/>
             <div class="dialog-foot">
                 <Cancel back=PATH kept autofocus=true on_cancel=close/>
                 <form method="post" action=RevokeKeys::url()>

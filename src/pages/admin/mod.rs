@@ -1,5 +1,5 @@
-//! The administrators' pages: all keys, all users, the audit. For everybody else nothing is there. What is looked for stands in
-//! the address; each change is a form, and ends in a new page.
+//! The administrators' pages: keys, users and the audit log. Anyone else gets 404. Each change is a plain form that ends in a new
+//! page.
 
 pub mod audit;
 pub mod keys;
@@ -8,27 +8,26 @@ pub mod users;
 use leptos::prelude::*;
 
 use super::QueryParams;
-use crate::ui::field::Hidden;
 
-/// What the page before did, told on this one.
+/// Returns the status message of the action that led to this page.
 fn done() -> Signal<Option<String>> {
-    let asked = QueryParams::here();
-    // Anybody can write a link: all that is taken from one is which sentence, and a number.
-    let number = asked.get("n").and_then(|n| n.parse::<u16>().ok());
-    let sentence = match (asked.get("done").as_deref(), number) {
-        (Some("revoked"), Some(1)) => "One key is revoked.".to_owned(),
-        (Some("revoked"), Some(n)) => format!("{n} keys are revoked."),
-        (Some("saved"), _) => "The key is changed.".to_owned(),
-        (Some("disable"), _) => "The account is disabled: its sessions have ended and its keys are refused.".to_owned(),
-        (Some("enable"), _) => "The account is enabled again.".to_owned(),
-        (Some("promote"), _) => "They are a superuser now.".to_owned(),
-        (Some("demote"), _) => "They are a superuser no more.".to_owned(),
+    let query = QueryParams::from_context();
+    // Anyone can craft a link, so the query only selects a message and a number.
+    let number = query.get("n").and_then(|n| n.parse::<u16>().ok());
+    let sentence = match (query.get("done").as_deref(), number) {
+        (Some("revoked"), Some(1)) => "1 key was revoked.".to_owned(),
+        (Some("revoked"), Some(n)) => format!("{n} keys were revoked."),
+        (Some("saved"), _) => "Key saved.".to_owned(),
+        (Some("disable"), _) => "User disabled. Their sessions ended and their keys are rejected.".to_owned(),
+        (Some("enable"), _) => "User enabled.".to_owned(),
+        (Some("promote"), _) => "User is now a superuser.".to_owned(),
+        (Some("demote"), _) => "User is no longer a superuser.".to_owned(),
         _ => return Signal::stored(None),
     };
     Signal::stored(Some(sentence))
 }
 
-/// The three pages, for one to lead to the others.
+/// Links between the administrators' pages.
 #[component]
 fn AdminNav(current: &'static str) -> impl IntoView {
     let link = |(href, label): (&'static str, &'static str)| {
@@ -36,29 +35,4 @@ fn AdminNav(current: &'static str) -> impl IntoView {
     };
     let pages = [("/admin/keys", "Keys"), ("/admin/users", "Users"), ("/admin/audit", "Audit")];
     view! { <nav class="tabs" aria-label="Administration">{pages.map(link).collect_view()}</nav> }
-}
-
-/// The way to the rows that follow, and back to the first.
-#[component]
-pub fn NextPage(
-    #[prop(into)] path: String,
-    asked: Vec<(&'static str, String)>,
-    name: &'static str,
-    next: Option<String>,
-) -> impl IntoView {
-    let later = QueryParams::here().get(name).filter(|value| !value.is_empty());
-    let (kept, action) = (asked.clone(), path.clone());
-    let first = later.map(|_| {
-        view! { <form method="get" action=action><Hidden fields=kept/><button class="btn btn-sm">"First page"</button></form> }
-    });
-    let next = next.map(|next| {
-        view! {
-            <form method="get" action=path>
-                <Hidden fields=asked/>
-                <input type="hidden" name=name value=next/>
-                <button class="btn btn-sm">"Next page"</button>
-            </form>
-        }
-    });
-    view! { <nav class="pages" aria-label="Pages">{first}{next}</nav> }
 }

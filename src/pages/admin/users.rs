@@ -1,30 +1,29 @@
-//! `/admin/users`: every account.
+//! `/admin/users`
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
-use super::{AdminNav, NextPage, done};
+use super::{AdminNav, done};
 use crate::error::AppError;
 use crate::model::link::link;
 use crate::model::users::{Account, AccountPage};
 use crate::pages::QueryParams;
-use crate::pages::profile::Time;
+use crate::pages::pagination::NextPage;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
+use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
 use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
-use crate::ui::notice::{Done, FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
+use crate::ui::time::Time;
 
 const PATH: &str = "/admin/users";
 
-/// The accounts that an administrator looks for, by email address; and the one that a dialog is about, by its id.
+/// Returns the accounts that match a search, and the one that a dialog is about, by its id.
 #[server(prefix = "/admin/fn", endpoint = "find_users")]
 pub async fn find_users(search: String, after: String, about: Option<String>) -> Result<AccountPage, AppError> {
     let (state, session) = crate::server::auth::superuser().await?;
-    let mut page = crate::server::users::page(&state.db, &session, &search, &after).await?;
-    page.about = crate::server::users::find_account(&state.db, about.as_deref()).await?;
-    Ok(page)
+    crate::server::users::page_with_dialog(&state.db, &session, &search, &after, about.as_deref()).await
 }
 
 /// Disables, enables, promotes or demotes an account.
@@ -37,16 +36,16 @@ pub async fn change_user(id: String, change: String) -> Result<(), AppError> {
 }
 
 #[component]
-pub fn AdminUsersPage(page: Result<AccountPage, AppError>) -> impl IntoView {
-    let content = match page {
+pub fn AdminUsersPage(data: Result<AccountPage, AppError>) -> impl IntoView {
+    let content = match data {
         Ok(page) => view! { <UserList page/> }.into_any(),
-        Err(error) => view! { <LoadProblem what="The users" error/> }.into_any(),
+        Err(error) => view! { <LoadError what="The users" error/> }.into_any(),
     };
     view! {
-        <PageHead title="Users" lead="Every account. A disabled one is signed out everywhere, and its keys are refused."/>
+        <PageHead title="Users" lead="Every user. A disabled user is signed out everywhere, and their keys are rejected."/>
         <AdminNav current=PATH/>
-        <Done text=done()/>
-        <FormProblem problems={Problems::told::<ChangeUser>()}/>
+        <StatusMessage text=done()/>
+        <FormError errors={ActionErrors::of_form::<ChangeUser>()}/>
         <Section id="users-heading" title="All users">{content}</Section>
     }
 }
@@ -56,7 +55,8 @@ fn UserList(page: AccountPage) -> impl IntoView {
     let AccountPage { accounts, next, search, me, about } = page;
     let dialog = about.filter(|account| account.disabled_at.is_none());
     let again = vec![("search", search.clone())];
-    let kept = vec![("search", search.clone()), ("after", QueryParams::here().get("after").unwrap_or_default())];
+    let kept =
+        vec![("search", search.clone()), ("after", QueryParams::from_context().get("after").unwrap_or_default())];
     let row = {
         let kept = kept.clone();
         move |account: Account| {
@@ -65,7 +65,7 @@ fn UserList(page: AccountPage) -> impl IntoView {
         }
     };
     let table = if accounts.is_empty() {
-        view! { <p class="empty">"No account matches."</p> }.into_any()
+        view! { <p class="empty">"No users match your search."</p> }.into_any()
     } else {
         view! {
             <Table label="Users" columns=vec!["Email", "Name", "Role", "State", "Created", ""]>
@@ -83,12 +83,12 @@ fn UserList(page: AccountPage) -> impl IntoView {
                 kind="search"
                 value=search
                 required=false
-                hint="A part of the email address or of the name."
+                hint="Part of an email address or name."
             />
             <button class="btn">"Search"</button>
         </form>
         {table}
-        <NextPage path=PATH asked=again name="after" next/>
+        <NextPage path=PATH filter=again next/>
         {dialog.map(|account| view! { <DisableDialog account kept/> })}
     }
 }
@@ -141,9 +141,9 @@ fn DisableDialog(account: Account, kept: Vec<(&'static str, String)>) -> impl In
         <Dialog id="disable-user" title="Disable this account?" alert=true on_dismiss=close>
             <p>
                 <strong><bdi>{account.user.email}</bdi></strong>
-                " is signed out everywhere, and all its keys are refused from the next request on. You can enable it again."
+                " will be signed out everywhere, and their keys stop working with the next request. You can enable the account again."
             </p>
-            <p>"If this is the only active admin of a team, make somebody else an admin there first."</p>
+            <p>"If they're the only active admin of a team, make another member an admin first."</p>
             <div class="dialog-foot">
                 <Cancel back=PATH kept autofocus=true on_cancel=close/>
                 <form method="post" action=ChangeUser::url()>

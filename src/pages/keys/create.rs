@@ -5,31 +5,31 @@ use leptos::form::FromFormData;
 use leptos::prelude::*;
 
 use super::CreateKey;
-use crate::model::keys::{Access, DEFAULT_DAYS, KeyForm, PRESET_DAYS, Scope, expiry};
+use crate::model::keys::{AccessKind, DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, KeyForm, Scope, expiry};
 use crate::model::teams::Membership;
 use crate::model::time::Timestamp;
-use crate::pages::reauth::Waiting;
+use crate::pages::reauth::Reauth;
 use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::field::{Choice, Field, PageUser};
-use crate::ui::notice::{FormProblem, Problems};
+use crate::ui::feedback::{ActionErrors, FormError};
+use crate::ui::field::{Field, PageUser, Select, SelectOption};
 
 #[component]
 pub fn CreateDialog(
     now: Timestamp,
     form_id: String,
     teams: Vec<Membership>,
-    /// Whether it is an administrator who makes a key for a user.
+    /// Whether an administrator creates the key for a user.
     #[prop(optional)]
     for_user: bool,
     create: ServerAction<CreateKey>,
     close: Callback<()>,
 ) -> impl IntoView {
-    let (problems, waiting) = (Problems::of(create), Waiting::here());
+    let (errors, reauth) = (ActionErrors::of(create), Reauth::from_context());
     let back = if for_user { "/admin/keys" } else { "/profile" };
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         if let (false, Ok(form)) = (create.pending().get_untracked(), KeyForm::from_event(&event)) {
-            waiting.send(move || drop(create.dispatch(CreateKey { form: form.clone() })));
+            reauth.send(move || drop(create.dispatch(CreateKey { form: form.clone() })));
         }
     };
     let owner = for_user.then(|| {
@@ -40,8 +40,8 @@ pub fn CreateDialog(
                 label="User"
                 kind="email"
                 autofocus=true
-                hint="The email address of whoever the key acts as."
-                error=problems.at("owner")
+                hint="The email address of the user that the key acts as."
+                error=errors.at("owner")
             />
         }
     });
@@ -50,19 +50,19 @@ pub fn CreateDialog(
             <form method="post" action="/profile/keys" class="form" id="create-key-form" on:submit=send>
                 <PageUser/>
                 <input type="hidden" name="form_id" value=form_id/>
-                <FormProblem problems/>
+                <FormError errors/>
                 {owner}
                 <Field
                     id="key-name"
                     name="name"
                     label="Name"
                     autofocus=!for_user
-                    hint="What the key is for, such as: nightly report."
-                    error=problems.at("name")
+                    hint="What the key is for, for example nightly report."
+                    error=errors.at("name")
                 />
-                <ExpiryFields now problems/>
-                <AccessFields problems/>
-                <TeamField teams problems/>
+                <ExpiryFields now errors/>
+                <AccessFields errors/>
+                <TeamField teams errors/>
             </form>
             <div class="dialog-foot">
                 <Cancel back on_cancel=close/>
@@ -72,67 +72,67 @@ pub fn CreateDialog(
     }
 }
 
-/// When the key expires: a preset, a date or never; and the date that it comes to. `keep` is the expiry of a key that has
-/// one already, and may keep it.
+/// The expiry: a preset, a date or never, with the resulting date. `keep` is the current expiry of an existing key.
 #[component]
 pub fn ExpiryFields(
     now: Timestamp,
     #[prop(optional, into)] keep: Option<String>,
-    /// What the two fields are called in the form.
-    #[prop(default = ("expires", "date"))]
-    names: (&'static str, &'static str),
-    problems: Problems,
+    /// The name of the field for the preset.
+    #[prop(default = "expires")]
+    name: &'static str,
+    #[prop(default = "date")] date_name: &'static str,
+    errors: ActionErrors,
 ) -> impl IntoView {
-    let first = if keep.is_some() { "keep".to_owned() } else { DEFAULT_DAYS.to_string() };
+    let first = if keep.is_some() { "keep".to_owned() } else { DEFAULT_EXPIRY_DAYS.to_string() };
     let choice = RwSignal::new(first.clone());
     let date = RwSignal::new(String::new());
-    let kept = keep.clone().map(|keep| ("keep".to_owned(), format!("As it is: {keep}")));
-    let days = PRESET_DAYS.iter().map(|days| (days.to_string(), format!("{days} days")));
-    let rest = [("date".to_owned(), "A date".to_owned()), ("never".to_owned(), "Never".to_owned())];
+    let kept = keep.clone().map(|keep| SelectOption::new("keep", format!("Keep current: {keep}")));
+    let days = EXPIRY_PRESET_DAYS.iter().map(|days| SelectOption::new(days.to_string(), format!("{days} days")));
+    let rest = [SelectOption::new("date", "A date"), SelectOption::new("never", "Never")];
     let keep = StoredValue::new(keep);
-    let comes_to = move || match expiry(&choice.get(), &date.get(), now) {
+    let result = move || match expiry(&choice.get(), &date.get(), now) {
         _ if choice.get() == "keep" => keep.get_value().unwrap_or_default(),
-        Ok(Some(at)) => format!("It stops working on {}.", at.minute()),
-        Ok(None) => "It works until you revoke it.".to_owned(),
-        Err((_, sentence)) => sentence.to_owned(),
+        Ok(Some(at)) => format!("Expires on {}.", at.minute()),
+        Ok(None) => "Works until you revoke it.".to_owned(),
+        Err(error) => error.message,
     };
     view! {
-        <Choice
+        <Select
             id="key-expires"
-            name=names.0
+            name
             label="Expires"
             options=kept.into_iter().chain(days).chain(rest).collect()
             selected=first
             on_change=Callback::new(move |value| choice.set(value))
-            error=problems.at("expires")
+            error=errors.at("expires")
         />
         <div class="field" class:needs-script=move || choice.get() != "date">
             <label for="key-date">"Date"</label>
             <input
                 class="input"
                 id="key-date"
-                name=names.1
+                name=date_name
                 type="date"
                 min=now.iso_date()
                 max="9999-12-31"
                 aria-describedby="key-date-about"
-                aria-invalid=move || problems.at("date").with(Option::is_some).then_some("true")
+                aria-invalid=move || errors.at("date").with(Option::is_some).then_some("true")
                 on:input=move |event| date.set(event_target_value(&event))
             />
             <p class="field-foot" id="key-date-about">
-                {move || problems.at("date").get().map(|text| view! { <span class="field-error">{text}</span> })}
-                <span class="field-hint">"The last day on which it works, in UTC. Only for the choice: A date."</span>
+                {move || errors.at("date").get().map(|text| view! { <span class="field-error">{text}</span> })}
+                <span class="field-hint">"The last day that the key works, in UTC. Used when Expires is set to \"A date\"."</span>
             </p>
         </div>
-        <p class="quiet" role="status">{comes_to}</p>
+        <p class="quiet" role="status">{result}</p>
     }
 }
 
-/// What the key may do: everything, reading, or what is ticked.
+/// The access: full, read-only, or selected scopes.
 #[component]
-fn AccessFields(problems: Problems) -> impl IntoView {
-    let choice = RwSignal::new(Access::KINDS[0].0.to_owned());
-    let options = Access::KINDS.map(|(kind, label)| (kind.to_owned(), label.to_owned()));
+fn AccessFields(errors: ActionErrors) -> impl IntoView {
+    let choice = RwSignal::new(AccessKind::Full.as_str().to_owned());
+    let options = AccessKind::ALL.map(|kind| SelectOption::new(kind.as_str(), kind.label()));
     let scope = |scope: &Scope| {
         view! {
             <label class="tick">
@@ -142,43 +142,44 @@ fn AccessFields(problems: Problems) -> impl IntoView {
         }
     };
     view! {
-        <Choice
+        <Select
             id="key-access"
             name="access"
             label="Access"
-            options=options.to_vec()
-            selected=Access::KINDS[0].0
-            hint="A key that may only read cannot change anything, whoever gets hold of it."
+            options=options.into()
+            selected=AccessKind::Full.as_str()
+            hint="A read-only key can't change anything, even if it leaks."
             on_change=Callback::new(move |value| choice.set(value))
-            error=problems.at("access")
+            error=errors.at("access")
         />
-        <fieldset class="field" class:needs-script=move || choice.get() != "only" aria-describedby="key-scopes-about">
+        <fieldset class="field" class:needs-script=move || choice.get() != AccessKind::Only.as_str() aria-describedby="key-scopes-about">
             <legend>"Only these"</legend>
             {Scope::ALL.iter().map(scope).collect_view()}
             <p class="field-foot" id="key-scopes-about">
-                {move || problems.at("scopes").get().map(|text| view! { <span class="field-error">{text}</span> })}
-                <span class="field-hint">"Only for the access: Only these."</span>
+                {move || errors.at("scopes").get().map(|text| view! { <span class="field-error">{text}</span> })}
+                <span class="field-hint">"Used when Access is set to \"Only these\"."</span>
             </p>
         </fieldset>
     }
 }
 
-/// The team that the key is limited to, where the user has one.
+/// The team that the key is limited to, if the user is in any.
 #[component]
-fn TeamField(teams: Vec<Membership>, problems: Problems) -> impl IntoView {
-    let none = (String::new(), "None: all that you reach".to_owned());
-    let options = teams.into_iter().map(|membership| (membership.team.id.to_string(), membership.team.name));
+fn TeamField(teams: Vec<Membership>, errors: ActionErrors) -> impl IntoView {
+    let none = SelectOption::new("", "No team: everything you can access");
+    let options =
+        teams.into_iter().map(|membership| SelectOption::new(membership.team.id.to_string(), membership.team.name));
     let options: Vec<_> = [none].into_iter().chain(options).collect();
     (options.len() > 1).then(|| {
         view! {
-            <Choice
+            <Select
                 id="key-team"
                 name="team"
                 label="Team"
                 options
                 selected=""
-                hint="A key with a team reaches that team's data and nothing else, as long as you are in the team."
-                error=problems.at("team")
+                hint="A key with a team can access only that team's data, and only while you're in the team."
+                error=errors.at("team")
             />
         }
     })

@@ -1,24 +1,29 @@
-//! The section "API keys" of the profile page: create, see once, list, rotate, revoke.
+//! The section "API keys" of the profile page.
 
 pub mod create;
+mod dialogs;
 pub mod reveal;
 pub mod table;
 
 use leptos::prelude::*;
 
 use self::create::CreateDialog;
+use self::dialogs::{RevokeDialog, RotateDialog, UsageDialog};
 use self::reveal::NewKeyDialog;
-use self::table::{KeyTable, RevokeDialog, RotateDialog, UsageDialog};
-use super::admin::NextPage;
-use super::reauth::Waiting;
-use super::{QueryParams, refetching_signal};
+use self::table::KeyTable;
+use super::QueryParams;
+use super::pagination::NextPage;
+use super::reauth::Reauth;
 use crate::error::AppError;
-use crate::model::keys::{KeyEntry, KeyForm, KeyList, KeySlice, NewKey, RotateForm};
-use crate::ui::dialog::Opener;
+use crate::model::keys::{KeyEntry, KeyFacts, KeyForm, KeyList, KeySlice, NewKey, RotateForm};
+use crate::model::teams::Membership;
+use crate::model::time::Timestamp;
+use crate::ui::dialog::DialogTrigger;
+use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
 use crate::ui::layout::Section;
-use crate::ui::notice::{Done, LoadProblem, Problems};
+use crate::ui::refetch::refetching_signal;
 
-/// Returns a page of the signed-in user's keys, with or without the revoked ones, and the key that a dialog is about, by its id.
+/// Returns a page of the signed-in user's keys, and the key that a dialog is about, by its id.
 #[server(prefix = "/fn", endpoint = "list_keys")]
 pub async fn list_keys(revoked: bool, after: Option<String>, about: Option<String>) -> Result<KeyList, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
@@ -27,31 +32,32 @@ pub async fn list_keys(revoked: bool, after: Option<String>, about: Option<Strin
     crate::server::keys::page(&state, &session, query).await
 }
 
-/// Makes a key, and shows it this once.
+/// Creates a key and returns it, this once.
 #[server(prefix = "/fn", endpoint = "create_key")]
 pub async fn create_key(form: KeyForm) -> Result<NewKey, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::keys::create_from_form(&state, &session, &form).await
 }
 
-/// Gives a key a new secret, and shows it this once.
+/// Rotates a key and returns the new secret, this once.
 #[server(prefix = "/fn", endpoint = "rotate_key")]
 pub async fn rotate_key(form: RotateForm) -> Result<NewKey, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::keys::rotation::rotate_own(&state, &session, &form).await
 }
 
-/// Revokes a key. One that was revoked already is no error.
+/// Revokes a key. Revoking a revoked key is not an error.
 #[server(prefix = "/fn", endpoint = "revoke_key")]
 pub async fn revoke_key(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::keys::revoke_own(&state, &session, &id).await?;
     crate::server::redirect_if_no_js("/profile");
-    crate::server::keys::revoke_own(&state, &session, &id).await
+    Ok(())
 }
 
-/// Which dialog is open, and about which key, by its id.
+/// The open dialog, with the id of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Open {
+pub enum OpenDialog {
     Nothing,
     Create,
     Rotate(String),
@@ -59,159 +65,185 @@ pub enum Open {
     Usage(String),
 }
 
-impl Open {
-    /// The id of the key that it is about.
-    fn about(self) -> Option<String> {
+impl OpenDialog {
+    fn key_id(self) -> Option<String> {
         match self {
             Self::Nothing | Self::Create => None,
             Self::Rotate(id) | Self::Revoke(id) | Self::Usage(id) => Some(id),
         }
     }
 
-    /// What the address asks for.
-    fn asked(asked: &QueryParams) -> Self {
+    fn from_query(query: &QueryParams) -> Self {
         let one_of = [("rotate", Self::Rotate as fn(String) -> Self), ("revoke", Self::Revoke), ("usage", Self::Usage)];
-        let about = one_of.into_iter().find_map(|(name, open)| asked.get(name).map(open));
-        about.unwrap_or_else(|| asked.get("create").map_or(Self::Nothing, |_| Self::Create))
+        let about = one_of.into_iter().find_map(|(name, open)| query.get(name).map(open));
+        about.unwrap_or_else(|| query.get("create").map_or(Self::Nothing, |_| Self::Create))
     }
 }
 
-/// What the section remembers.
+/// The state of the section.
 #[derive(Clone, Copy)]
-struct Memory {
-    open: RwSignal<Open>,
-    /// The key that was just made, as long as it is shown: the only place that holds it.
+struct SectionState {
+    open: RwSignal<OpenDialog>,
+    /// The new key while it is shown. Nothing else holds it.
     new_key: RwSignal<Option<NewKey>>,
     revoked_shown: RwSignal<bool>,
-    /// Where the page before this one ended.
+    /// The cursor of this page of the list.
     after: StoredValue<Option<String>>,
     create: ServerAction<CreateKey>,
     rotate: ServerAction<RotateKey>,
     revoke: ServerAction<RevokeKey>,
 }
 
-/// The section.
 #[component]
 pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
-    let asked = QueryParams::here();
-    let memory = Memory {
-        open: RwSignal::new(Open::asked(&asked)),
+    let query = QueryParams::from_context();
+    let section = SectionState {
+        open: RwSignal::new(OpenDialog::from_query(&query)),
         new_key: RwSignal::new(None),
-        revoked_shown: RwSignal::new(asked.get("revoked").is_some()),
-        after: StoredValue::new(asked.get("after")),
+        revoked_shown: RwSignal::new(query.get("revoked").is_some()),
+        after: StoredValue::new(query.get("after")),
         create: ServerAction::new(),
         rotate: ServerAction::new(),
         revoke: ServerAction::new(),
     };
-    let waiting = Waiting::here();
-    waiting.retry_after_reauth(Problems::of(memory.create));
-    waiting.retry_after_reauth(Problems::of(memory.rotate));
-    let seen = RwSignal::new(0);
-    // Read anew after a key was revoked, and after a new one was seen: not before, for the dialog stands in the list.
-    let changes = move || (memory.revoked_shown.get(), memory.revoke.version().get(), seen.get());
+    let reauth = Reauth::from_context();
+    reauth.retry_after_reauth(ActionErrors::of(section.create));
+    reauth.retry_after_reauth(ActionErrors::of(section.rotate));
+    let seen_count = RwSignal::new(0);
+    // Refetch after a revocation, and after a new key was seen. Its dialog is part of the list, so not earlier.
+    let changes = move || (section.revoked_shown.get(), section.revoke.version().get(), seen_count.get());
     let keys = refetching_signal(keys, changes, move |(revoked, ..)| {
-        list_keys(revoked, memory.after.get_value(), memory.open.get_untracked().about())
+        list_keys(revoked, section.after.get_value(), section.open.get_untracked().key_id())
     });
-    // The key leaves the action for the dialog, and the dialog for nothing.
+    // Move the key out of the action, so that only the dialog holds it.
     Effect::new(move |_| {
-        if let Some(Ok(new)) = memory.create.value().get().or_else(|| memory.rotate.value().get()) {
-            memory.create.clear();
-            memory.rotate.clear();
-            memory.open.set(Open::Nothing);
-            memory.new_key.set(Some(new));
+        if let Some(Ok(new)) = section.create.value().get().or_else(|| section.rotate.value().get()) {
+            section.create.clear();
+            section.rotate.clear();
+            section.open.set(OpenDialog::Nothing);
+            section.new_key.set(Some(new));
         }
     });
-    let revoked = move || matches!(memory.revoke.value().get(), Some(Ok(())));
+    let revoked = move || matches!(section.revoke.value().get(), Some(Ok(())));
     Effect::new(move |_| {
         if revoked() {
-            memory.open.set(Open::Nothing);
+            section.open.set(OpenDialog::Nothing);
         }
     });
-    let done = move || revoked().then(|| "The key is revoked.".to_owned());
+    let status = move || revoked().then(|| "Key revoked.".to_owned());
     let on_seen = Callback::new(move |()| {
-        memory.new_key.set(None);
-        seen.update(|n| *n += 1);
+        section.new_key.set(None);
+        seen_count.update(|n| *n += 1);
     });
     let on_open = Callback::new(move |()| {
-        memory.create.clear();
-        memory.open.set(Open::Create);
+        section.create.clear();
+        section.open.set(OpenDialog::Create);
     });
     let class = "btn btn-primary";
     let opener =
-        view! { <Opener path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> };
+        view! { <DialogTrigger path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> };
     view! {
         <Section id="keys-heading" title="API keys" action=opener.into_any()>
-            <p class="quiet">"A key lets a program call the API in your name. Treat it like a password."</p>
-            <Done text=Signal::derive(done)/>
+            <p class="quiet">"A key lets a program call the API as you. Treat it like a password."</p>
+            <StatusMessage text=Signal::derive(status)/>
             {move || match keys.get() {
-                Ok(list) => view! { <KeyListView list memory on_seen/> }.into_any(),
-                Err(error) => view! { <LoadProblem what="Your keys" error/> }.into_any(),
+                Ok(list) => view! { <KeyListView list section on_seen/> }.into_any(),
+                Err(error) => view! { <LoadError what="Your keys" error/> }.into_any(),
             }}
         </Section>
     }
 }
 
 #[component]
-fn KeyListView(list: KeyList, memory: Memory, on_seen: Callback<()>) -> impl IntoView {
+fn KeyListView(list: KeyList, section: SectionState, on_seen: Callback<()>) -> impl IntoView {
     let filter = if list.revoked { vec![("revoked", "1".to_owned())] } else { Vec::new() };
     let KeyList { keys, next, about, teams, has_revoked, leaked, more_leaked, now, form_id, origin, .. } = list;
-    let Memory { open, new_key, revoked_shown, after, create, rotate, revoke } = memory;
-    let leaks = leaked.into_iter().map(|key| {
-        view! {
-            <div class="notice" role="alert">
-                <p>
-                    "Somebody reported that they hold the key " <strong><bdi>{key.name.as_str().to_owned()}</bdi></strong> " ("
-                    <code>{key.prefix} "…"</code> "). It was revoked at once. Create another where it is still needed."
-                </p>
-            </div>
-        }
-    });
-    let more_leaks = more_leaked.then(|| {
-        view! { <p>"More of your keys were reported. They are in the list of revoked keys."</p> }
-    });
-    let toggle = has_revoked.then(|| {
-        let shown = revoked_shown.get_untracked();
-        let (label, name) = if shown { ("Hide revoked", "all") } else { ("Show revoked", "revoked") };
-        let on_open = Callback::new(move |()| {
-            after.set_value(None);
-            revoked_shown.set(!shown);
-        });
-        view! { <Opener path="/profile" name label class="btn btn-ghost" on_open/> }
-    });
-    let slice = KeySlice { keys, next, about: about.map(|about| *about) };
-    let all = StoredValue::new(slice.clone());
-    let find = move |id: &str| -> Option<KeyEntry> { all.with_value(|slice| slice.find(id).cloned()) };
-    let KeySlice { keys, next, .. } = slice;
-    let usable = move |id: &str| find(id).filter(|entry| entry.key.revoked_at.is_none());
     let table = match (keys.is_empty(), has_revoked) {
-        (false, _) => view! { <KeyTable keys now open/> }.into_any(),
-        (true, true) => {
-            view! { <p class="empty">"You have no keys in use. Your revoked keys are hidden."</p> }.into_any()
-        }
+        (false, _) => view! { <KeyTable keys=keys.clone() now open=section.open/> }.into_any(),
+        (true, true) => view! { <p class="empty">"You have no active keys. Revoked keys are hidden."</p> }.into_any(),
         (true, false) => {
             view! { <p class="empty">"You have no keys yet. Create one to call the API from a program."</p> }.into_any()
         }
     };
-    let close = Callback::new(move |()| open.set(Open::Nothing));
-    let teams = StoredValue::new(teams);
-    let dialog = move || match open.get() {
-        Open::Nothing => None,
-        Open::Create => {
-            let teams = teams.get_value();
-            Some(view! { <CreateDialog now form_id=form_id.clone() teams create close/> }.into_any())
-        }
-        Open::Rotate(id) => usable(&id).map(|entry| view! { <RotateDialog entry now rotate close/> }.into_any()),
-        Open::Revoke(id) => usable(&id).map(|entry| view! { <RevokeDialog entry now revoke close/> }.into_any()),
-        Open::Usage(id) => find(&id).map(|entry| view! { <UsageDialog entry now close/> }.into_any()),
-    };
+    let dialogs =
+        DialogData { keys: KeySlice { keys, next: None, about: about.map(|about| *about) }, teams, now, form_id };
+    let new_key = section.new_key;
     let new_dialog = move || new_key.get().map(|new| view! { <NewKeyDialog new origin=origin.clone() on_seen/> });
     view! {
-        {leaks.collect_view()}
-        {more_leaks}
+        <LeakNotices leaked more_leaked/>
         {table}
-        <NextPage path="/profile" asked=filter name="after" next/>
-        {toggle}
-        {dialog}
+        <NextPage path="/profile" filter next/>
+        {has_revoked.then(|| view! { <RevokedToggle section/> })}
+        <Dialogs data=dialogs section/>
         {new_dialog}
     }
+}
+
+/// What the dialogs of the section are rendered from.
+struct DialogData {
+    keys: KeySlice,
+    teams: Vec<Membership>,
+    now: Timestamp,
+    form_id: String,
+}
+
+/// The open dialog. Where its key is gone, the error of its action shows in its place.
+#[component]
+fn Dialogs(data: DialogData, section: SectionState) -> impl IntoView {
+    let SectionState { open, create, rotate, revoke, .. } = section;
+    let close = Callback::new(move |()| open.set(OpenDialog::Nothing));
+    let now = data.now;
+    let data = StoredValue::new(data);
+    let find = move |id: &str| -> Option<KeyEntry> { data.with_value(|data| data.keys.find(id).cloned()) };
+    let find_usable = move |id: &str| find(id).filter(|entry| entry.key.revoked_at.is_none());
+    move || match open.get() {
+        OpenDialog::Nothing => ().into_any(),
+        OpenDialog::Create => {
+            let (form_id, teams) = data.with_value(|data| (data.form_id.clone(), data.teams.clone()));
+            view! { <CreateDialog now form_id teams create close/> }.into_any()
+        }
+        OpenDialog::Rotate(id) => {
+            find_usable(&id).map(|entry| view! { <RotateDialog entry now rotate close/> }).into_any()
+        }
+        OpenDialog::Revoke(id) => match find_usable(&id) {
+            Some(entry) => view! { <RevokeDialog entry now revoke close/> }.into_any(),
+            None => view! { <FormError errors=ActionErrors::of(revoke)/> }.into_any(),
+        },
+        OpenDialog::Usage(id) => find(&id).map(|entry| view! { <UsageDialog entry now close/> }).into_any(),
+    }
+}
+
+/// Alerts for keys that were reported as leaked.
+#[component]
+fn LeakNotices(leaked: Vec<KeyFacts>, more_leaked: bool) -> impl IntoView {
+    let notice = |key: KeyFacts| {
+        view! {
+            <div class="notice" role="alert">
+                <p>
+                    "The key " <strong><bdi>{key.name.as_str().to_owned()}</bdi></strong> " (" <code>{key.prefix} "…"</code>
+                    ") was reported as leaked, so it was revoked. If you still need it, create a new key."
+                </p>
+            </div>
+        }
+    };
+    let more = more_leaked.then(|| {
+        view! { <p>"More of your keys were reported as leaked. Show revoked keys to see them."</p> }
+    });
+    view! {
+        {leaked.into_iter().map(notice).collect_view()}
+        {more}
+    }
+}
+
+/// The button that shows or hides revoked keys.
+#[component]
+fn RevokedToggle(section: SectionState) -> impl IntoView {
+    let SectionState { revoked_shown, after, .. } = section;
+    let shown = revoked_shown.get_untracked();
+    let (label, name) = if shown { ("Hide revoked keys", "all") } else { ("Show revoked keys", "revoked") };
+    let on_open = Callback::new(move |()| {
+        after.set_value(None);
+        revoked_shown.set(!shown);
+    });
+    view! { <DialogTrigger path="/profile" name label class="btn btn-ghost" on_open/> }
 }

@@ -1,4 +1,4 @@
-//! A new key, shown once: in a dialog, or without JavaScript as a document of its own.
+//! A new key, shown once: in a dialog, or without JavaScript in a separate document.
 
 use leptos::ev::beforeunload;
 use leptos::html;
@@ -8,16 +8,16 @@ use crate::error::AppError;
 use crate::model::keys::NewKey;
 use crate::ui::browser;
 use crate::ui::dialog::Dialog;
+use crate::ui::feedback::StatusMessage;
 use crate::ui::layout::PlainDocument;
-use crate::ui::notice::Done;
 
 #[component]
 pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl IntoView {
     let copied = RwSignal::new(false);
-    let asking = RwSignal::new(false);
-    let told = RwSignal::new(None::<String>);
+    let confirm_close = RwSignal::new(false);
+    let status = RwSignal::new(None::<String>);
     let input = NodeRef::<html::Input>::new();
-    let leave = Callback::new(move |()| if copied.get_untracked() { on_seen.run(()) } else { asking.set(true) });
+    let leave = Callback::new(move |()| if copied.get_untracked() { on_seen.run(()) } else { confirm_close.set(true) });
     Effect::new(move |_| {
         let warning = window_event_listener(beforeunload, move |event| {
             if !copied.get_untracked() {
@@ -27,7 +27,7 @@ pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl 
         on_cleanup(move || warning.remove());
     });
     let keep = move |_| {
-        asking.set(false);
+        confirm_close.set(false);
         browser::give_focus(None, "copy-key");
     };
     let key = StoredValue::new(new.key.clone());
@@ -35,10 +35,10 @@ pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl 
         leptos::task::spawn_local(async move {
             if browser::copy(&key.get_value()).await {
                 copied.set(true);
-                told.set(Some("Copied.".to_owned()));
+                status.set(Some("Copied.".to_owned()));
             } else if let Some(input) = input.get_untracked() {
                 browser::select(&input);
-                told.set(Some("The key is selected. Copy it with your keyboard.".to_owned()));
+                status.set(Some("The key is selected. Copy it with your keyboard.".to_owned()));
             }
         });
     };
@@ -46,7 +46,7 @@ pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl 
         <Dialog id="new-key" title="Your new API key" return_to="open-create-key" on_dismiss=leave>
             <p>
                 "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
-                " now and keep it in a safe place. It will not be shown again."
+                " now and keep it in a safe place. It won't be shown again."
             </p>
             <div class="copy-row">
                 <div class="field">
@@ -64,12 +64,12 @@ pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl 
                 </div>
                 <button class="btn" id="copy-key" autofocus=true on:click=copy>"Copy"</button>
             </div>
-            <Done text=told/>
+            <StatusMessage text=status/>
             <p>"Try it:"</p>
-            <pre class="code" tabindex="0" role="region" aria-label="A command to try the key with"><code>{new.curl(&origin)}</code></pre>
-            <Show when=move || asking.get()>
+            <pre class="code" tabindex="0" role="region" aria-label="Example command"><code>{new.curl(&origin)}</code></pre>
+            <Show when=move || confirm_close.get()>
                 <div role="alert" class="notice">
-                    <p>"You have not copied the key yet. Once this is closed, nobody can show it to you again."</p>
+                    <p>"You haven't copied the key yet. After you close this dialog, nobody can show it to you again."</p>
                     <div class="dialog-foot">
                         <button class="btn" on:click=keep>"Keep it open"</button>
                         <button class="btn btn-error" on:click=move |_| on_seen.run(())>"Close without copying"</button>
@@ -83,42 +83,49 @@ pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl 
     }
 }
 
-/// The whole document that answers the form of a browser without JavaScript: the new key, this once, or what is wrong. `form`
-/// and `back` are where the form and the page below it are.
-#[must_use]
+/// The links of a [`NewKeyDocument`].
+pub struct NewKeyLinks {
+    /// The page with the form open.
+    pub form: String,
+    /// The page below the form.
+    pub page: &'static str,
+}
+
+/// The response to a form without JavaScript: the new key or the error.
 #[expect(non_snake_case, reason = "a view")]
 pub fn NewKeyDocument(
     made: Result<NewKey, AppError>,
     origin: String,
     stylesheet: String,
-    (form, back): (String, &'static str),
+    links: NewKeyLinks,
 ) -> impl IntoView {
+    let NewKeyLinks { form, page } = links;
     let title = match &made {
         Ok(_) => "Your new API key",
-        Err(_) if form.contains("rotate") => "The key was not rotated",
-        Err(_) => "The key was not created",
+        Err(_) if form.contains("rotate") => "The key wasn't rotated",
+        Err(_) => "The key wasn't created",
     };
-    let leave = if back == "/profile" { "Back to your profile" } else { "Back to the keys" };
+    let leave = if page == "/profile" { "Back to your profile" } else { "Back to the keys" };
     let content = match made {
         Ok(new) => view! {
             <p>
                 "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
-                " now and keep it in a safe place. It will not be shown again, also not when you reload this page."
+                " now and keep it in a safe place. It won't be shown again, even if you reload this page."
             </p>
             <div class="field">
                 <label for="new-key-value">"API key"</label>
                 <input class="input mono" id="new-key-value" readonly=true autocomplete="off" autofocus=true value=new.key.clone()/>
             </div>
             <p>"Try it:"</p>
-            <pre class="code" tabindex="0" role="region" aria-label="A command to try the key with"><code>{new.curl(&origin)}</code></pre>
-            <p><a class="btn btn-primary" href=back>"Done"</a></p>
+            <pre class="code" tabindex="0" role="region" aria-label="Example command"><code>{new.curl(&origin)}</code></pre>
+            <p><a class="btn btn-primary" href=page>"Done"</a></p>
         }
         .into_any(),
         Err(error) => view! {
             <div role="alert" class="notice"><p>{error.detail()}</p></div>
             <p class="hero-actions">
                 <a class="btn btn-primary" href=form>"Back to the form"</a>
-                <a class="btn" href=back>{leave}</a>
+                <a class="btn" href=page>{leave}</a>
             </p>
         }
         .into_any(),

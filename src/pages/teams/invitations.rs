@@ -1,17 +1,17 @@
-//! Invitations: those that a user can accept, on `/teams`, and those that a team has sent, on its page.
+//! Invitations: those to the user on `/teams`, and those of a team on its page.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use crate::error::AppError;
 use crate::model::teams::{Invitation, SentInvitation, Team};
-use crate::pages::profile::Time;
+use crate::ui::feedback::{ActionErrors, FormError, LoadError};
 use crate::ui::field::PageUser;
 use crate::ui::layout::Section;
-use crate::ui::notice::{FormProblem, LoadProblem, Problems};
 use crate::ui::table::{Cell, Table};
+use crate::ui::time::Time;
 
-/// The invitations that the signed-in user can accept, the newest first.
+/// Returns the open invitations of the signed-in user, newest first.
 #[server(prefix = "/fn", endpoint = "list_invitations")]
 pub async fn list_invitations() -> Result<Vec<Invitation>, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
@@ -45,30 +45,30 @@ pub async fn cancel_invitation(team: String, email: String) -> Result<(), AppErr
     Ok(())
 }
 
-/// The section "Invitations" of `/teams`; nothing where there is no invitation.
+/// The section "Invitations" of `/teams`. Hidden without invitations.
 #[component]
 pub fn InvitationSection(invitations: Result<Vec<Invitation>, AppError>) -> impl IntoView {
     let content = match invitations {
         Ok(invitations) if invitations.is_empty() => None,
         Ok(invitations) => Some(view! { <InvitationTable invitations/> }.into_any()),
-        Err(error) => Some(view! { <LoadProblem what="Your invitations" error/> }.into_any()),
+        Err(error) => Some(view! { <LoadError what="Your invitations" error/> }.into_any()),
     };
-    let (accept, decline) = (Problems::told::<AcceptInvitation>(), Problems::told::<DeclineInvitation>());
+    let (accept, decline) = (ActionErrors::of_form::<AcceptInvitation>(), ActionErrors::of_form::<DeclineInvitation>());
     view! {
-        <InvitationProblem problems=accept/>
-        <InvitationProblem problems=decline/>
+        <InvitationError errors=accept/>
+        <InvitationError errors=decline/>
         {content.map(|content| view! { <Section id="invitations-heading" title="Invitations">{content}</Section> })}
     }
 }
 
-/// What is wrong with an answer to an invitation. One that is not found was open when the page was shown.
+/// The error of accepting or declining an invitation. A missing invitation was open when the page was loaded.
 #[component]
-fn InvitationProblem(problems: Problems) -> impl IntoView {
-    if problems.is(&AppError::NotFound) {
-        let sentence = "This invitation is no longer open. Ask an admin of the team to invite you again.";
-        view! { <div role="alert" class="form-problem"><p>{sentence}</p></div> }.into_any()
+fn InvitationError(errors: ActionErrors) -> impl IntoView {
+    if errors.is(&AppError::NotFound) {
+        let sentence = "This invitation is no longer open. Ask a team admin to invite you again.";
+        view! { <div role="alert" class="form-error"><p>{sentence}</p></div> }.into_any()
     } else {
-        view! { <FormProblem problems/> }.into_any()
+        view! { <FormError errors/> }.into_any()
     }
 }
 
@@ -106,10 +106,10 @@ fn InvitationTable(invitations: Vec<Invitation>) -> impl IntoView {
     }
 }
 
-/// The section "Invitations" on the page of a team, for its admins; nothing where none is open.
+/// The section "Invitations" on the page of a team, for its admins. Hidden without open invitations.
 #[component]
 pub fn SentSection(team: Team, invitations: Vec<SentInvitation>) -> impl IntoView {
-    let problems = Problems::told::<CancelInvitation>();
+    let errors = ActionErrors::of_form::<CancelInvitation>();
     let row = move |SentInvitation { email, role, inviter, created_at, expires_at }: SentInvitation| {
         let (slug, id) = (team.slug.clone(), format!("invited-{email}"));
         view! {
@@ -139,7 +139,7 @@ pub fn SentSection(team: Team, invitations: Vec<SentInvitation>) -> impl IntoVie
         }
     });
     view! {
-        <FormProblem problems/>
+        <FormError errors/>
         {section}
     }
 }

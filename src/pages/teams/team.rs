@@ -1,4 +1,4 @@
-//! The page of one team: its members and its keys.
+//! `/a/{team}`: the members of a team.
 
 use leptos::ev::SubmitEvent;
 use leptos::form::FromFormData;
@@ -7,21 +7,18 @@ use leptos::server_fn::ServerFn;
 
 use super::done;
 use super::invitations::SentSection;
+use super::team_keys::TeamKeySection;
 use crate::error::AppError;
-use crate::model::keys::{KeyEntry, KeySlice, Status};
-use crate::model::teams::{Member, Role, Team, TeamPage};
-use crate::model::time::Timestamp;
+use crate::model::team_page::TeamPage;
+use crate::model::teams::{Member, Role, Team};
 use crate::pages::QueryParams;
-use crate::pages::admin::NextPage;
-use crate::pages::keys::table::Cells;
-use crate::pages::profile::Time;
-use crate::pages::reauth::Waiting;
-use crate::ui::browser;
-use crate::ui::dialog::{Cancel, Dialog, Opener};
-use crate::ui::field::{Choice, Field, PageUser};
+use crate::pages::reauth::Reauth;
+use crate::ui::dialog::{Cancel, Dialog, DialogTrigger};
+use crate::ui::feedback::{ActionErrors, FormError, StatusMessage};
+use crate::ui::field::{Field, PageUser, Select, SelectOption};
 use crate::ui::layout::Section;
-use crate::ui::notice::{Done, FormProblem, Problems};
 use crate::ui::table::{Cell, Table};
+use crate::ui::time::Time;
 
 /// Returns a team of the signed-in user by its slug, with a page of its keys and the key that a dialog is about, by its id.
 #[server(prefix = "/fn", endpoint = "load_team")]
@@ -41,7 +38,7 @@ pub async fn add_member(team: String, email: String, role: String) -> Result<(),
     Ok(())
 }
 
-/// Gives a member another role.
+/// Changes the role of a member.
 #[server(prefix = "/fn", endpoint = "set_role")]
 pub async fn set_role(team: String, user: String, role: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::require_recent_auth().await?;
@@ -50,7 +47,7 @@ pub async fn set_role(team: String, user: String, role: String) -> Result<(), Ap
     Ok(())
 }
 
-/// Removes a member; or leaves, where it is whoever asks.
+/// Removes a member. The signed-in user leaves the team this way.
 #[server(prefix = "/fn", endpoint = "remove_member")]
 pub async fn remove_member(team: String, user: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
@@ -60,19 +57,10 @@ pub async fn remove_member(team: String, user: String) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Revokes a key that is limited to the team.
-#[server(prefix = "/fn", endpoint = "revoke_team_key")]
-pub async fn revoke_team_key(team: String, id: String) -> Result<(), AppError> {
-    let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::teams::revoke_key(&state, &session, &team, &id).await?;
-    crate::server::redirect(&format!("/a/{team}?done=revoked"));
-    Ok(())
-}
-
 /// `/a/{team}`
 #[component]
-pub fn OneTeamPage(page: TeamPage) -> impl IntoView {
-    let TeamPage { team, role, me, members, invitations, keys, now } = page;
+pub fn OneTeamPage(data: Box<TeamPage>) -> impl IntoView {
+    let TeamPage { team, role, me, members, invitations, keys, now } = *data;
     let is_admin = role == Role::Admin;
     let employees = format!("{}/employees", team.path());
     let shown = team.clone();
@@ -90,13 +78,13 @@ pub fn OneTeamPage(page: TeamPage) -> impl IntoView {
     view! {
         <div class="page-head">
             <h1><bdi>{team.name.clone()}</bdi></h1>
-            <p>"Data of this team is at " <code>{team.path()}</code> ", for its members and for keys that are theirs."</p>
+            <p>"The team's data is at " <code>{team.path()}</code> ", for its members and their keys."</p>
         </div>
-        <Done text=done()/>
-        <FormProblem problems={Problems::told::<SetRole>()}/>
-        <FormProblem problems={Problems::told::<RemoveMember>()}/>
+        <StatusMessage text=done()/>
+        <FormError errors={ActionErrors::of_form::<SetRole>()}/>
+        <FormError errors={ActionErrors::of_form::<RemoveMember>()}/>
         <Section id="employees-heading" title="Employees">
-            <p><a class="btn" href=employees>"Employees of the team"</a></p>
+            <p><a class="btn" href=employees>"View employees"</a></p>
         </Section>
         <Section id="members-heading" title="Members">
             <Table label="Members" columns=vec!["Email", "Name", "Role", "Since", ""]>{members.into_iter().map(row).collect_view()}</Table>
@@ -122,7 +110,7 @@ fn MemberRow(member: Member, actions: AnyView) -> impl IntoView {
     }
 }
 
-/// What an admin can do with a member.
+/// The actions of an admin on a member.
 #[component]
 fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
     let (id, name_id) = (member.user_id.to_string(), format!("member-{}", member.user_id));
@@ -156,37 +144,37 @@ fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
 #[component]
 fn AddSection(team: Team) -> impl IntoView {
     let add = ServerAction::<AddMember>::new();
-    let (problems, waiting) = (Problems::of(add), Waiting::here());
-    waiting.retry_after_reauth(problems);
+    let (errors, reauth) = (ActionErrors::of(add), Reauth::from_context());
+    reauth.retry_after_reauth(errors);
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         if let (false, Ok(call)) = (add.pending().get_untracked(), AddMember::from_event(&event)) {
-            waiting.send(move || drop(add.dispatch(call.clone())));
+            reauth.send(move || drop(add.dispatch(call.clone())));
         }
     };
-    let roles = Role::ALL.map(|role| (role.as_str().to_owned(), role.label().to_owned()));
+    let roles = Role::ALL.map(|role| SelectOption::new(role.as_str(), role.label()));
     view! {
         <Section id="add-heading" title="Add member">
             <form method="post" action=AddMember::url() class="form" on:submit=send>
                 <PageUser/>
                 <input type="hidden" name="team" value=team.slug/>
-                <FormProblem problems/>
+                <FormError errors/>
                 <Field
                     id="member-email"
                     name="email"
                     label="Email"
                     kind="email"
-                    hint="They're invited, with or without an account here, and accept on their Teams page."
-                    error=problems.at("email")
+                    hint="They accept the invitation on their Teams page. They can sign up later."
+                    error=errors.at("email")
                 />
-                <Choice
+                <Select
                     id="member-role"
                     name="role"
                     label="Role"
-                    options=roles.to_vec()
+                    options=roles.into()
                     selected="member"
                     hint="Members use the team's data. Admins also manage its members and keys."
-                    error=problems.at("role")
+                    error=errors.at("role")
                 />
                 <div class="form-foot"><button class="btn" disabled=move || add.pending().get()>"Add member"</button></div>
             </form>
@@ -195,81 +183,8 @@ fn AddSection(team: Team) -> impl IntoView {
 }
 
 #[component]
-fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoView {
-    let asked = QueryParams::here().get("revoke");
-    let dialog = asked.and_then(|id| keys.find(&id).cloned());
-    let KeySlice { keys, next, .. } = keys;
-    let dialog = dialog.filter(|entry| entry.key.revoked_at.is_none());
-    let path = team.path();
-    let row = {
-        let path = path.clone();
-        move |entry: KeyEntry| view! { <TeamKeyRow path=path.clone() entry now/> }
-    };
-    let table = if keys.is_empty() {
-        view! { <p class="empty">"No key is limited to this team. Members create such keys on their profile page."</p> }
-            .into_any()
-    } else {
-        let columns = vec!["Name", "Owner", "Key", "Access", "Last used", "Expires", "Status", ""];
-        view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }.into_any()
-    };
-    view! {
-        <Section id="keys-heading" title="API keys">
-            {table}
-            <NextPage path asked=Vec::new() name="after" next/>
-        </Section>
-        {dialog.map(|entry| view! { <RevokeTeamKeyDialog team entry/> })}
-    }
-}
-
-#[component]
-fn TeamKeyRow(path: String, entry: KeyEntry, now: Timestamp) -> impl IntoView {
-    let (status, name_id, id) = (entry.key.status(now), format!("key-{}", entry.key.id), entry.key.id.to_string());
-    let revoke = (status != Status::Revoked).then(|| {
-        let href = format!("{path}?revoke={id}");
-        view! { <a class="btn btn-sm" href=href aria-describedby=name_id.clone()>"Revoke"</a> }
-    });
-    let Cells { key, access, used, expires, state, .. } = Cells::of(&entry, now);
-    view! {
-        <tr role="row" class=if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" }>
-            <td role="cell" data-label="Name" class="wide"><bdi id=name_id>{entry.key.name.as_str().to_owned()}</bdi></td>
-            <Cell label="Owner" class="person"><bdi>{entry.owner}</bdi></Cell>
-            <Cell label="Key">{key}</Cell>
-            <Cell label="Access">{access}</Cell>
-            <Cell label="Last used">{used}</Cell>
-            <Cell label="Expires">{expires}</Cell>
-            <Cell label="Status">{state}</Cell>
-            <Cell label="" class="actions">{revoke}</Cell>
-        </tr>
-    }
-}
-
-#[component]
-fn RevokeTeamKeyDialog(team: Team, entry: KeyEntry) -> impl IntoView {
-    let path = StoredValue::new(team.path());
-    let close = Callback::new(move |()| browser::go(&path.get_value()));
-    view! {
-        <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close>
-            <p>
-                "The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> " of " <bdi>{entry.owner}</bdi>
-                " is refused from the next request on. This cannot be undone."
-            </p>
-            <FormProblem problems={Problems::told::<RevokeTeamKey>()}/>
-            <div class="dialog-foot">
-                <Cancel back=path.get_value() autofocus=true on_cancel=close/>
-                <form method="post" action=RevokeTeamKey::url()>
-                    <PageUser/>
-                    <input type="hidden" name="team" value=team.slug/>
-                    <input type="hidden" name="id" value=entry.key.id.to_string()/>
-                    <button class="btn btn-error">"Revoke key"</button>
-                </form>
-            </div>
-        </Dialog>
-    }
-}
-
-#[component]
 fn LeaveSection(team: Team, me: String) -> impl IntoView {
-    let asking = RwSignal::new(QueryParams::here().get("leave").is_some());
+    let asking = RwSignal::new(QueryParams::from_context().get("leave").is_some());
     let path = StoredValue::new(team.path());
     let close = Callback::new(move |()| asking.set(false));
     let on_open = Callback::new(move |()| asking.set(true));
@@ -278,7 +193,7 @@ fn LeaveSection(team: Team, me: String) -> impl IntoView {
         asking.get().then(|| {
             view! {
                 <Dialog id="leave-team" title="Leave this team?" alert=true on_dismiss=close>
-                    <p>"You no longer reach its data, and your keys for it are revoked. Only an admin can invite you again."</p>
+                    <p>"You lose access to the team's data, and your keys for it are revoked. Only an admin can invite you again."</p>
                     <div class="dialog-foot">
                         <Cancel back=path.get_value() autofocus=true on_cancel=close/>
                         <form method="post" action=RemoveMember::url()>
@@ -294,7 +209,7 @@ fn LeaveSection(team: Team, me: String) -> impl IntoView {
     };
     view! {
         <Section id="leave-heading" title="Leave">
-            <Opener path=path.get_value() name="leave" label="Leave this team" on_open/>
+            <DialogTrigger path=path.get_value() name="leave" label="Leave this team" on_open/>
         </Section>
         {dialog}
     }

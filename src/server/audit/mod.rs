@@ -102,6 +102,9 @@ pub fn affects_keys(action: &str) -> bool {
     }
 }
 
+/// How many events the profile page shows.
+pub const ON_PROFILE: i64 = 10;
+
 /// What a user did, and what was done to them or their keys: the latest first. The address is given for what they did themselves,
 /// and for tries to sign in as them: where an administrator or a reporter sits is not for everybody.
 ///

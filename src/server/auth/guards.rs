@@ -35,12 +35,21 @@ pub async fn require_recent_auth() -> Result<(AppState, Session), AppError> {
 /// As [`signed_in`], and [`AppError::NotFound`] for a team that the user is not in.
 pub async fn signed_in_for(team: Option<&str>) -> Result<(AppState, Tenant), AppError> {
     let (state, session) = signed_in().await?;
+    let tenant = tenant(&state, session, team).await?;
+    Ok((state, tenant))
+}
+
+/// Returns the tenant of a page: the user, or a team by its slug.
+///
+/// # Errors
+/// [`AppError::NotFound`] for a team that the user is not in.
+pub async fn tenant(state: &AppState, session: Session, team: Option<&str>) -> Result<Tenant, AppError> {
     let team = match team {
         Some(slug) => Some(memberships::find(&state.db, &session.user.id, slug).await?.team.id),
         None => None,
     };
     let owner = team.as_ref().map_or_else(|| OwnerId::from(&session.user.id), OwnerId::from);
-    Ok((state, Tenant { owner, team, caller: Caller::Session(session) }))
+    Ok(Tenant { owner, team, caller: Caller::Session(session) })
 }
 
 /// Requires a superuser session; anyone else gets 404.

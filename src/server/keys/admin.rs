@@ -5,7 +5,9 @@ use super::{Creator, Request, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{EditForm, KeyEntry, KeyFacts, KeyForm, KeyId, KeyPage, KeyQuery, KeySpec, NewKey, Sort};
+use crate::model::keys::{
+    EditForm, KeyEdit, KeyEntry, KeyFacts, KeyForm, KeyId, KeyPage, KeyQuery, KeySpec, NewKey, Sort,
+};
 use crate::model::redact::{contains_key, redact};
 use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
@@ -38,8 +40,7 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
     let next = keys.last().filter(|_| more).map(|entry| cursor(query.sort, &entry.key));
     // What was pasted does not come back, for it would stand in the page's source.
     let search = if pasted { String::new() } else { text.to_owned() };
-    let (state_name, after) = (redact(&query.state).into_owned(), redact(&query.after).into_owned());
-    let query = KeyQuery { search, state: state_name, after, about: Vec::new(), ..query };
+    let query = KeyQuery { search, after: redact(&query.after).into_owned(), about: Vec::new(), ..query };
     for entry in keys.iter_mut().chain(&mut about) {
         entry.owner = shown(&entry.owner);
     }
@@ -156,7 +157,7 @@ fn editable_key(row: Row<'_>) -> Result<EditableKey, AppError> {
 /// [`AppError::NotFound`] if there is no such key; [`AppError::Invalid`] if a field is wrong, or the key is revoked.
 pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Result<(), AppError> {
     let (id, by) = (KeyId::parse(&form.id).ok_or(AppError::NotFound)?, session.actor(state.now()));
-    let (name, change, rate) = form.parse(by.at)?;
+    let KeyEdit { name, expires_at: change, rate } = form.parse(by.at)?;
     let mut tx = session.begin_as_superuser(&state.db).await?;
     let sql = "SELECT user_id, expires_at, revoked_at, prefix FROM keys WHERE id = $1";
     let found = tx.query_optional(sql, params![id], editable_key).await?;

@@ -6,7 +6,7 @@ use super::{check_recent_auth, facts};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{GRACES, KeyFacts, KeyId, NewKey, RotateForm, Status, grace};
+use crate::model::keys::{Grace, KeyFacts, KeyId, NewKey, RotateForm, Status};
 use crate::model::time::Timestamp;
 use crate::model::users::UserId;
 use crate::server::audit;
@@ -24,7 +24,7 @@ use crate::server::state::AppState;
 /// since the page was shown; [`AppError::ReauthenticationRequired`] for a key that may change something.
 pub async fn rotate_own(state: &AppState, session: &Session, form: &RotateForm) -> Result<NewKey, AppError> {
     let id = KeyId::parse(&form.id).ok_or(AppError::NotFound)?;
-    let grace = grace(&form.grace).map_err(|sentence| FieldErrors::one("grace", sentence))?;
+    let grace = Grace::parse(&form.grace).map_err(|sentence| FieldErrors::one("grace", sentence))?.millis;
     let seen = form.seen.parse().ok();
     rotate(state, (&session.user.id, &id), (Since::Shown(seen, session), grace), &session.actor(state.now())).await
 }
@@ -102,7 +102,7 @@ async fn rotate(
     let sql = "UPDATE keys SET digest = $3, old_digest = $4, old_expires_at = $5, old_used_at = NULL, rotated_at = $6 \
                WHERE id = $1 AND user_id = $2";
     tx.execute(sql, params![id, user, made.digest, digest, until, by.at]).await?;
-    let words = GRACES.iter().find(|(_, millis, _)| *millis == grace).map_or("", |(.., words)| words);
+    let words = Grace::ALL.iter().find(|known| known.millis == grace).map_or("", |known| known.label);
     let detail = format!("the old secret works on for: {}", words.to_lowercase());
     let about =
         AuditTarget { user: Some(user), key: Some(id), team: key.team_id.as_ref(), subject: &key.prefix, detail };

@@ -35,8 +35,20 @@ pub async fn page(db: &Db, session: &Session, search: &str, after: &str) -> Resu
     Ok(AccountPage { accounts, next, search, me: session.user.id.clone(), about: None })
 }
 
-/// Returns the account of a dialog by its id.
-pub async fn find_account(db: &Db, id: Option<&str>) -> Result<Option<Account>, AppError> {
+/// Returns a page of accounts, and the account of a dialog by its id.
+pub async fn page_with_dialog(
+    db: &Db,
+    session: &Session,
+    search: &str,
+    after: &str,
+    about: Option<&str>,
+) -> Result<AccountPage, AppError> {
+    let mut page = page(db, session, search, after).await?;
+    page.about = find_account(db, about).await?;
+    Ok(page)
+}
+
+async fn find_account(db: &Db, id: Option<&str>) -> Result<Option<Account>, AppError> {
     let Some(id) = id.and_then(UserId::parse) else { return Ok(None) };
     let sql = "SELECT id, email, name, superuser, disabled_at, created_at FROM users WHERE id = $1";
     let found = db.query_optional(sql, params![id], account_from_row).await?;

@@ -5,7 +5,7 @@ pub(super) mod row;
 
 use secrecy::SecretString;
 
-pub use self::admin::{AccountChange, change, change_as_superuser, find_account, page};
+pub use self::admin::{AccountChange, change, change_as_superuser, page_with_dialog};
 use self::row::{account_from_row, user_from_row};
 use super::audit;
 use super::audit::{Actor, AuditTarget};
@@ -88,7 +88,7 @@ pub async fn find_sign_in_candidate(db: &Db, email: &str) -> Result<Option<SignI
     let read =
         |row: Row<'_>| Ok(SignInCandidate { user: user_from_row(row)?, password_hash: row.get("password_hash")? });
     let found = db.query_inline(sql, params![one, two, three, four], read).await?;
-    Ok(email.nearest(found, |candidate| &candidate.user.email))
+    Ok(email.best_match(found, |candidate| &candidate.user.email))
 }
 
 /// User whose password was right.
@@ -239,7 +239,7 @@ pub async fn find(db: &Db, email: &Email) -> Result<Option<User>, AppError> {
     let [one, two, three, four] = &email.forms();
     let sql = "SELECT id, email, name, superuser FROM users WHERE email IN ($1, $2, $3, $4)";
     let found = db.query_inline(sql, params![one, two, three, four], user_from_row).await?;
-    Ok(email.nearest(found, |user| &user.email))
+    Ok(email.best_match(found, |user| &user.email))
 }
 
 /// Passes all accounts to `show`, oldest first, for the command line.

@@ -18,7 +18,7 @@ use super::openapi::{OperationInput, OperationSpec, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::scope::{KeyRotate, ProfileRead};
-use crate::model::keys::{GRACES, KeyFacts, KeyId, KeyName, Scope, grace};
+use crate::model::keys::{Grace, KeyFacts, KeyId, KeyName, Scope};
 use crate::model::teams::TeamId;
 use crate::model::time::Timestamp;
 use crate::model::users::{User, UserId};
@@ -125,9 +125,9 @@ pub enum RotateBody {}
 
 impl PartialSchema for RotateBody {
     fn schema() -> RefOr<Schema> {
-        let mut grace = schemas::one_of(GRACES.map(|(name, ..)| name));
+        let mut grace = schemas::one_of(Grace::ALL.map(|grace| grace.name));
         grace.description = Some("How long the previous secret works, at most until the key expires.".to_owned());
-        grace.default = Some(GRACES[0].0.into());
+        grace.default = Some(Grace::ALL[0].name.into());
         ObjectBuilder::new().property("grace", grace).additional_properties(Some(schemas::NOTHING_ELSE)).into()
     }
 }
@@ -248,7 +248,8 @@ pub async fn rotate(
 ) -> Result<Json<RotatedBody>, AppError> {
     let CurrentKey { caller, key, .. } = of;
     let mut errors = FieldErrors::default();
-    let asked = body.text("grace").and_then(|raw| raw.map_or(Ok(0), |raw| grace(&raw)));
+    let asked =
+        body.text("grace").and_then(|raw| raw.map_or(Ok(0), |raw| Grace::parse(&raw).map(|grace| grace.millis)));
     let grace = errors.take("grace", asked);
     body.reject_rest(&[], &mut errors);
     let Some(grace) = grace.filter(|_| errors.is_empty()) else { return Err(errors.into()) };

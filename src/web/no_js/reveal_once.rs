@@ -11,7 +11,7 @@ use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
 use crate::model::link::link;
-use crate::pages::keys::reveal::NewKeyDocument;
+use crate::pages::keys::reveal::{NewKeyDocument, NewKeyLinks};
 use crate::pages::keys::{create_key, rotate_key};
 use crate::server::db::retry;
 use crate::server::state::AppState;
@@ -24,9 +24,9 @@ pub async fn create_key_without_javascript(
     form: Result<Form<KeyForm>, FormRejection>,
 ) -> Response {
     let for_user = form.as_ref().is_ok_and(|form| !form.owner.is_empty());
-    let links = if for_user { ("/admin/keys?create=", "/admin/keys") } else { ("/profile?create=", "/profile") };
-    show_once(state, parts, form.map(|Form(form)| move || create_key(form.clone())), (links.0.to_owned(), links.1))
-        .await
+    let page = if for_user { "/admin/keys" } else { "/profile" };
+    let links = NewKeyLinks { form: format!("{page}?create="), page };
+    show_once(state, parts, form.map(|Form(form)| move || create_key(form.clone())), links).await
 }
 
 /// Handles the form "Rotate".
@@ -36,15 +36,16 @@ pub async fn rotate_key_without_javascript(
     form: Result<Form<RotateForm>, FormRejection>,
 ) -> Response {
     let id = form.as_ref().map(|form| form.id.clone()).unwrap_or_default();
-    let back = format!("/profile?rotate={}", if KeyId::parse(&id).is_some() { &id } else { "" });
-    show_once(state, parts, form.map(|Form(form)| move || rotate_key(form.clone())), (back, "/profile")).await
+    let form_link = format!("/profile?rotate={}", if KeyId::parse(&id).is_some() { &id } else { "" });
+    let links = NewKeyLinks { form: form_link, page: "/profile" };
+    show_once(state, parts, form.map(|Form(form)| move || rotate_key(form.clone())), links).await
 }
 
 async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     state: AppState,
     parts: Parts,
     call: Result<impl Fn() -> F, FormRejection>,
-    links: (String, &'static str),
+    links: NewKeyLinks,
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let pending = parts.extensions.get().cloned();
@@ -55,7 +56,7 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     };
     match made {
         Err(AppError::CredentialsMissing) => {
-            return Redirect::to(&link("/sign-in", [("next", links.0.as_str())])).into_response();
+            return Redirect::to(&link("/sign-in", [("next", links.form.as_str())])).into_response();
         }
         Err(AppError::ReauthenticationRequired) => return reauth::password_page(&state, pending.as_ref()),
         _ => {}

@@ -1,27 +1,29 @@
-//! API keys inside other texts. People paste keys everywhere: into names, searches and addresses. [`redact`] cuts the secret out
-//! before a text reaches a URL, a page, the log or the audit, and leaves the public prefix.
+//! API keys inside other text. People paste keys into names, searches and addresses. [`redact`] removes the secret and leaves the
+//! public prefix, before text reaches a URL, a page, the log or the audit.
+
+mod escapes;
 
 use std::borrow::Cow;
 
-use super::text::is_ignorable;
+use self::escapes::{Piece, unescape};
+use super::characters::is_ignorable;
 
-/// What is said where a text that others see holds a key.
-pub const CONTAINS_KEY: &str = "This contains an API key. Leave the key out: everyone who sees this text could use it.";
+/// The error of a text that contains a key.
+pub const CONTAINS_KEY: &str = "This contains an API key. Remove it: anyone who sees this text could use the key.";
 
-/// Characters of a key's public part after the brand, and of its secret with the checksum.
+/// The length of a key's public part after the brand, and of its secret with the checksum.
 const PUBLIC_LEN: usize = 8;
 const SECRET_LEN: usize = 38;
 const BRAND: std::ops::RangeInclusive<usize> = 2..=8;
-/// The shortest text that holds a key: brand, two underscores, public part, secret.
-const SHORTEST: usize = 2 + 1 + PUBLIC_LEN + 1 + SECRET_LEN;
-/// How many keys of one text are looked at.
+/// The length of the shortest key: brand, two underscores, public part, secret.
+const MIN_KEY_LEN: usize = 2 + 1 + PUBLIC_LEN + 1 + SECRET_LEN;
+/// The most keys that are extracted from one text.
 const MAX_KEYS: usize = 10;
-/// How many times escapes within escapes are undone.
+/// How often nested escapes are decoded.
 const MAX_ESCAPES: usize = 3;
 
-/// Replaces the secret of everything that has the shape of a key: `Api-Key kf_8Qw3ZkPa_...` is left as `Api-Key kf_8Qw3ZkPa...`.
-/// The checksum does not count, and neither do case, line breaks, characters that are not shown, and the usual escapes.
-#[must_use]
+/// Replaces the secret of every key: `Api-Key kf_8Qw3ZkPa_...` becomes `Api-Key kf_8Qw3ZkPa...`. It ignores the checksum, case,
+/// line breaks, invisible characters and common escapes.
 pub fn redact(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
@@ -33,7 +35,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     found.sort_unstable_by_key(|part| part.start);
     let (mut clean, mut from) = (String::with_capacity(text.len()), 0);
     for part in found {
-        // What one reading has cut, another may cut again.
+        // Two readings may find the same key.
         if part.start >= from {
             clean.push_str(&text[from..part.start]);
             clean.push_str("...");
@@ -44,15 +46,13 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Whether a text holds something of the shape of a key.
-#[must_use]
+/// Whether a text contains something with the format of a key.
 pub fn contains_key(text: &str) -> bool {
     !is_plain(text) && readings(text).iter().any(|pieces| !find(pieces).is_empty())
 }
 
-/// What may be keys in a text, without what surrounds them. The brand may have letters before it, so there are several for each;
-/// the checksum tells which is right.
-#[must_use]
+/// Returns possible keys in a text. Letters before the brand give several candidates for each key. The checksum tells which is
+/// right.
 pub fn candidates(text: &str) -> Vec<String> {
     if is_plain(text) {
         return Vec::new();
@@ -64,33 +64,25 @@ pub fn candidates(text: &str) -> Vec<String> {
     keys
 }
 
-/// A key-shaped part: the bytes of its secret, and what it may be as a key.
-struct Found {
+/// The byte range of a secret, and the candidates for its key.
+struct Match {
     start: usize,
     end: usize,
     keys: Vec<String>,
 }
 
-/// A character, and the bytes that it stands in; as an escape these are several.
-#[derive(Clone, Copy)]
-struct Piece {
-    c: char,
-    start: usize,
-    end: usize,
-}
-
-/// Whether a text can be seen at once to hold no key. Nearly every text can, and this is on the way of every request.
+/// Whether a quick look excludes a key. It does for nearly every text, and every request takes this path.
 fn is_plain(text: &str) -> bool {
     let mut run = 0;
-    text.len() < SHORTEST
+    text.len() < MIN_KEY_LEN
         || text.bytes().all(|b| {
             run = if b.is_ascii_alphanumeric() { run + 1 } else { 0 };
             run < SECRET_LEN && (b' '..=b'~').contains(&b) && !matches!(b, b'%' | b'\\' | b'&' | b'=')
         })
 }
 
-/// A text as it stands, and with its escapes undone, again and again. All of these count: what follows a percent sign may be an
-/// escape, or the brand of a key.
+/// Returns the text with its escapes decoded zero to [`MAX_ESCAPES`] times. All readings count, because a percent sign may start
+/// an escape or precede the brand of a key.
 fn readings(text: &str) -> Vec<Vec<Piece>> {
     let pieces = text.char_indices().map(|(start, c)| Piece { c, start, end: start + c.len_utf8() });
     let mut readings = vec![pieces.collect::<Vec<_>>()];
@@ -102,7 +94,7 @@ fn readings(text: &str) -> Vec<Vec<Piece>> {
     readings
 }
 
-fn find(pieces: &[Piece]) -> Vec<Found> {
+fn find(pieces: &[Piece]) -> Vec<Match> {
     let symbols = symbols(pieces);
     let (mut found, mut next) = (Vec::new(), 0);
     for at in 0..symbols.len() {
@@ -116,8 +108,8 @@ fn find(pieces: &[Piece]) -> Vec<Found> {
     found
 }
 
-/// The key whose first underscore is here, and where it ends.
-fn key_at(symbols: &[Piece], at: usize) -> Option<(Found, usize)> {
+/// Returns the key whose first underscore is at `at`, and its end.
+fn key_at(symbols: &[Piece], at: usize) -> Option<(Match, usize)> {
     let is_underscore = |place: usize| symbols.get(place).is_some_and(|symbol| symbol.c == '_');
     let second = at + 1 + PUBLIC_LEN;
     if !is_underscore(at) || !is_underscore(second) {
@@ -127,7 +119,7 @@ fn key_at(symbols: &[Piece], at: usize) -> Option<(Found, usize)> {
     let letters = letters.take(*BRAND.end()).count();
     let is_base62 = |symbol: &&Piece| symbol.c.is_ascii_alphanumeric();
     let public = symbols[at + 1..second].iter().take_while(is_base62).count();
-    // All that follows goes: where the secret ends, nobody can tell.
+    // Redact everything that follows, because the end of the secret is unknown.
     let secret = symbols[second + 1..].iter().take_while(is_base62).count();
     if letters < *BRAND.start() || public < PUBLIC_LEN || secret < SECRET_LEN {
         return None;
@@ -135,11 +127,11 @@ fn key_at(symbols: &[Piece], at: usize) -> Option<(Found, usize)> {
     let text = |from: usize| symbols[from..=second + SECRET_LEN].iter().map(|symbol| symbol.c).collect::<String>();
     let keys = (*BRAND.start()..=letters).map(|brand| text(at - brand)).collect();
     let end = second + 1 + secret;
-    Some((Found { start: symbols[second].start, end: symbols[end - 1].end, keys }, end))
+    Some((Match { start: symbols[second].start, end: symbols[end - 1].end, keys }, end))
 }
 
-/// What counts in a text: characters of keys, and a space for each other one. What is not shown is skipped, and so is white space
-/// in which a line ends, with the marks with which mail programs quote.
+/// Reduces a text to the characters of keys, with a space for any other. Skips invisible characters, and line breaks with the
+/// quote marks of mail programs.
 fn symbols(pieces: &[Piece]) -> Vec<Piece> {
     let mut symbols = Vec::with_capacity(pieces.len());
     let mut at = 0;
@@ -160,73 +152,11 @@ fn symbols(pieces: &[Piece]) -> Vec<Piece> {
     symbols
 }
 
-/// A character of a key, also from its wide form; a space for any other.
+/// Returns a character of a key, also for its full-width form, and a space for any other.
 fn plain(c: char) -> char {
     let code = u32::from(c);
     let narrow = char::from_u32(if (0xff01..=0xff5e).contains(&code) { code - 0xfee0 } else { code });
     narrow.filter(|c| c.is_ascii_alphanumeric() || *c == '_').unwrap_or(' ')
-}
-
-/// A text with its escapes undone once; `None` if it has none.
-fn unescape(pieces: &[Piece]) -> Option<Vec<Piece>> {
-    let mut plain = Vec::with_capacity(pieces.len());
-    let (mut at, mut changed) = (0, false);
-    while let Some(piece) = pieces.get(at) {
-        let escape = escape(&pieces[at..]);
-        let (c, len) = escape.unwrap_or((Some(piece.c), 1));
-        changed |= escape.is_some();
-        if let Some(c) = c {
-            plain.push(Piece { c, start: piece.start, end: pieces[at + len - 1].end });
-        }
-        at += len;
-    }
-    changed.then_some(plain)
-}
-
-/// The character of an escape at the beginning, and how many characters it has. No character for what is skipped.
-fn escape(pieces: &[Piece]) -> Option<(Option<char>, usize)> {
-    let is = |place: usize, wanted: char| pieces.get(place).is_some_and(|piece| piece.c == wanted);
-    match pieces[0].c {
-        '%' => {
-            // Encoded many times, `%5F` becomes `%255F`, `%25255F` and so on.
-            let mut at = 1;
-            while is(at, '2') && is(at + 1, '5') {
-                at += 2;
-            }
-            let byte = hex(pieces.get(at..at + 2)?)?;
-            // What is no ASCII may be a character that is not shown.
-            Some((char::from_u32(byte).filter(char::is_ascii), at + 2))
-        }
-        '=' if is(1, '5') && is(2, 'F') => Some((Some('_'), 3)),
-        '=' if is(1, '\n') || (is(1, '\r') && is(2, '\n')) => Some((None, 1)),
-        '\\' if is(1, 'u') && is(2, '{') => {
-            let end = pieces.iter().take(10).position(|piece| piece.c == '}')?;
-            Some((char::from_u32(hex(&pieces[3..end])?), end + 1))
-        }
-        '\\' if is(1, 'u') => Some((char::from_u32(hex(pieces.get(2..6)?)?), 6)),
-        '\\' if is(1, 'x') => Some((char::from_u32(hex(pieces.get(2..4)?)?), 4)),
-        '\\' if is(1, 'n') || is(1, 'r') || is(1, 't') => Some((None, 2)),
-        '\\' if is(1, '_') || is(1, '\\') => Some((None, 1)),
-        '&' => entity(pieces),
-        _ => None,
-    }
-}
-
-fn entity(pieces: &[Piece]) -> Option<(Option<char>, usize)> {
-    let end = pieces.iter().take(10).position(|piece| piece.c == ';')?;
-    let name: String = pieces[1..end].iter().map(|piece| piece.c).collect();
-    let c = match name.as_str() {
-        "lowbar" | "UnderBar" => '_',
-        "amp" => '&',
-        number if number.starts_with("#x") || number.starts_with("#X") => char::from_u32(hex(&pieces[3..end])?)?,
-        number => char::from_u32(number.strip_prefix('#')?.parse().ok()?)?,
-    };
-    Some((Some(c), end + 1))
-}
-
-fn hex(digits: &[Piece]) -> Option<u32> {
-    let add = |sum: u32, piece: &Piece| sum.checked_mul(16)?.checked_add(piece.c.to_digit(16)?);
-    digits.iter().try_fold(0, add).filter(|_| !digits.is_empty())
 }
 
 #[cfg(test)]

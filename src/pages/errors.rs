@@ -1,4 +1,4 @@
-//! What each error of the API means, and how to mend it.
+//! The reference of API errors: what each one means and how to fix it.
 
 use leptos::prelude::*;
 
@@ -21,8 +21,11 @@ pub fn ErrorsPage() -> impl IntoView {
         }
     };
     view! {
-        <PageHead title="Errors" lead="The API answers a refusal with problem details (RFC 9457): a code to match on, a sentence to read, and the \
-             address of an entry here."/>
+        <PageHead
+            title="Errors"
+            lead="The API describes each error with problem details (RFC 9457): a code to match on, a sentence to read, and a \
+                link to its entry on this page."
+        />
         {ERROR_CODES.iter().map(entry).collect_view()}
     }
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
 use url::Url;
 
-use crate::model::form_error::FormError;
+use crate::model::no_js_error::NoJsError;
 use crate::server::auth::sessions::http_only_cookie;
 use crate::server::config::Config;
 
@@ -22,24 +22,24 @@ fn name(config: &Config) -> &'static str {
 }
 
 /// Returns the error that Leptos has put into a URL, and the URL without it.
-pub fn take_from(address: &str) -> Option<(String, FormError)> {
+pub fn take_from(address: &str) -> Option<(String, NoJsError)> {
     let url = Url::parse(address).ok()?;
     let value = |wanted: &str| {
         let values = url.query_pairs().filter(|(name, _)| name == wanted);
         values.last().map(|(_, value)| value.into_owned())
     };
-    let told = FormError { function: value("__path")?, error: value("__err")? };
+    let error = NoJsError { function: value("__path")?, error: value("__err")? };
     let (page, query) = address.split_once('?')?;
     let rest: Vec<_> =
         query.split('&').filter(|pair| !pair.starts_with("__path=") && !pair.starts_with("__err=")).collect();
-    Some((if rest.is_empty() { page.to_owned() } else { format!("{page}?{}", rest.join("&")) }, told))
+    Some((if rest.is_empty() { page.to_owned() } else { format!("{page}?{}", rest.join("&")) }, error))
 }
 
 /// Moves the error from the `Location` of a response into a cookie.
 pub fn keep(config: &Config, mut response: Response) -> Response {
     let address = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let Some((address, told)) = address.and_then(take_from) else { return response };
-    let value = format!("{}{SEPARATOR}{}", told.function, told.error);
+    let Some((address, error)) = address.and_then(take_from) else { return response };
+    let value = format!("{}{SEPARATOR}{}", error.function, error.error);
     let headers = response.headers_mut();
     if let Ok(address) = HeaderValue::try_from(address) {
         headers.insert(header::LOCATION, address);
@@ -51,10 +51,10 @@ pub fn keep(config: &Config, mut response: Response) -> Response {
 }
 
 /// Returns the error in the cookie of a request.
-pub fn read(config: &Config, headers: &HeaderMap) -> Option<FormError> {
+pub fn read(config: &Config, headers: &HeaderMap) -> Option<NoJsError> {
     let jar = CookieJar::from_headers(headers);
     let (function, error) = jar.get(name(config))?.value().split_once(SEPARATOR)?;
-    Some(FormError { function: function.to_owned(), error: error.to_owned() })
+    Some(NoJsError { function: function.to_owned(), error: error.to_owned() })
 }
 
 /// Deletes the cookie: the error is shown once.

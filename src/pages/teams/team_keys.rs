@@ -1,0 +1,100 @@
+//! The keys of a team, for its admins.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+
+use crate::error::AppError;
+use crate::model::keys::{KeyEntry, KeySlice, Status};
+use crate::model::teams::Team;
+use crate::model::time::Timestamp;
+use crate::pages::QueryParams;
+use crate::pages::keys::table::KeyCells;
+use crate::pages::pagination::NextPage;
+use crate::ui::browser;
+use crate::ui::dialog::{Cancel, Dialog};
+use crate::ui::feedback::{ActionErrors, FormError};
+use crate::ui::field::PageUser;
+use crate::ui::layout::Section;
+use crate::ui::table::{Cell, Table};
+
+/// Revokes a key that is limited to the team.
+#[server(prefix = "/fn", endpoint = "revoke_team_key")]
+pub async fn revoke_team_key(team: String, id: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::teams::revoke_key(&state, &session, &team, &id).await?;
+    crate::server::redirect(&format!("/a/{team}?done=revoked"));
+    Ok(())
+}
+
+#[component]
+pub fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoView {
+    let revoked = QueryParams::from_context().get("revoke");
+    let dialog = revoked.and_then(|id| keys.find(&id).cloned());
+    let KeySlice { keys, next, .. } = keys;
+    let dialog = dialog.filter(|entry| entry.key.revoked_at.is_none());
+    let path = team.path();
+    let row = {
+        let path = path.clone();
+        move |entry: KeyEntry| view! { <TeamKeyRow path=path.clone() entry now/> }
+    };
+    let table = if keys.is_empty() {
+        view! { <p class="empty">"No keys are limited to this team. Members create them on their profile page."</p> }
+            .into_any()
+    } else {
+        let columns = vec!["Name", "Owner", "Key", "Access", "Last used", "Expires", "Status", ""];
+        view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }.into_any()
+    };
+    view! {
+        <Section id="keys-heading" title="API keys">
+            {table}
+            <NextPage path next/>
+        </Section>
+        {dialog.map(|entry| view! { <RevokeTeamKeyDialog team entry/> })}
+    }
+}
+
+#[component]
+fn TeamKeyRow(path: String, entry: KeyEntry, now: Timestamp) -> impl IntoView {
+    let (status, name_id, id) = (entry.key.status(now), format!("key-{}", entry.key.id), entry.key.id.to_string());
+    let revoke = (status != Status::Revoked).then(|| {
+        let href = format!("{path}?revoke={id}");
+        view! { <a class="btn btn-sm" href=href aria-describedby=name_id.clone()>"Revoke"</a> }
+    });
+    let KeyCells { key, access, used, expires, state, .. } = KeyCells::new(&entry, now);
+    view! {
+        <tr role="row" class=if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" }>
+            <td role="cell" data-label="Name" class="wide"><bdi id=name_id>{entry.key.name.as_str().to_owned()}</bdi></td>
+            <Cell label="Owner" class="person"><bdi>{entry.owner}</bdi></Cell>
+            <Cell label="Key">{key}</Cell>
+            <Cell label="Access">{access}</Cell>
+            <Cell label="Last used">{used}</Cell>
+            <Cell label="Expires">{expires}</Cell>
+            <Cell label="Status">{state}</Cell>
+            <Cell label="" class="actions">{revoke}</Cell>
+        </tr>
+    }
+}
+
+#[component]
+fn RevokeTeamKeyDialog(team: Team, entry: KeyEntry) -> impl IntoView {
+    let path = StoredValue::new(team.path());
+    let close = Callback::new(move |()| browser::go(&path.get_value()));
+    view! {
+        <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close>
+            <p>
+                "The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> " of " <bdi>{entry.owner}</bdi>
+                " stops working with the next request. You can't undo this."
+            </p>
+            <FormError errors={ActionErrors::of_form::<RevokeTeamKey>()}/>
+            <div class="dialog-foot">
+                <Cancel back=path.get_value() autofocus=true on_cancel=close/>
+                <form method="post" action=RevokeTeamKey::url()>
+                    <PageUser/>
+                    <input type="hidden" name="team" value=team.slug/>
+                    <input type="hidden" name="id" value=entry.key.id.to_string()/>
+                    <button class="btn btn-error">"Revoke key"</button>
+                </form>
+            </div>
+        </Dialog>
+    }
+}
