@@ -209,7 +209,7 @@ fn what_belongs_to_someone_is_asked_for_with_its_owner() {
                 "digest = $1",
                 "prefix = $1 OR id = $1",
                 "SET seen_at = $2 WHERE id = $1",
-                "SET used_at = used.column2",
+                "SET used_at = usage.used_at",
                 "SET old_used_at = used.column2",
                 "SELECT user_id FROM keys WHERE id = $1",
                 "SELECT user_id, expires_at, revoked_at, prefix FROM keys WHERE id = $1",

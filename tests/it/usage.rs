@@ -19,7 +19,12 @@ fn from(client: &Client, ip: &str) -> Client {
 
 async fn last_use(app: &TestApp) -> Vec<String> {
     app.write_usage().await;
-    app.texts("SELECT CAST(used_at AS TEXT) || ' ' || COALESCE(used_ip, '-') || ' ' || used_agent FROM keys").await
+    app.texts(
+        "SELECT CAST(used_at AS TEXT) || ' ' || COALESCE(used_ip, '-') || ' ' || used_agent FROM \
+         (SELECT used_at, used_ip, used_agent FROM usage UNION ALL SELECT used_at, used_ip, used_agent FROM keys) AS uses \
+         WHERE used_at IS NOT NULL ORDER BY used_at DESC LIMIT 1",
+    )
+    .await
 }
 
 async fn counted(app: &TestApp) -> Vec<String> {
@@ -43,7 +48,7 @@ async fn the_last_use_tells_when_from_where_and_by_what(database: Database) {
             && !page.contains("rejected"),
         "{page}"
     );
-    app.sql(&format!("UPDATE keys SET used_at = {}", app.state.now().plus(60_000).as_millis())).await;
+    app.sql(&format!("UPDATE usage SET used_at = {}", app.state.now().plus(60_000).as_millis())).await;
     client.get(EMPLOYEES).await.is(200);
     assert!(
         last_use(app).await[0].starts_with(&app.state.now().plus(60_000).as_millis().to_string()),
@@ -72,7 +77,7 @@ async fn a_forwarded_address_counts_from_a_trusted_proxy_only(database: Database
         let client = app.anonymous().with_key(&key).with("x-forwarded-for", "1.1.1.1, 203.0.113.9");
         from(&client, "10.1.2.3").get(EMPLOYEES).await.is(200);
         assert!(last_use(&app).await[0].contains(&format!(" {expected} ")), "{expected}");
-        app.sql("UPDATE keys SET used_at = NULL").await;
+        app.sql("UPDATE usage SET used_at = NULL").await;
     }
 }
 

@@ -1,5 +1,4 @@
-//! Rows of any table, for the work that goes over many: what a column holds is data here, not a type, and many rows are one
-//! statement, for a statement each costs more than the row.
+//! Writes many rows with one statement, and streams whole tables. Column types are data here, for code that handles any table.
 
 use futures_util::TryStreamExt;
 use sqlx::Row;
@@ -9,17 +8,14 @@ use super::{Backend, Tx};
 use crate::model::time::Timestamp;
 
 /// Rows in one statement. PostgreSQL takes 65,535 parameters in a statement, SQLite 32,766.
-const ROWS: usize = 500;
+const MAX_ROWS: usize = 500;
 
-/// What stands in a column of one row.
+/// The value of a column.
 pub enum Value {
-    /// A text.
     Text(String),
-    /// A number.
     Number(i64),
-    /// True or false.
     Flag(bool),
-    /// Nothing, in a column of this kind: PostgreSQL asks for a type here, too.
+    /// NULL of a type: PostgreSQL needs the type here, too.
     Null(Kind),
 }
 
@@ -59,11 +55,8 @@ impl From<bool> for Value {
     }
 }
 
-/// Runs a statement with `VALUES (…), (…)` between its two parts, as often as there are rows for it; not at all for none.
-///
-/// # Errors
-/// Whatever the database says.
-pub async fn write(
+/// Runs a statement with `VALUES (…), (…)` between its two parts, for at most 500 rows at a time. Runs nothing without rows.
+pub async fn insert_rows(
     tx: &mut Tx,
     (before, after): (&'static str, &'static str),
     rows: &[impl AsRef<[Value]>],
@@ -83,11 +76,11 @@ pub async fn write(
                     };
                 }
             });
-            // As many texts as there are numbers of rows: none is worth keeping.
+            // Each number of rows has another text, so no statement is worth caching.
             query.push(after).build().persistent(false).execute($conn).await.map(|_| ())
         }};
     }
-    for rows in rows.chunks(ROWS) {
+    for rows in rows.chunks(MAX_ROWS) {
         let done = match tx.backend()? {
             Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn, rows),
             Backend::Postgres(conn) => run!(sqlx::Postgres, conn, rows),
@@ -109,12 +102,9 @@ macro_rules! value {
     };
 }
 
-/// Reads the rows that a statement selects and hands them over as they come, some hundreds at a time, so that a table
-/// need not fit into memory. `kinds` are those of its columns.
-///
-/// # Errors
-/// Whatever the database says, or `take`.
-pub async fn read<E: From<sqlx::Error>>(
+/// Streams the rows of a `SELECT` in batches of 500, so that a table need not fit into memory. `kinds` are the types of its
+/// columns.
+pub async fn read_rows<E: From<sqlx::Error>>(
     tx: &mut Tx,
     select: &'static str,
     kinds: impl Iterator<Item = Kind> + Clone,
@@ -123,12 +113,12 @@ pub async fn read<E: From<sqlx::Error>>(
     macro_rules! run {
         ($driver:ty, $conn:expr) => {{
             let mut found = sqlx::query::<$driver>(select).persistent(false).fetch($conn);
-            let mut rows = Vec::with_capacity(ROWS);
+            let mut rows = Vec::with_capacity(MAX_ROWS);
             while let Some(row) = found.try_next().await? {
                 let value = |(n, kind)| value!(row, n, kind);
                 rows.push(kinds.clone().enumerate().map(value).collect::<Result<Vec<_>, sqlx::Error>>()?);
-                if rows.len() == ROWS {
-                    take(std::mem::replace(&mut rows, Vec::with_capacity(ROWS))).await?;
+                if rows.len() == MAX_ROWS {
+                    take(std::mem::replace(&mut rows, Vec::with_capacity(MAX_ROWS))).await?;
                 }
             }
             take(rows).await

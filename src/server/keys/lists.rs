@@ -21,12 +21,15 @@ macro_rules! entries {
     // With more columns before its own.
     (@ $more:literal) => {
         concat!(
-            "SELECT ", $more, "k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at, ",
-            "u.email AS owner, u.disabled_at AS owner_disabled_at, t.name AS team, m.role, k.used_at, k.used_ip, k.used_agent, k.rotated_at, k.old_expires_at, ",
+            "SELECT ", $more, facts_columns!(), ", u.email AS owner, u.disabled_at AS owner_disabled_at, t.name AS team, m.role, ",
+            "k.used_at, k.used_ip, k.used_agent, latest.used_at AS latest_at, latest.used_ip AS latest_ip, ",
+            "latest.used_agent AS latest_agent, k.rotated_at, k.old_expires_at, ",
             "k.old_used_at, k.leaked_at, k.rate, (SELECT string_agg(CAST(day AS TEXT) || ':' || CAST(allowed AS TEXT) ",
             "|| ':' || CAST(refused AS TEXT), ' ') FROM usage WHERE key_id = k.id AND day > $1) AS days ",
             "FROM keys k JOIN users u ON u.id = k.user_id LEFT JOIN teams t ON t.id = k.team_id ",
-            "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id "
+            "LEFT JOIN members m ON m.team_id = k.team_id AND m.user_id = k.user_id ",
+            "LEFT JOIN usage latest ON latest.key_id = k.id AND latest.day = ",
+            "(SELECT MAX(day) FROM usage WHERE key_id = k.id AND used_at IS NOT NULL) "
         )
     };
 }
@@ -39,15 +42,22 @@ pub(super) fn usage_after(now: Timestamp) -> i64 {
 
 /// A key as lists show it; the columns of [`entries`].
 pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
+    // The key's own row has uses of days that are deleted, and of servers of an older version during an upgrade.
+    let (older, latest): (Option<Timestamp>, Option<Timestamp>) = (row.get("used_at")?, row.get("latest_at")?);
+    let (used_at, used_ip, used_agent) = if latest >= older {
+        (latest, row.get("latest_ip")?, row.get("latest_agent")?)
+    } else {
+        (older, row.get("used_ip")?, row.get("used_agent")?)
+    };
     Ok(KeyEntry {
         key: facts(row)?,
         owner: row.get("owner")?,
         owner_disabled_at: row.get("owner_disabled_at")?,
         team: row.get("team")?,
         role: row.get("role")?,
-        used_at: row.get("used_at")?,
-        used_ip: row.get("used_ip")?,
-        used_agent: row.get("used_agent")?,
+        used_at,
+        used_ip,
+        used_agent,
         rotated_at: row.get("rotated_at")?,
         old_expires_at: row.get("old_expires_at")?,
         old_used_at: row.get("old_used_at")?,

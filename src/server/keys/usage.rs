@@ -61,6 +61,23 @@ impl Counters {
         }
     }
 
+    /// The rows of the table `usage`, one for each day.
+    fn rows(&self, key: &KeyId) -> impl Iterator<Item = [Value; 7]> {
+        self.days.iter().map(move |DayUsage { day, allowed, refused }| {
+            let last = self.last.as_ref().filter(|last| last.at.as_millis() / DAY == *day);
+            let ip = last.and_then(|last| last.ip).map(|ip| ip.to_string());
+            [
+                key.as_str().into(),
+                (*day).into(),
+                (*allowed).into(),
+                (*refused).into(),
+                last.map_or(Value::Null(Kind::Number), |last| last.at.into()),
+                ip.into(),
+                last.map(|last| last.agent.clone()).into(),
+            ]
+        })
+    }
+
     fn add_use(&mut self, used: Use<'_>) {
         if used.old {
             self.old_used_at = self.old_used_at.max(Some(used.at));
@@ -176,7 +193,7 @@ impl Usage {
                 break;
             }
         }
-        forget_old(db, now).await.and(done)
+        delete_expired(db, now).await.and(done)
     }
 
     fn put_back(&self, key: KeyId, old: Counters) {
@@ -197,49 +214,60 @@ fn within(acquired: Result<Remaining, u32>, limit: Limit) -> Result<(), AppError
 
 /// How many keys are written in one transaction: few enough to let others write between.
 const BATCH: usize = 500;
+/// How many batches of expired rows one flush deletes: 40,000 rows a minute.
+const MAX_DELETED_BATCHES: usize = 20;
 
-async fn write_batch(db: &Db, tallies: &[(KeyId, Counters)]) -> Result<(), AppError> {
+async fn write_batch(db: &Db, counted: &[(KeyId, Counters)]) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
-    let days = tallies.iter().flat_map(|(key, tally)| {
-        let row = move |day: &DayUsage| [key.as_str().into(), day.day.into(), day.allowed.into(), day.refused.into()];
-        tally.days.iter().map(row)
-    });
+    let days: Vec<_> = counted.iter().flat_map(|(key, counters)| counters.rows(key)).collect();
+    // Another server may have written a later use.
     let sql = (
-        "INSERT INTO usage (key_id, day, allowed, refused) ",
+        "INSERT INTO usage (key_id, day, allowed, refused, used_at, used_ip, used_agent) ",
         " ON CONFLICT (key_id, day) DO UPDATE SET allowed = usage.allowed + excluded.allowed, \
-         refused = usage.refused + excluded.refused",
+         refused = usage.refused + excluded.refused, \
+         used_ip = CASE WHEN excluded.used_at >= COALESCE(usage.used_at, 0) THEN excluded.used_ip ELSE usage.used_ip END, \
+         used_agent = CASE WHEN excluded.used_at >= COALESCE(usage.used_at, 0) THEN excluded.used_agent ELSE usage.used_agent END, \
+         used_at = CASE WHEN excluded.used_at >= COALESCE(usage.used_at, 0) THEN excluded.used_at ELSE usage.used_at END",
     );
-    bulk::write(&mut tx, sql, &days.collect::<Vec<_>>()).await?;
-    let uses = tallies.iter().filter_map(|(key, tally)| {
-        let last = tally.last.as_ref()?;
-        let ip = last.ip.map(|ip| ip.to_string());
-        Some([key.as_str().into(), last.at.into(), ip.into(), last.agent.as_str().into()])
-    });
-    // Never backwards: another server may have written a later use. Both databases call the columns of VALUES so.
-    let sql = (
-        "UPDATE keys SET used_at = used.column2, used_ip = used.column3, used_agent = used.column4 FROM (",
-        ") AS used WHERE keys.id = used.column1 AND (keys.used_at IS NULL OR keys.used_at < used.column2)",
-    );
-    bulk::write(&mut tx, sql, &uses.collect::<Vec<_>>()).await?;
-    let old = tallies.iter().filter_map(|(key, tally)| Some([key.as_str().into(), tally.old_used_at?.into()]));
+    bulk::insert_rows(&mut tx, sql, &days).await?;
+    let previous =
+        counted.iter().filter_map(|(key, counters)| Some([key.as_str().into(), counters.old_used_at?.into()]));
+    // Both databases name the columns of VALUES so.
     let sql = (
         "UPDATE keys SET old_used_at = used.column2 FROM (",
         ") AS used WHERE keys.id = used.column1 AND (keys.old_used_at IS NULL OR keys.old_used_at < used.column2)",
     );
-    bulk::write(&mut tx, sql, &old.collect::<Vec<_>>()).await?;
+    bulk::insert_rows(&mut tx, sql, &previous.collect::<Vec<_>>()).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Takes out the days that are kept no longer, if there are any.
-async fn forget_old(db: &Db, now: Timestamp) -> Result<(), AppError> {
+/// Deletes days that are older than [`KEPT_DAYS`], a bounded number of rows at a time. A key's last use moves to its own row.
+async fn delete_expired(db: &Db, now: Timestamp) -> Result<(), AppError> {
     let last = now.as_millis() / DAY - KEPT_DAYS;
-    let sql = "SELECT day FROM usage WHERE day <= $1 LIMIT 1";
-    let expired: Option<i64> = db.query_optional(sql, params![last], |row| row.get("day")).await?;
-    if expired.is_some() {
-        db.execute("DELETE FROM usage WHERE day <= $1", params![last]).await?;
+    let select = "SELECT key_id, day FROM usage WHERE day <= $1 LIMIT $2";
+    for _ in 0..MAX_DELETED_BATCHES {
+        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+        let expired = db.query_inline(select, params![last, limit], expired_row).await?;
+        if expired.is_empty() {
+            break;
+        }
+        let mut tx = db.begin().await?;
+        let sql = (
+            "UPDATE keys SET used_at = usage.used_at, used_ip = usage.used_ip, used_agent = usage.used_agent FROM (",
+            ") AS expired JOIN usage ON usage.key_id = expired.column1 AND usage.day = expired.column2 \
+             WHERE keys.id = usage.key_id AND usage.used_at > COALESCE(keys.used_at, 0) AND NOT EXISTS (SELECT 1 \
+             FROM usage AS later WHERE later.key_id = usage.key_id AND later.day > usage.day AND later.used_at IS NOT NULL)",
+        );
+        bulk::insert_rows(&mut tx, sql, &expired).await?;
+        bulk::insert_rows(&mut tx, ("DELETE FROM usage WHERE (key_id, day) IN (", ")"), &expired).await?;
+        tx.commit().await?;
     }
     Ok(())
+}
+
+fn expired_row(row: Row<'_>) -> Result<[Value; 2], AppError> {
+    Ok([row.get::<String>("key_id")?.into(), row.get::<i64>("day")?.into()])
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub async fn fold_some(db: &Db) -> Result<usize, AppError> {
         found += names.len();
         let row = |(id, name): (String, String)| [id.into(), fold(&name).into(), name.into()];
         let mut tx = db.begin().await?;
-        bulk::write(&mut tx, update, &names.into_iter().map(row).collect::<Vec<_>>()).await?;
+        bulk::insert_rows(&mut tx, update, &names.into_iter().map(row).collect::<Vec<_>>()).await?;
         tx.commit().await?;
     }
     Ok(found)

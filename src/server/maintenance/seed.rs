@@ -103,8 +103,8 @@ impl Rows {
         let keys = "INSERT INTO keys (id, user_id, name_folded, name, prefix, digest, access, created_at) ";
         let employees = "INSERT INTO employees (id, owner_id, name, name_folded, department, salary, created_at, \
                          updated_at) ";
-        bulk::write(tx, (users, ""), &self.users).await?;
-        bulk::write(tx, (keys, ""), &self.keys).await?;
-        Ok(bulk::write(tx, (employees, ""), &self.employees).await?)
+        bulk::insert_rows(tx, (users, ""), &self.users).await?;
+        bulk::insert_rows(tx, (keys, ""), &self.keys).await?;
+        Ok(bulk::insert_rows(tx, (employees, ""), &self.employees).await?)
     }
 }

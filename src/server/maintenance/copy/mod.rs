@@ -143,14 +143,14 @@ async fn transfer(
 ) -> Result<Contents, Refused> {
     let mut contents = Contents::default();
     let postgres = matches!(target.backend()?, Backend::Postgres(_));
-    bulk::read(source, table.select, table.kinds(), async |rows| {
+    bulk::read_rows(source, table.select, table.kinds(), async |rows| {
         for row in &rows {
             if postgres && row.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
                 return Err(Refused::Nul(table));
             }
             contents.add(row);
         }
-        bulk::write(target, (table.insert, ""), &rows).await?;
+        bulk::insert_rows(target, (table.insert, ""), &rows).await?;
         steps.add(rows.len());
         Ok(())
     })
@@ -166,7 +166,7 @@ async fn check(
     steps: &mut Steps<impl FnMut(u64, u64)>,
 ) -> Result<(), Refused> {
     let mut found = Contents::default();
-    bulk::read(target, table.select, table.kinds(), async |rows| {
+    bulk::read_rows(target, table.select, table.kinds(), async |rows| {
         for row in &rows {
             found.add(row);
         }

@@ -68,7 +68,9 @@ tables! {
         old_used_at: Number, rotated_at: Number, used_at: Number, used_ip: Text, used_agent: Text, leaked_at: Number,
         rate: Number, name_folded: Text,
     }
-    usage { key_id: Text, day: Number, allowed: Number, refused: Number }
+    usage {
+        key_id: Text, day: Number, allowed: Number, refused: Number, used_at: Number, used_ip: Text, used_agent: Text,
+    }
     employees {
         id: Text, owner_id: Text, name: Text, name_folded: Text, department: Text, salary: Number, created_at: Number,
         updated_at: Number,
