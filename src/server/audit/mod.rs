@@ -73,9 +73,6 @@ pub struct AuditTarget<'a> {
 }
 
 /// Adds an event.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn record(tx: &mut Tx, by: &Actor, action: Action, about: AuditTarget<'_>) -> Result<(), AppError> {
     let sql = "INSERT INTO audit (id, at, action, actor_id, actor, ip, user_id, key_id, team_id, subject, detail) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
@@ -84,22 +81,7 @@ pub async fn record(tx: &mut Tx, by: &Actor, action: Action, about: AuditTarget<
     let action_name = action.as_str();
     let params = params![id, by.at, action_name, by.user, actor, by.ip, user, key, team, subject, detail];
     tx.execute(sql, params).await?;
-    match key.map(KeyId::as_str).or(user.map(UserId::as_str)) {
-        Some(id) if affects_keys(action.as_str()) => Ok(tx.changed(id).await?),
-        _ => Ok(()),
-    }
-}
-
-/// Whether an event changes what keys may do, or what is told of their users: of the key that it names, or else of all
-/// keys of the user.
-#[must_use]
-pub fn affects_keys(action: &str) -> bool {
-    match action.split_once('.') {
-        Some(("key", what)) => what != "create",
-        Some(("team", what)) => !matches!(what, "create" | "invite" | "decline" | "cancel"),
-        Some(("account", what)) => !matches!(what, "create" | "password"),
-        _ => false,
-    }
+    Ok(())
 }
 
 /// How many events the profile page shows.

@@ -15,7 +15,9 @@ use super::invalidations::Invalidations;
 use super::pool;
 use super::pool::{Pool, PooledConn};
 use super::postgres::PgTransaction;
-use super::{CHANNEL, LIMIT, retry, with_timeout};
+use super::{CHANNEL, Error, LIMIT, retry, with_timeout};
+use crate::model::keys::KeyId;
+use crate::model::users::UserId;
 
 /// How often a single statement is run at most.
 const TRIES: u32 = 3;
@@ -53,9 +55,9 @@ pub struct Tx {
     on: Running,
     /// How long a statement may take.
     limit: Duration,
-    changes: Invalidations,
-    /// The keys and users of which something changed that keys depend on.
-    changed: Vec<String>,
+    invalidations: Invalidations,
+    /// The ids of keys and users whose cached data the commit invalidates.
+    invalidated: Vec<String>,
 }
 
 /// What a transaction runs on.
@@ -183,8 +185,8 @@ impl Conn {
 
 impl Tx {
     /// A transaction that was just begun.
-    pub(super) const fn new(on: Running, changes: Invalidations) -> Self {
-        Self { on, limit: LIMIT, changes, changed: Vec::new() }
+    pub(super) const fn new(on: Running, invalidations: Invalidations) -> Self {
+        Self { on, limit: LIMIT, invalidations, invalidated: Vec::new() }
     }
 
     /// What the query macros run on.
@@ -248,12 +250,18 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes that something changed on which a key depends, or all keys of a user. Nobody keeps what they knew of it: in
-    /// this process from the commit on, in others as soon as they hear of it.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub async fn changed(&mut self, id: &str) -> Result<(), sqlx::Error> {
+    /// Invalidates what is cached of a key: in this process with the commit, in others when they are notified. SQLite has
+    /// no notifications: other processes poll the audit, so every change of a key has an event there.
+    pub async fn invalidate_key(&mut self, id: &KeyId) -> Result<(), Error> {
+        self.invalidate(id.as_str()).await
+    }
+
+    /// Like [`Tx::invalidate_key`], for all keys of a user.
+    pub async fn invalidate_user(&mut self, id: &UserId) -> Result<(), Error> {
+        self.invalidate(id.as_str()).await
+    }
+
+    async fn invalidate(&mut self, id: &str) -> Result<(), Error> {
         if let Running::Postgres(tx, session) = &mut self.on
             && session.notifies
         {
@@ -262,7 +270,7 @@ impl Tx {
             tx.note(&notified);
             notified?;
         }
-        self.changed.push(id.to_owned());
+        self.invalidated.push(id.to_owned());
         Ok(())
     }
 
@@ -271,7 +279,7 @@ impl Tx {
     /// # Errors
     /// Whatever the database says; then nothing was changed.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
-        let Self { on, limit, changes, changed } = self;
+        let Self { on, limit, invalidations, invalidated } = self;
         let done = with_timeout(limit, async {
             match on {
                 Running::Sqlite(tx) => tx.commit().await,
@@ -283,8 +291,8 @@ impl Tx {
         if !done.as_ref().is_err_and(|error| class(error) == Class::Conflict) {
             retry::note_commit();
         }
-        for id in &changed {
-            changes.invalidate(id);
+        for id in &invalidated {
+            invalidations.invalidate(id);
         }
         done
     }

@@ -171,6 +171,7 @@ pub async fn edit(state: &AppState, session: &Session, form: &EditForm) -> Resul
                WHEN old_expires_at > $5 THEN $5 ELSE old_expires_at END \
                WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
     tx.execute(sql, params![id, user, name, fold(name.as_str()), expires_at, rate]).await?;
+    tx.invalidate_key(&id).await?;
     let expires = expires_at.map_or("never".to_owned(), Timestamp::minute);
     let detail = format!("{}, expires: {expires}", isolated(name.as_str()));
     let about = AuditTarget { user: Some(&user), key: Some(&id), subject: &prefix, detail, ..AuditTarget::default() };

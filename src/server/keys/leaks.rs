@@ -47,6 +47,7 @@ async fn revoke(db: &Db, key: &LeakedKey, digest: &str, by: &Actor) -> Result<()
                WHERE id = $1 AND user_id = $2 AND leaked_at IS NULL \
                AND (digest = $4 OR (old_digest = $4 AND old_expires_at > $3))";
     if tx.execute(sql, params![key.id, key.user, by.at, digest]).await? > 0 {
+        tx.invalidate_key(&key.id).await?;
         let about =
             AuditTarget { user: Some(&key.user), key: Some(&key.id), subject: &key.prefix, ..AuditTarget::default() };
         audit::record(&mut tx, by, Action::KeyLeak, about).await?;

@@ -253,6 +253,7 @@ async fn revoke_in(tx: &mut Tx, user: &UserId, id: &KeyId, by: &Actor) -> Result
     let sql = "UPDATE keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING prefix";
     let prefix: Option<String> = tx.query_optional(sql, params![id, user, by.at], |row| row.get("prefix")).await?;
     let Some(prefix) = prefix else { return Ok(false) };
+    tx.invalidate_key(id).await?;
     let about = AuditTarget { user: Some(user), key: Some(id), subject: &prefix, ..AuditTarget::default() };
     audit::record(tx, by, Action::KeyRevoke, about).await?;
     Ok(true)

@@ -102,6 +102,7 @@ async fn rotate(
     let sql = "UPDATE keys SET digest = $3, old_digest = $4, old_expires_at = $5, old_used_at = NULL, rotated_at = $6 \
                WHERE id = $1 AND user_id = $2";
     tx.execute(sql, params![id, user, made.digest, digest, until, by.at]).await?;
+    tx.invalidate_key(id).await?;
     let words = Grace::ALL.iter().find(|known| known.millis == grace).map_or("", |known| known.label);
     let detail = format!("the old secret works on for: {}", words.to_lowercase());
     let about =

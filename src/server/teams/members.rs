@@ -48,6 +48,7 @@ pub(super) async fn add(tx: &mut Tx, team: &Team, user: &UserId, role: Role, by:
     revoke_keys(tx, team, user, by).await?;
     let sql = "INSERT INTO members (team_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
     tx.execute(sql, params![team.id, user, role, by.at]).await?;
+    tx.invalidate_user(user).await?;
     Ok(true)
 }
 
@@ -63,6 +64,7 @@ pub(super) async fn change_role(
     if tx.execute(sql, params![team.id, user, role]).await? == 0 {
         return Ok(false);
     }
+    tx.invalidate_user(user).await?;
     if role == Role::Member {
         check_admin_remains(tx, team).await?;
         invitations::cancel_sent_by(tx, team, user, by).await?;
@@ -80,6 +82,7 @@ pub(super) async fn remove(tx: &mut Tx, team: &Team, user: &UserId, by: &Actor) 
         check_admin_remains(tx, team).await?;
     }
     revoke_keys(tx, team, user, by).await?;
+    tx.invalidate_user(user).await?;
     invitations::cancel_sent_by(tx, team, user, by).await?;
     Ok(true)
 }

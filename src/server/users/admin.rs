@@ -146,6 +146,7 @@ async fn apply(mut tx: Tx, user: &User, change: AccountChange, by: &Actor) -> Re
     if superuser && matches!(change, AccountChange::Disable | AccountChange::Demote) {
         check_superuser_remains(&mut tx).await?;
     }
+    tx.invalidate_user(&user.id).await?;
     record(&mut tx, by, change.action(), user).await?;
     tx.commit().await?;
     Ok(())

@@ -168,6 +168,7 @@ pub async fn rename(db: &Db, session: &Session, name: &str, now: Timestamp) -> R
     let mut tx = session.begin(db).await?;
     let sql = "UPDATE users SET name = $2, name_folded = $3, updated_at = $4 WHERE id = $1";
     tx.execute(sql, params![user.id, name, fold(&name), by.at]).await?;
+    tx.invalidate_user(&user.id).await?;
     record(&mut tx, &by, Action::AccountName, user).await?;
     tx.commit().await?;
     Ok(())
