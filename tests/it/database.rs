@@ -18,6 +18,27 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// A source of the server, with lists of columns in place of their macros, and each `concat!` of literals as one literal.
+fn source(name: &str) -> String {
+    let read =
+        |name: &str| std::fs::read_to_string(format!("{}/src/server/{name}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut source = read(name);
+    let columns = Regex::new(r#"macro_rules! (\w*columns) \{\s*\(\) => \{\s*("[^"]*")"#).unwrap();
+    // In this order: the name of one ends as that of the other.
+    for file in ["keys/mod", "employees/mod"] {
+        for found in columns.captures_iter(&read(file)) {
+            source = source.replace(&format!("{}!()", &found[1]), &found[2]);
+        }
+    }
+    let concat = Regex::new(r#"concat!\(\s*((?:"(?:[^"\\]|\\(?s:.))*"\s*,?\s*)+)\)"#).unwrap();
+    let piece = Regex::new(r#""((?:[^"\\]|\\(?s:.))*)""#).unwrap();
+    let joined = concat.replace_all(&source, |found: &regex::Captures<'_>| {
+        let pieces: String = piece.captures_iter(&found[1]).map(|piece| piece[1].to_owned()).collect();
+        format!("\"{pieces}\"")
+    });
+    joined.into_owned()
+}
+
 /// Every statement in the sources of the server but those that only the operator runs, as (file, text).
 fn statements() -> Vec<(String, String)> {
     let literal = Regex::new(r#"(?s)"((?:SELECT|UPDATE|DELETE) (?:[^"\\]|\\.)*)""#).unwrap();
@@ -39,9 +60,7 @@ fn statements() -> Vec<(String, String)> {
         "auth/sessions",
         "auth/tenant",
     ] {
-        let path = format!("{}/src/server/{name}.rs", env!("CARGO_MANIFEST_DIR"));
-        let source = std::fs::read_to_string(path).unwrap();
-        for literal in literal.captures_iter(&source) {
+        for literal in literal.captures_iter(&source(name)) {
             let text = escaped.replace_all(&continued.replace_all(&literal[1], ""), "$1").into_owned();
             // What ends so is a piece: `lists` puts it together, or rows stand in its middle.
             if !text.ends_with([' ', '('])
@@ -56,26 +75,29 @@ fn statements() -> Vec<(String, String)> {
     found
 }
 
-/// The statements of the employees list, one for each order, put together as the macro `orders!` does.
+/// The statements of the employees list, two for each order, put together as the macro `orders!` does.
 fn lists() -> Vec<(String, String)> {
-    let source =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/employees/lists.rs")).unwrap();
+    let source = source("employees/lists");
     let concat = Regex::new(r#"(?s)concat!\((\s*"SELECT .*?)\n\s*\),\)\*"#).unwrap();
-    let concat = concat.captures(&source).unwrap()[1].replace("\\\\", "\\");
-    let (before, after) = concat.split_once("$sql").unwrap();
     let literal = Regex::new(r#""([^"]*)""#).unwrap();
     let joined = |part: &str| literal.captures_iter(part).map(|piece| piece[1].to_owned()).collect::<String>();
-    let (before, after) = (joined(before), joined(after));
     let order = Regex::new(r#"(?m)^    [A-Z]\w+ "(-?[a-z_]+)" "([^"]+)"$"#).unwrap();
     let orders: Vec<_> = order.captures_iter(&source).map(|order| order[2].to_owned()).collect();
     assert_eq!(orders.len(), 8, "{orders:?}");
-    let text = |order: String| format!("{before}{order}{after}");
-    orders.into_iter().map(|order| ("employees, list".to_owned(), text(order))).collect()
+    let mut found = Vec::new();
+    for concat in concat.captures_iter(&source) {
+        let text = concat[1].replace("\\\\", "\\");
+        let (before, after) = text.split_once("$sql").unwrap();
+        let (before, after) = (joined(before), joined(after));
+        found.extend(orders.iter().map(|order| ("employees, list".to_owned(), format!("{before}{order}{after}"))));
+    }
+    assert_eq!(found.len(), 16, "{found:?}");
+    found
 }
 
 /// The statements of a page of keys, of a user and of a team, put together as the macros `entries!` and `page_of!` do.
 fn key_pages() -> [String; 2] {
-    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/keys/lists.rs")).unwrap();
+    let source = source("keys/lists");
     let between = |from: &str, to: &str| {
         let rest = &source[source.find(from).unwrap()..];
         rest[..rest.find(to).unwrap()].to_owned()

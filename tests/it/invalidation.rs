@@ -11,7 +11,7 @@ use keyfob::server::auth::random;
 use keyfob::server::db::invalidations::TTL;
 use keyfob::server::keys::leaks::revoke_leaked;
 use keyfob::server::teams::operator;
-use keyfob::server::users::Change as AccountChange;
+use keyfob::server::users::AccountChange;
 use keyfob::server::{change_listener, keys};
 use rstest_reuse::apply;
 use serde_json::json;
@@ -37,8 +37,8 @@ enum Change {
     Demote,
     JoinTeam,
     AddToTeamByCommand,
-    ChangeRole,
-    ChangeRoleByCommand,
+    SetRole,
+    SetRoleByCommand,
     RemoveFromTeam,
     LeaveTeam,
 }
@@ -62,8 +62,8 @@ const CHANGES: [Change; 20] = [
     Demote,
     JoinTeam,
     AddToTeamByCommand,
-    ChangeRole,
-    ChangeRoleByCommand,
+    SetRole,
+    SetRoleByCommand,
     RemoveFromTeam,
     LeaveTeam,
 ];
@@ -96,7 +96,8 @@ impl Subject {
     async fn before(app: &TestApp, number: usize, change: Change) -> Self {
         let (name, admin, slug) = (format!("user{number}"), format!("admin{number}"), format!("team{number}"));
         let is_member = !matches!(change, JoinTeam | AddToTeamByCommand);
-        let team = app.team(&slug, &admin, if is_member { &[&name] } else { &[] }).await;
+        let members: &[&str] = if is_member { &[name.as_str()] } else { &[] };
+        let team = app.team(&slug, &admin, members).await;
         let team_id = matches!(change, RevokeByTeamAdmin).then(|| team.id.clone());
         let key = app.make_key_that(&name, |spec| spec.team = team_id).await;
         match change {
@@ -142,7 +143,7 @@ impl Subject {
             Promote => account("promote").await,
             Demote => account("demote").await,
             JoinTeam => own.await.call("accept_invitation", &[("team", slug)]).await,
-            ChangeRole => {
+            SetRole => {
                 let fields = [("team", slug), ("user", user.id.as_str()), ("role", "admin")];
                 app.signed_in(&self.admin).await.call("set_role", &fields).await
             }
@@ -160,7 +161,7 @@ impl Subject {
                 assert_eq!(revoke_leaked(db, &reported, &Actor::reporter(None, now)).await, Ok(1));
                 return;
             }
-            AddToTeamByCommand | ChangeRoleByCommand => {
+            AddToTeamByCommand | SetRoleByCommand => {
                 operator::set_role(db, &self.team, &user, Role::Admin, &by).await.unwrap();
                 return;
             }

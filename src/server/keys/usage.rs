@@ -11,7 +11,8 @@ use crate::model::keys::{DayUsage, KeyId};
 use crate::model::time::{DAY, Timestamp};
 use crate::server::db::Db;
 use crate::server::db::bulk;
-use crate::server::db::row::params;
+use crate::server::db::bulk::{Kind, Value};
+use crate::server::db::row::{Row, params};
 use crate::server::rate_limits::{FixedWindowLimiter, IpRateLimiter, MINUTE, Remaining};
 use crate::server::request_context::{self, KeyQuota};
 
