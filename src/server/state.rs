@@ -16,7 +16,7 @@ use super::db::Db;
 use super::denial_log::{DenialLogLimiter, ProxyWarnings};
 use super::keys::cache;
 use super::keys::cache::KeyCache;
-use super::keys::lookup_limit::Lookups;
+use super::keys::lookup_limit::LookupLimiter;
 use super::keys::usage::Usage;
 use super::site::Site;
 use crate::model::time::Timestamp;
@@ -42,7 +42,7 @@ pub struct Parts {
     pub clock: Clock,
     pub key_cache: KeyCache,
     /// Limits look-ups for addresses that presented many unknown keys.
-    pub key_lookups: Lookups,
+    pub key_lookups: LookupLimiter,
     /// Counts the use of keys, and limits it.
     pub usage: Usage,
     /// Hashes passwords in a bounded queue.
@@ -60,7 +60,7 @@ impl AppState {
     /// Builds the state. Reads the names of the static files.
     #[must_use]
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
-        Self::with_cache(db, config, clock, KeyCache::new(cache::BYTES))
+        Self::with_cache(db, config, clock, KeyCache::new(cache::MAX_BYTES))
     }
 
     /// Builds the state with another key cache.
@@ -72,7 +72,7 @@ impl AppState {
             config,
             clock,
             key_cache,
-            key_lookups: Lookups::default(),
+            key_lookups: LookupLimiter::default(),
             usage: Usage::default(),
             passwords: Passwords::default(),
             login_throttle: LoginThrottle::default(),

@@ -238,7 +238,7 @@ async fn a_flood_of_unknown_keys_of_an_address_waits_apart_and_no_key_that_was_f
     // As if the database were slow: all turns of the look-ups are taken.
     let digest = Digest::of("made up");
     let mut turns = Vec::new();
-    while let Some(turn) = app.state.key_lookups.turn(&digest).now_or_never() {
+    while let Some(turn) = app.state.key_lookups.acquire(&digest).now_or_never() {
         turns.push(turn.unwrap());
     }
     app.advance(Duration::from_secs(6));

@@ -96,13 +96,13 @@ impl KeyFacts {
     }
 
     /// Checks that the key is valid at `now`. Every path that takes a key uses this rule.
-    pub fn validate(&self, standing: KeyContext, now: Timestamp) -> Result<(), KeyRejection> {
+    pub fn validate(&self, context: KeyContext, now: Timestamp) -> Result<(), KeyRejection> {
         match self.status(now) {
             Status::Revoked => Err(KeyRejection::Revoked),
             Status::Expired => Err(KeyRejection::Expired),
-            _ if standing.old_secret_until.is_some_and(|until| until <= now) => Err(KeyRejection::Expired),
-            _ if !standing.user_active => Err(KeyRejection::AccountDisabled),
-            _ if self.team_id.is_some() && !standing.in_team => Err(KeyRejection::NotInTeam),
+            _ if context.old_secret_until.is_some_and(|until| until <= now) => Err(KeyRejection::Expired),
+            _ if !context.user_active => Err(KeyRejection::AccountDisabled),
+            _ if self.team_id.is_some() && !context.in_team => Err(KeyRejection::NotInTeam),
             Status::Active | Status::ExpiresSoon => Ok(()),
         }
     }

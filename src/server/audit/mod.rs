@@ -52,7 +52,6 @@ impl Actor {
 }
 
 /// An address as the audit has it; empty where it is not known.
-#[must_use]
 pub fn text(ip: Option<IpAddr>) -> String {
     ip.map(|ip| ip.to_string()).unwrap_or_default()
 }
@@ -89,9 +88,6 @@ pub const ON_PROFILE: i64 = 10;
 
 /// What a user did, and what was done to them or their keys: the latest first. The address is given for what they did themselves,
 /// and for tries to sign in as them: where an administrator or a reporter sits is not for everybody.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn of_user(db: &Db, user: &User, most: i64) -> Result<Vec<AuditEntry>, AppError> {
     // Two ways into the table, each by its index; together they would be a scan.
     let sql = "SELECT id, at, action, actor, CASE WHEN actor_id = $1 OR $3 OR (actor_id IS NULL AND action IN \

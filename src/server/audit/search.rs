@@ -70,9 +70,6 @@ fn first_id(at: Timestamp) -> String {
 /// All events that an administrator asks for as CSV (RFC 4180), the latest first. They are read in parts, each after the client
 /// has taken the one before; none holds a connection to the database while it waits. A part that cannot be read ends the
 /// download with an error, for half of it must not look like the whole.
-///
-/// # Errors
-/// As [`page`].
 pub async fn csv(
     db: Db,
     query: AuditQuery,

@@ -187,7 +187,7 @@ pub(crate) async fn authenticate<T>(
         return authenticate_session(parts, state, check).await;
     };
     let (now, ip) = (state.now(), client_ip(&parts.extensions));
-    let Some(record) = keys::find_by_secret(state, &presented, (ip, now)).await? else {
+    let Some(record) = keys::find_by_secret(state, &presented, ip, now).await? else {
         request_context::set_key(presented.prefix());
         state.usage.note_failure(ip, now)?;
         return Err(AppError::KeyUnknown);
@@ -213,11 +213,11 @@ async fn authenticate_key<T>(
     now: Timestamp,
     check: impl AsyncFnOnce(Caller, &mut Parts) -> Result<T, AppError>,
 ) -> Result<(Caller, T), AppError> {
-    let KeyRecord { user, key, standing, rate } = record;
+    let KeyRecord { user, key, context, rate } = record;
     let caller = Caller::Key { user, key: Arc::clone(&key) };
     let limit = rate.unwrap_or(state.config.key_rate);
     let outcome = async {
-        key.validate(standing, now).inspect_err(|_| state.usage.note_quota(&key.id, limit, now))?;
+        key.validate(context, now).inspect_err(|_| state.usage.note_quota(&key.id, limit, now))?;
         state.usage.admit(&key.id, limit, now)?;
         check(caller.clone(), parts).await
     };
@@ -226,7 +226,7 @@ async fn authenticate_key<T>(
     let denied = matches!(&outcome, Err(error) if error.is_refusal());
     let agent = user_agent(&parts.headers);
     let ip = client_ip(&parts.extensions);
-    let used = Use { at: now, ip, agent: &agent, old: standing.old_secret_until.is_some() };
+    let used = Use { at: now, ip, agent: &agent, old: context.old_secret_until.is_some() };
     state.usage.count(&key.id, used, !denied);
     if denied {
         request_context::set_user(caller.user());

@@ -79,7 +79,6 @@ pub struct Session {
 
 impl Session {
     /// Whether changes of other processes can be heard.
-    #[must_use]
     pub const fn listens(self) -> bool {
         self.notifies && !self.pooled
     }
@@ -105,9 +104,6 @@ impl Conn {
     }
 
     /// What the statement runs on.
-    ///
-    /// # Errors
-    /// If no connection could be had, or an argument cannot be sent.
     pub async fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
         call.wrong.take().map_or(Ok(()), Err)?;
         call.tries += 1;
@@ -131,9 +127,6 @@ impl Conn {
     }
 
     /// Notes how a statement ended, and commits it where it is a transaction of its own.
-    ///
-    /// # Errors
-    /// As the statement, or if it cannot be committed.
     pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self {
             Self::Sqlite(line) => line.note(&done),
@@ -190,9 +183,6 @@ impl Tx {
     }
 
     /// What the query macros run on.
-    ///
-    /// # Errors
-    /// If the transaction has ended.
     pub fn backend(&mut self) -> Result<Backend<'_>, sqlx::Error> {
         Ok(match &mut self.on {
             Running::Sqlite(tx) => Backend::Sqlite(tx),
@@ -210,9 +200,6 @@ impl Tx {
     }
 
     /// What the statement runs on.
-    ///
-    /// # Errors
-    /// If the transaction has ended, or an argument cannot be sent.
     #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
     pub async fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
         call.wrong.take().map_or(Ok(()), Err)?;
@@ -220,9 +207,6 @@ impl Tx {
     }
 
     /// Notes how a statement ended.
-    ///
-    /// # Errors
-    /// As the statement.
     #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
     pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         if let Running::Postgres(tx, _) = &mut self.on {
@@ -238,9 +222,6 @@ impl Tx {
     }
 
     /// Lets statements take as long as they need, for the work that goes over whole tables.
-    ///
-    /// # Errors
-    /// If the database does not answer.
     pub async fn disable_timeouts(&mut self) -> Result<(), sqlx::Error> {
         self.limit = Duration::from_hours(24);
         if let Running::Postgres(tx, _) = &mut self.on {
@@ -275,9 +256,6 @@ impl Tx {
     }
 
     /// Makes the changes last.
-    ///
-    /// # Errors
-    /// Whatever the database says; then nothing was changed.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         let Self { on, limit, invalidations, invalidated } = self;
         let done = with_timeout(limit, async {

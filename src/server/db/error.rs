@@ -34,7 +34,6 @@ pub enum Class {
 
 impl Class {
     /// Whether the client is answered with 503, and may try again.
-    #[must_use]
     pub const fn is_outage(self) -> bool {
         !matches!(self, Self::Fault)
     }
@@ -146,7 +145,6 @@ pub(super) fn is_damage(error: &sqlx::Error) -> bool {
 }
 
 /// Whether a unique index refused the row. Never by the index's name: SQLite tells none.
-#[must_use]
 pub fn is_unique_violation(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.is_unique_violation())
 }

@@ -34,13 +34,11 @@ struct Inner {
 
 impl Invalidations {
     /// The present point. Whoever reads something to keep it notes this first: a change during the reading is after it.
-    #[must_use]
     pub fn version(&self) -> Version {
         Version(self.0.count.load(SeqCst))
     }
 
     /// Whether nothing has changed, since a point, of what has one of these ids.
-    #[must_use]
     pub fn is_unchanged_since(&self, version: Version, ids: [&str; 2]) -> bool {
         if self.version() == version {
             return true;
@@ -74,7 +72,6 @@ impl Invalidations {
     }
 
     /// For how long what is read now may be kept, in milliseconds.
-    #[must_use]
     pub fn ttl(&self) -> i64 {
         if self.0.connected.load(SeqCst) { TTL } else { TTL_DISCONNECTED }
     }

@@ -39,9 +39,6 @@ pub enum SchemaState {
 }
 
 /// Compares them.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn migrated(tx: &mut Tx) -> Result<SchemaState, AppError> {
     let sql = match tx.backend()? {
         Backend::Sqlite(_) => "SELECT COUNT(*) AS number FROM sqlite_master WHERE name = '_sqlx_migrations'",
@@ -65,9 +62,6 @@ pub async fn migrated(tx: &mut Tx) -> Result<SchemaState, AppError> {
 
 impl Db {
     /// Applies the migrations that are missing, under a lock, so that any number of processes may start at once.
-    ///
-    /// # Errors
-    /// One line; for a database that is newer than this program, too.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         match self {
             Self::Sqlite { write, .. } => migrate_sqlite(write).await,
@@ -76,9 +70,6 @@ impl Db {
     }
 
     /// Whether the database answers and holds all migrations of this program.
-    ///
-    /// # Errors
-    /// [`AppError::Unavailable`] if it does not answer.
     pub(crate) async fn has_migrations(&self) -> Result<bool, AppError> {
         let sql = "SELECT COUNT(*) AS number FROM _sqlx_migrations WHERE success";
         let applied: i64 = self.query_one(sql, &[], |row| row.get("number")).await?;

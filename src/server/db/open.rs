@@ -38,9 +38,6 @@ const WRITER: Duration = Duration::from_millis(500);
 
 impl Db {
     /// Opens `sqlite://path` (made if missing, readable by its owner only) or `postgres://…`. Applies no migration.
-    ///
-    /// # Errors
-    /// One line that says what is wrong and what to do.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         if is_postgres(url) {
             return postgres::open(Servers::parse(url)?).await;
@@ -56,9 +53,6 @@ impl Db {
     }
 
     /// Opens a database that is there, to read what it holds. A standby of PostgreSQL will do.
-    ///
-    /// # Errors
-    /// As [`Db::open`], and if there is none.
     pub async fn open_to_read(url: &str) -> Result<Self, OpenError> {
         if is_postgres(url) {
             return postgres::open(Servers::parse(url)?.reads_only()).await;
@@ -67,9 +61,6 @@ impl Db {
     }
 
     /// Opens a database that is there. Unlike [`Db::open`] it makes no file where there is none.
-    ///
-    /// # Errors
-    /// As [`Db::open`], and if there is none.
     pub async fn open_existing(url: &str) -> Result<Self, OpenError> {
         if let Some(file) = super::sqlite_file(url)? {
             must_be_there(&file)?;
@@ -79,9 +70,6 @@ impl Db {
 
     /// Sees to it that one server at a time works on an SQLite file, for as long as what this gives is kept. Other commands
     /// work beside it. The system ends it with the process, however that ends. On PostgreSQL there may be many.
-    ///
-    /// # Errors
-    /// One line, if another server does.
     pub fn lock_for_server(&self) -> Result<Option<File>, OpenError> {
         let Self::Sqlite { write, .. } = self else { return Ok(None) };
         // By its own name, whatever links lead to it.

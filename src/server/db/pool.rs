@@ -148,9 +148,6 @@ impl<C: Lendable> managed::Manager for ConnManager<C> {
 }
 
 /// A pool of at most so many connections. The one used last is lent first, for it remembers most.
-///
-/// # Errors
-/// If none can be opened.
 pub(super) async fn open<C: Lendable>(
     from: C::Source,
     rechecks: &RecheckCounter,
@@ -165,9 +162,6 @@ pub(super) async fn open<C: Lendable>(
 }
 
 /// A connection, waited for if all are in use.
-///
-/// # Errors
-/// If none could be had in time.
 pub async fn acquire<C: Lendable>(pool: &Pool<C>) -> Result<PooledConn<C>, sqlx::Error> {
     pool.get().await.map_err(|error| match error {
         PoolError::Backend(error) => error,

@@ -124,9 +124,6 @@ pub(super) struct PgTransaction {
 
 impl PgTransaction {
     /// Begins one.
-    ///
-    /// # Errors
-    /// If the database does not answer.
     pub async fn begin(pool: &Pool<PgConnection>, statement: &'static str) -> Result<Self, sqlx::Error> {
         let mut tries = 0;
         loop {
@@ -148,9 +145,6 @@ impl PgTransaction {
     }
 
     /// What its statements run on.
-    ///
-    /// # Errors
-    /// If it has ended.
     pub fn conn(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.line.as_mut().map(|line| &mut line.conn).ok_or(sqlx::Error::PoolClosed)
     }
@@ -165,9 +159,6 @@ impl PgTransaction {
     }
 
     /// Commits it.
-    ///
-    /// # Errors
-    /// Whatever the database says.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         let done = run(self.conn()?, "COMMIT").await;
         if let Some(line) = &mut self.line {

@@ -64,9 +64,6 @@ async fn commit(write: &SqlitePool) -> Result<(), sqlx::Error> {
 
 impl Db {
     /// Whether the database answers, holds all migrations of this program, and accepts writes.
-    ///
-    /// # Errors
-    /// [`AppError::Unavailable`] if it does not answer.
     pub async fn ready(&self) -> Result<bool, AppError> {
         if !self.has_migrations().await? {
             return Ok(false);

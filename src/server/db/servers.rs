@@ -29,9 +29,6 @@ pub struct Servers {
 
 impl Servers {
     /// Reads `postgres://user:password@host:5432/name`, where `host:port` may be several with commas between them.
-    ///
-    /// # Errors
-    /// One line.
     pub fn parse(url: &str) -> Result<Self, OpenError> {
         let wrong = |error: &dyn std::fmt::Display| {
             OpenError(format!(
@@ -73,9 +70,6 @@ impl Servers {
     }
 
     /// Connects to the first server that takes changes, beginning with the one that was connected to last.
-    ///
-    /// # Errors
-    /// Why the first one that was tried cannot be used.
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let (number, last) = (self.hosts.len(), self.last.load(Relaxed));
         // A little less than the pool waits, so that the cause is known.
@@ -98,9 +92,6 @@ impl Servers {
     }
 
     /// Checks that a connection answers, and that its server takes changes: what a standby knows may be out of date.
-    ///
-    /// # Errors
-    /// If it does not.
     pub async fn check(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
         // It belongs to no request, and so not to the statements that the log has of one.
         let row = conn.fetch_one("SHOW transaction_read_only").with_subscriber(NoSubscriber::default()).await?;

@@ -19,9 +19,6 @@ pub struct SqliteFile {
 
 impl SqliteFile {
     /// Reads `sqlite://path`, `sqlite:path` and `sqlite:///path`, with `%XX` in the path and `?mode=rw` after it.
-    ///
-    /// # Errors
-    /// One line.
     pub fn parse(url: &str) -> Result<Self, OpenError> {
         let rest = url.strip_prefix("sqlite:").unwrap_or(url);
         let rest = rest.strip_prefix("//").unwrap_or(rest);
@@ -79,9 +76,6 @@ fn read_query(query: &str) -> Result<bool, OpenError> {
 }
 
 /// The file of an SQLite database; `None` for another URL.
-///
-/// # Errors
-/// One line, if it is a URL of SQLite that cannot be used.
 pub fn sqlite_file(url: &str) -> Result<Option<PathBuf>, OpenError> {
     if !url.starts_with("sqlite:") {
         return Ok(None);
@@ -90,9 +84,6 @@ pub fn sqlite_file(url: &str) -> Result<Option<PathBuf>, OpenError> {
 }
 
 /// Fails where there is no file at the path.
-///
-/// # Errors
-/// One line.
 pub(super) fn must_be_there(path: &Path) -> Result<(), OpenError> {
     if path.exists() {
         return Ok(());

@@ -91,9 +91,6 @@ orders! {
 }
 
 /// A page of the tenant's employees; `None` if the page is past the end. An empty first page is no error.
-///
-/// # Errors
-/// [`AppError::RateLimited`]; [`AppError::Unavailable`] if it takes too long, or the database does not answer.
 pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Option<Page>, AppError> {
     let department = query.department.map_or("", Department::as_str);
     let search = like(&query.search);
@@ -136,9 +133,6 @@ const ON_A_PAGE: u32 = 25;
 
 /// The tenant's employees as the page shows them, by name, and the one that a dialog is about. A page past the end is the
 /// last one.
-///
-/// # Errors
-/// As [`list`].
 pub async fn page(state: &AppState, tenant: &Tenant, page: u32, about: Option<&str>) -> Result<EmployeeList, AppError> {
     let query =
         |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: ON_A_PAGE };
@@ -180,9 +174,6 @@ pub struct Figures {
 }
 
 /// The figures of each department in which the tenant has somebody, by its short name.
-///
-/// # Errors
-/// As [`list`].
 pub async fn figures(state: &AppState, tenant: &Tenant) -> Result<Vec<Figures>, AppError> {
     let _turns = take_turns(state, tenant).await?;
     // The casts: PostgreSQL adds up and averages to NUMERIC.

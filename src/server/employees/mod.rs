@@ -62,9 +62,6 @@ pub async fn create(state: &AppState, tenant: &Tenant, spec: EmployeeSpec) -> Re
 }
 
 /// Adds employees to an owner who has none, so that there is something to look at. Adds nothing to one who has some.
-///
-/// # Errors
-/// As [`create`].
 pub async fn load_samples(state: &AppState, tenant: &Tenant) -> Result<(), AppError> {
     let (samples, now) = (samples(), state.now());
     let mut tx = tenant.begin(&state.db, now).await?;
@@ -95,9 +92,6 @@ async fn check_limit(tx: &mut Tx, owner: &OwnerId, more: usize, limit: u32) -> R
 }
 
 /// Adds employees within a transaction, and checks nothing.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn insert(
     tx: &mut Tx,
     owner: &OwnerId,
@@ -163,9 +157,6 @@ impl From<EmployeeSpec> for Change {
 }
 
 /// Removes an employee.
-///
-/// # Errors
-/// As [`update`].
 pub async fn delete(state: &AppState, tenant: &Tenant, id: &EmployeeId) -> Result<(), AppError> {
     let mut tx = tenant.begin(&state.db, state.now()).await?;
     let sql = "DELETE FROM employees WHERE id = $1 AND owner_id = $2";

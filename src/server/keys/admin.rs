@@ -26,9 +26,6 @@ use crate::server::users;
 const MAX_REVOKED: usize = 100;
 
 /// The keys that an administrator looks for. A pasted key is found by its digest; it is written nowhere.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError> {
     let now = state.now();
     let (db, text) = (&state.db, query.search.trim());

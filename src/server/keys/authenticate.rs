@@ -1,4 +1,4 @@
-//! Finds the key behind a presented secret: from the cache, or by one query.
+//! Finds the key of a presented secret, in the cache or in the database.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::server::db::Db;
 use crate::server::db::row::{Row, params};
 use crate::server::state::AppState;
 
-macro_rules! find_by {
+/// The query of a [`KeyRecord`] by a unique column.
+macro_rules! record_by {
     ($column:literal) => {
         concat!(
             "SELECT ",
@@ -28,40 +29,38 @@ macro_rules! find_by {
     };
 }
 
-/// The key behind a presented one: as it is remembered, or by a query. Where an address presented too many unknown keys, it
-/// takes turns with the others of its kind: see [`lookups`].
-///
-/// # Errors
-/// If the database does not answer and nothing is remembered, or too many wait for their turn.
+/// Returns the key of a presented secret. Lookups for addresses that presented too many unknown keys are limited: see
+/// [`LookupLimiter`](super::lookup_limit::LookupLimiter).
 pub async fn find_by_secret(
     state: &AppState,
     presented: &PresentedKey<'_>,
-    (from, now): (Option<IpAddr>, Timestamp),
+    from: Option<IpAddr>,
+    now: Timestamp,
 ) -> Result<Option<KeyRecord>, AppError> {
-    let (digest, changes) = (presented.digest(), state.db.invalidations());
-    match state.key_cache.get(&digest, changes, now) {
+    let (digest, invalidations) = (presented.digest(), state.db.invalidations());
+    match state.key_cache.get(&digest, invalidations, now) {
         Some(Cached::Hit(found)) => return Ok(Some(found)),
         Some(Cached::NegativeHit) => return Ok(None),
         None => {}
     }
-    let _turn = match state.usage.check_failures(from, now) {
+    let _permit = match state.usage.check_failures(from, now) {
         Ok(()) => None,
-        Err(_) => state.key_lookups.turn(&digest).await?,
+        Err(_) => state.key_lookups.acquire(&digest).await?,
     };
-    let epoch = changes.version();
+    let version = invalidations.version();
     let found = look_up(&state.db, digest).await?;
     if found.is_some() {
         state.key_lookups.note_found(digest);
     }
-    state.key_cache.put(digest, found.clone(), (epoch, changes), now);
+    state.key_cache.put(digest, found.clone(), version, invalidations, now);
     Ok(found)
 }
 
-/// By one query; by a second for what is no key's present secret.
+/// Runs a second query only where no key has this secret now: it may be a previous one.
 async fn look_up(db: &Db, digest: Digest) -> Result<Option<KeyRecord>, AppError> {
     let digest = digest.hex();
-    match db.query_optional(find_by!("digest"), params![digest], by_present_secret).await? {
-        None => db.query_optional(find_by!("old_digest"), params![digest], by_previous_secret).await,
+    match db.query_optional(record_by!("digest"), params![digest], by_present_secret).await? {
+        None => db.query_optional(record_by!("old_digest"), params![digest], by_previous_secret).await,
         found => Ok(found),
     }
 }
@@ -81,12 +80,12 @@ fn key_record(row: Row<'_>, old_secret_until: Option<Timestamp>) -> Result<KeyRe
         name: row.get("owner_name")?,
         superuser: row.get("owner_superuser")?,
     };
-    let standing = KeyContext {
+    let context = KeyContext {
         user_active: row.get::<Option<Timestamp>>("disabled_at")?.is_none(),
         in_team: row.get::<Option<String>>("role")?.is_some(),
         old_secret_until,
     };
     let rate: Option<i64> = row.get("rate")?;
     let rate = rate.and_then(|rate| u32::try_from(rate).ok());
-    Ok(KeyRecord { user: Arc::new(user), key: Arc::new(facts(row)?), standing, rate })
+    Ok(KeyRecord { user: Arc::new(user), key: Arc::new(facts(row)?), context, rate })
 }

@@ -1,6 +1,5 @@
-//! What keys may do, remembered for some seconds, so that a key in steady use costs no query. Holds no secret: a key is
-//! known by its digest. Whatever changes puts what is remembered of it out of date at once; see
-//! [`Changes`](crate::server::db::invalidations::Changes).
+//! Cache of keys and of unknown keys, so that a key in use costs no query. It holds digests and no secrets. Entries expire
+//! after seconds, or when an [invalidation](crate::server::db::invalidations::Invalidations) is newer than they are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +12,14 @@ use crate::model::users::User;
 use crate::server::auth::key_format::Digest;
 use crate::server::db::invalidations::{Invalidations, TTL, Version};
 
-/// How much room the keys of a server may take, in bytes.
-pub const BYTES: u64 = 24 * 1024 * 1024;
-/// How many unknown keys are remembered.
-const UNKNOWN: u64 = 10_000;
-/// For how long, in milliseconds.
+/// The capacity of the cache in bytes.
+pub const MAX_BYTES: u64 = 24 * 1024 * 1024;
+/// How many unknown keys are cached.
+const MAX_UNKNOWN: u64 = 10_000;
+/// How long an unknown key is cached, in milliseconds.
 const NEGATIVE_TTL: i64 = 1000;
-/// What the cache itself needs for an entry, in bytes; measured with 100,000 of them.
-const OVERHEAD: usize = 400;
+/// The cache's own overhead for an entry, in bytes; measured with 100,000 of them.
+const ENTRY_OVERHEAD: usize = 400;
 
 /// Key as the database stores it, valid or not. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ pub struct KeyRecord {
     pub user: Arc<User>,
     pub key: Arc<KeyFacts>,
     /// What the key's validity depends on.
-    pub standing: KeyContext,
+    pub context: KeyContext,
     /// Requests per minute that an administrator allows.
     pub rate: Option<u32>,
 }
@@ -43,34 +42,35 @@ pub struct KeyCache {
 #[derive(Debug)]
 struct Entry {
     found: Option<KeyRecord>,
-    /// The point before which all changes are in it.
-    epoch: Version,
+    /// Changes before this version are in it.
+    version: Version,
     read_at: Timestamp,
     until: Timestamp,
 }
 
-/// What is remembered.
+/// A cached answer.
 #[derive(Clone, Debug)]
 pub enum Cached {
-    /// A key. Whether it is valid is to be asked each time.
+    /// A key. The caller validates it each time.
     Hit(KeyRecord),
     /// There is no such key.
     NegativeHit,
 }
 
 impl KeyCache {
-    /// A cache of so many bytes; of 0 it remembers nothing.
-    #[must_use]
+    /// Makes a cache of this many bytes. With 0 it caches nothing.
     pub fn new(bytes: u64) -> Self {
-        // Entries end by the server's clock, see `get`; these times only take them out of the memory.
-        let life = |millis: i64| Duration::from_millis(millis.cast_unsigned());
+        // Entries expire by the server's clock, see `get`. These times only free the memory.
+        let duration = |millis: i64| Duration::from_millis(millis.cast_unsigned());
         let known = Cache::builder().max_capacity(bytes).weigher(|_, entry: &Arc<Entry>| entry.size());
-        let unknown = Cache::builder().max_capacity(if bytes == 0 { 0 } else { UNKNOWN });
-        Self { known: known.time_to_live(life(TTL)).build(), unknown: unknown.time_to_live(life(NEGATIVE_TTL)).build() }
+        let unknown = Cache::builder().max_capacity(if bytes == 0 { 0 } else { MAX_UNKNOWN });
+        Self {
+            known: known.time_to_live(duration(TTL)).build(),
+            unknown: unknown.time_to_live(duration(NEGATIVE_TTL)).build(),
+        }
     }
 
-    /// What is remembered of a digest and is still so.
-    #[must_use]
+    /// Returns a current entry.
     pub fn get(&self, digest: &Digest, changes: &Invalidations, now: Timestamp) -> Option<Cached> {
         let entry = self.known.get(digest).or_else(|| self.unknown.get(digest))?;
         // A clock that was set back must not make an entry last.
@@ -78,26 +78,27 @@ impl KeyCache {
             return None;
         }
         let Some(found) = &entry.found else {
-            return changes.is_unchanged_since(entry.epoch, ["", ""]).then_some(Cached::NegativeHit);
+            return changes.is_unchanged_since(entry.version, ["", ""]).then_some(Cached::NegativeHit);
         };
         let ids = [found.key.id.as_str(), found.user.id.as_str()];
-        changes.is_unchanged_since(entry.epoch, ids).then(|| Cached::Hit(found.clone()))
+        changes.is_unchanged_since(entry.version, ids).then(|| Cached::Hit(found.clone()))
     }
 
-    /// Remembers what the database said of a digest. `epoch` is the point noted before it was asked: a change that came
-    /// while it answered puts the entry out of date before it is written.
+    /// Stores an answer of the database. `version` was read before the query: a change during the query makes the entry
+    /// out of date before it is stored.
     pub fn put(
         &self,
         digest: Digest,
         found: Option<KeyRecord>,
-        (epoch, changes): (Version, &Invalidations),
+        version: Version,
+        invalidations: &Invalidations,
         now: Timestamp,
     ) {
-        let (cache, life) = match &found {
-            Some(_) => (&self.known, changes.ttl()),
+        let (cache, ttl) = match &found {
+            Some(_) => (&self.known, invalidations.ttl()),
             None => (&self.unknown, NEGATIVE_TTL),
         };
-        cache.insert(digest, Arc::new(Entry { found, epoch, read_at: now, until: now.plus(life) }));
+        cache.insert(digest, Arc::new(Entry { found, version, read_at: now, until: now.plus(ttl) }));
     }
 }
 
@@ -108,7 +109,7 @@ impl Entry {
             let shared = size_of_val(&**user) + size_of_val(&**key);
             texts.map(str::len).iter().sum::<usize>() + shared
         });
-        u32::try_from(size_of::<Self>() + texts + OVERHEAD).unwrap_or(u32::MAX)
+        u32::try_from(size_of::<Self>() + texts + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
     }
 }
 
@@ -134,8 +135,8 @@ mod tests {
         };
         let id = UserId::parse("01890000-0000-7000-8000-000000000001").unwrap();
         let user = User { id, email: "ada@example.com".to_owned(), name: String::new(), superuser: false };
-        let standing = KeyContext { user_active: true, in_team: false, old_secret_until: None };
-        KeyRecord { user: Arc::new(user), key: Arc::new(key), standing, rate: None }
+        let context = KeyContext { user_active: true, in_team: false, old_secret_until: None };
+        KeyRecord { user: Arc::new(user), key: Arc::new(key), context, rate: None }
     }
 
     fn digest() -> Digest {
@@ -147,11 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_remembered_for_five_seconds_while_changes_are_heard_and_for_one_otherwise() {
+    fn ttl_is_shorter_while_disconnected() {
         for (heard, life) in [(true, 5000), (false, 1000)] {
-            let (cache, changes) = (KeyCache::new(BYTES), Invalidations::default());
+            let (cache, changes) = (KeyCache::new(MAX_BYTES), Invalidations::default());
             changes.set_connected(heard);
-            cache.put(digest(), Some(found()), (changes.version(), &changes), NOW);
+            cache.put(digest(), Some(found()), changes.version(), &changes, NOW);
             assert!(is_kept(&cache, &changes, NOW.plus(life - 1)));
             assert!(!is_kept(&cache, &changes, NOW.plus(life)));
             assert!(!is_kept(&cache, &changes, NOW.plus(-1)), "a clock that was set back");
@@ -159,41 +160,41 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_remembered_for_one_second() {
-        let (cache, changes) = (KeyCache::new(BYTES), Invalidations::default());
+    fn unknown_key_is_cached_for_one_second() {
+        let (cache, changes) = (KeyCache::new(MAX_BYTES), Invalidations::default());
         changes.set_connected(true);
-        cache.put(digest(), None, (changes.version(), &changes), NOW);
+        cache.put(digest(), None, changes.version(), &changes, NOW);
         assert!(matches!(cache.get(&digest(), &changes, NOW.plus(999)), Some(Cached::NegativeHit)));
         assert!(!is_kept(&cache, &changes, NOW.plus(1000)));
     }
 
     #[test]
-    fn a_look_up_that_began_before_a_change_never_puts_the_old_state_back() {
-        let (cache, changes) = (KeyCache::new(BYTES), Invalidations::default());
+    fn lookup_that_began_before_a_change_is_not_cached() {
+        let (cache, changes) = (KeyCache::new(MAX_BYTES), Invalidations::default());
         for id in [ID, "01890000-0000-7000-8000-000000000001"] {
             // The look-up begins, reads the old state, and is slow to come back; meanwhile the change is made.
-            let epoch = changes.version();
+            let version = changes.version();
             let old = found();
             changes.invalidate(id);
-            cache.put(digest(), Some(old), (epoch, &changes), NOW);
+            cache.put(digest(), Some(old), version, &changes, NOW);
             assert!(!is_kept(&cache, &changes, NOW), "{id}");
-            cache.put(digest(), Some(found()), (changes.version(), &changes), NOW);
+            cache.put(digest(), Some(found()), changes.version(), &changes, NOW);
             assert!(is_kept(&cache, &changes, NOW), "{id}");
         }
     }
 
     #[test]
-    fn whoever_sees_a_change_done_never_gets_the_old_state_whatever_happens_beside_it() {
+    fn old_state_is_never_returned_after_a_change() {
         use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
-        let (cache, changes, state) = (KeyCache::new(BYTES), Invalidations::default(), AtomicI64::new(0));
-        // The key's creation time stands for its state; look-ups and changes go on side by side.
+        let (cache, changes, state) = (KeyCache::new(MAX_BYTES), Invalidations::default(), AtomicI64::new(0));
+        // The key's creation time is its state. Lookups and changes run in parallel.
         let look_up = || {
-            let epoch = changes.version();
+            let version = changes.version();
             let mut found = found();
             let read = state.load(SeqCst);
             Arc::make_mut(&mut found.key).created_at = Timestamp::from_millis(read);
             std::thread::yield_now();
-            cache.put(digest(), Some(found), (epoch, &changes), NOW);
+            cache.put(digest(), Some(found), version, &changes, NOW);
         };
         std::thread::scope(|scope| {
             for _ in 0..2 {
@@ -210,9 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_of_no_bytes_remembers_nothing() {
+    fn cache_of_no_bytes_stores_nothing() {
         let (cache, changes) = (KeyCache::new(0), Invalidations::default());
-        cache.put(digest(), Some(found()), (changes.version(), &changes), NOW);
+        cache.put(digest(), Some(found()), changes.version(), &changes, NOW);
         cache.known.run_pending_tasks();
         assert!(!is_kept(&cache, &changes, NOW));
     }

@@ -13,9 +13,6 @@ use crate::server::db::{Db, retry};
 
 /// Revokes those of the reported texts that are keys: by their present secret, or by the previous one while it works. Returns
 /// how many.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn revoke_leaked(db: &Db, reported: &[String], by: &Actor) -> Result<usize, AppError> {
     let mut revoked = 0;
     for presented in reported.iter().filter_map(|text| PresentedKey::parse(text.trim().as_bytes())) {

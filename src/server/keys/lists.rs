@@ -242,9 +242,6 @@ pub struct OwnQuery<'a> {
 }
 
 /// A user's keys as the page shows them, and what the form for the next one starts from.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn page(state: &AppState, session: &Session, query: OwnQuery<'_>) -> Result<KeyList, AppError> {
     let (user, now, OwnQuery { revoked, after, about }) = (&session.user.id, state.now(), query);
     let wanted = Wanted {
@@ -289,9 +286,6 @@ async fn by_id(
     }
 }
 /// All keys of a user, for the operator's command line; in the order of the page.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn list(db: &Db, user: &UserId, now: Timestamp, mut show: impl FnMut(KeyEntry)) -> Result<(), AppError> {
     let mut after = String::new();
     loop {
@@ -305,9 +299,6 @@ pub async fn list(db: &Db, user: &UserId, now: Timestamp, mut show: impl FnMut(K
 }
 
 /// A page of the keys of a team's members that are limited to the team, with the revoked ones.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn list_of_team(
     state: &AppState,
     (team, user): (&TeamId, &UserId),

@@ -238,9 +238,6 @@ async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
 }
 
 /// Revokes a key of a user. False if it was already revoked or is not the user's.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &Actor) -> Result<bool, AppError> {
     let mut tx = db.begin().await?;
     let revoked = revoke_in(&mut tx, user, id, by).await?;
@@ -287,9 +284,6 @@ pub async fn revoke_of_team(tx: &mut Tx, team: &TeamId, id: &KeyId, by: &Actor) 
 }
 
 /// Finds a key by its public prefix or its id, for the operator's command line: its id and its user.
-///
-/// # Errors
-/// If the database does not answer.
 pub async fn find(db: &Db, prefix_or_id: &str) -> Result<Option<(KeyId, UserId)>, AppError> {
     let sql = "SELECT id, user_id FROM keys WHERE prefix = $1 OR id = $1";
     db.query_optional(sql, params![prefix_or_id], |row| Ok((row.get("id")?, row.get("user_id")?))).await

@@ -1,4 +1,4 @@
-//! How keys are used: the last use, requests per day, and limits. Kept in memory and written in batches, so that a request
+//! Usage of keys: last use, requests per day, and rate limits. Counted in memory and written in batches, so that a request
 //! costs no write.
 
 use std::net::IpAddr;
@@ -16,12 +16,12 @@ use crate::server::db::row::{Row, params};
 use crate::server::rate_limits::{FixedWindowLimiter, IpRateLimiter, MINUTE, Remaining};
 use crate::server::request_context::{self, KeyQuota};
 
-/// How often what was counted is written: well within the minute to which the last use is right.
+/// How often counters are written. The last use is accurate to a minute.
 pub const FLUSH_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
-/// With so many keys that were used it is written sooner, for the sake of the memory.
-const MUCH: usize = 5000;
+/// With more keys in memory the counters are written sooner.
+const MAX_BUFFERED_KEYS: usize = 5000;
 /// How many days of requests are kept.
-const KEPT_DAYS: i64 = 90;
+const RETENTION_DAYS: i64 = 90;
 
 /// A use of a key.
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +32,13 @@ pub struct Use<'a> {
     pub ip: Option<IpAddr>,
     /// The program, as it calls itself.
     pub agent: &'a str,
-    /// Whether with the secret before the last rotation.
+    /// Whether with the previous secret.
     pub old: bool,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
-    /// One of today; at midnight, or after a clock was set, for a while another.
+    /// Today; around midnight, or after the clock was set, one more.
     days: Vec<DayUsage>,
     last: Option<Last>,
     old_used_at: Option<Timestamp>,
@@ -85,17 +85,17 @@ impl Counters {
         }
         match &mut self.last {
             Some(last) if last.at > used.at => {}
-            // As a rule only the time is another.
+            // Mostly only the time differs.
             Some(last) if last.ip == used.ip && last.agent == used.agent => last.at = used.at,
             last => *last = Some(Last { at: used.at, ip: used.ip, agent: used.agent.to_owned() }),
         }
     }
 }
 
-/// What was counted and is not yet written, and what limits have been spent. Cheap to clone.
+/// Counters that are not written yet, and the rate limiters. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    tallies: Arc<DashMap<KeyId, Counters>>,
+    counters: Arc<DashMap<KeyId, Counters>>,
     keys: FixedWindowLimiter<KeyId>,
     failures: IpRateLimiter,
     reports: IpRateLimiter,
@@ -104,20 +104,20 @@ pub struct Usage {
 impl Default for Usage {
     fn default() -> Self {
         let (failures, reports) = (IpRateLimiter::of(MINUTE), IpRateLimiter::of(MINUTE));
-        Self { tallies: Arc::default(), keys: FixedWindowLimiter::default(), failures, reports }
+        Self { counters: Arc::default(), keys: FixedWindowLimiter::default(), failures, reports }
     }
 }
 
 impl Usage {
     /// Counts a request of a key.
     pub fn count(&self, key: &KeyId, used: Use<'_>, allowed: bool) {
-        let mut tally = match self.tallies.get_mut(key) {
-            Some(tally) => tally,
-            None => self.tallies.entry(key.clone()).or_default(),
+        let mut counters = match self.counters.get_mut(key) {
+            Some(counters) => counters,
+            None => self.counters.entry(key.clone()).or_default(),
         };
-        tally.add(used.at.as_millis() / DAY, if allowed { (1, 0) } else { (0, 1) });
+        counters.add(used.at.as_millis() / DAY, if allowed { (1, 0) } else { (0, 1) });
         if allowed {
-            tally.add_use(used);
+            counters.add_use(used);
         }
     }
 
@@ -128,7 +128,7 @@ impl Usage {
         }
         let acquired = self.keys.try_acquire(key, per_minute, now);
         request_context::set_key_quota(KeyQuota::new(per_minute, acquired));
-        within(acquired, Limit::KeyRequests { per_minute })
+        rate_limited(acquired, Limit::KeyRequests { per_minute })
     }
 
     /// Notes what is left of the limit of a key for the response, without counting the request.
@@ -138,58 +138,45 @@ impl Usage {
         }
     }
 
-    /// Whether an address has presented too many unknown keys.
-    ///
-    /// # Errors
-    /// [`AppError::RateLimited`].
+    /// Fails if an address has presented too many unknown keys.
     pub fn check_failures(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
         let checked = self.failures.check(from, Limit::UNKNOWN_KEYS_PER_MINUTE, now);
-        within(checked, Limit::UnknownKeys)
+        rate_limited(checked, Limit::UnknownKeys)
     }
 
-    /// Notes that an address presented an unknown key; refuses one too many.
-    ///
-    /// # Errors
-    /// [`AppError::RateLimited`].
+    /// Counts an unknown key of an address, and rejects one too many.
     pub fn note_failure(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
         let acquired = self.failures.try_acquire(from, Limit::UNKNOWN_KEYS_PER_MINUTE, now);
-        within(acquired, Limit::UnknownKeys)
+        rate_limited(acquired, Limit::UnknownKeys)
     }
 
-    /// Lets a report of leaked keys through.
-    ///
-    /// # Errors
-    /// [`AppError::RateLimited`].
+    /// Allows a report of leaked keys.
     pub fn admit_report(&self, from: Option<IpAddr>, now: Timestamp) -> Result<(), AppError> {
         let acquired = self.reports.try_acquire(from, Limit::LEAK_REPORTS_PER_MINUTE, now);
-        within(acquired, Limit::LeakReports)
+        rate_limited(acquired, Limit::LeakReports)
     }
 
-    /// Whether so much is counted that it had better be written soon.
-    #[must_use]
+    /// Whether so many keys are in memory that the counters should be written now.
     pub fn should_flush(&self) -> bool {
-        self.tallies.len() > MUCH
+        self.counters.len() > MAX_BUFFERED_KEYS
     }
 
-    /// Writes what was counted since the last time. What cannot be written is kept for the next time.
-    ///
-    /// # Errors
-    /// If the database does not answer.
+    /// Writes the counters. Those that cannot be written are kept for the next time.
     pub async fn flush(&self, db: &Db, now: Timestamp) -> Result<(), AppError> {
         for addresses in [&self.failures, &self.reports] {
             addresses.evict_expired(now);
         }
         self.keys.evict_expired(now);
-        let mut keys: Vec<_> = self.tallies.iter().map(|entry| entry.key().clone()).collect();
-        // In one order, for two servers that write the same rows would otherwise wait for each other.
+        let mut keys: Vec<_> = self.counters.iter().map(|entry| entry.key().clone()).collect();
+        // In one order: two servers that write the same rows would otherwise deadlock.
         keys.sort_unstable();
         let mut done = Ok(());
-        for keys in keys.chunks(BATCH) {
-            let taken: Vec<_> = keys.iter().filter_map(|key| self.tallies.remove(key)).collect();
+        for keys in keys.chunks(BATCH_SIZE) {
+            let taken: Vec<_> = keys.iter().filter_map(|key| self.counters.remove(key)).collect();
             done = write_batch(db, &taken).await;
             if done.is_err() {
-                for (key, tally) in taken {
-                    self.put_back(key, tally);
+                for (key, counters) in taken {
+                    self.put_back(key, counters);
                 }
                 break;
             }
@@ -198,23 +185,23 @@ impl Usage {
     }
 
     fn put_back(&self, key: KeyId, old: Counters) {
-        let mut tally = self.tallies.entry(key).or_default();
+        let mut counters = self.counters.entry(key).or_default();
         for DayUsage { day, allowed, refused } in old.days {
-            tally.add(day, (allowed, refused));
+            counters.add(day, (allowed, refused));
         }
-        tally.old_used_at = tally.old_used_at.max(old.old_used_at);
-        if tally.last.is_none() {
-            tally.last = old.last;
+        counters.old_used_at = counters.old_used_at.max(old.old_used_at);
+        if counters.last.is_none() {
+            counters.last = old.last;
         }
     }
 }
 
-fn within(acquired: Result<Remaining, u32>, limit: Limit) -> Result<(), AppError> {
+fn rate_limited(acquired: Result<Remaining, u32>, limit: Limit) -> Result<(), AppError> {
     acquired.map(drop).map_err(|retry_after| AppError::RateLimited { limit, retry_after })
 }
 
-/// How many keys are written in one transaction: few enough to let others write between.
-const BATCH: usize = 500;
+/// How many keys are written in one transaction: few enough to let others write in between.
+const BATCH_SIZE: usize = 500;
 /// How many batches of expired rows one flush deletes: 40,000 rows a minute.
 const MAX_DELETED_BATCHES: usize = 20;
 
@@ -243,12 +230,12 @@ async fn write_batch(db: &Db, counted: &[(KeyId, Counters)]) -> Result<(), AppEr
     Ok(())
 }
 
-/// Deletes days that are older than [`KEPT_DAYS`], a bounded number of rows at a time. A key's last use moves to its own row.
+/// Deletes days that are older than [`RETENTION_DAYS`], a bounded number of rows at a time. A key's last use moves to its own row.
 async fn delete_expired(db: &Db, now: Timestamp) -> Result<(), AppError> {
-    let last = now.as_millis() / DAY - KEPT_DAYS;
+    let last = now.as_millis() / DAY - RETENTION_DAYS;
     let select = "SELECT key_id, day FROM usage WHERE day <= $1 LIMIT $2";
     for _ in 0..MAX_DELETED_BATCHES {
-        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+        let limit = i64::try_from(BATCH_SIZE).unwrap_or(i64::MAX);
         let expired = db.query_inline(select, params![last, limit], expired_row).await?;
         if expired.is_empty() {
             break;
@@ -278,7 +265,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     #[test]
-    fn a_limit_is_told_with_its_refusal_and_no_limit_is_no_limit() {
+    fn rejection_names_the_limit_and_zero_is_no_limit() {
         let (usage, key) = (Usage::default(), KeyId::parse("01890000-0000-7000-8000-000000000000").unwrap());
         assert!((0..1000).all(|_| usage.admit(&key, 0, NOW).is_ok()));
         assert_eq!(usage.admit(&key, 1, NOW), Ok(()));

@@ -50,9 +50,6 @@ impl std::error::Error for Refused {}
 
 /// Copies the database as it stands at one moment, whatever others write meanwhile, and checks the copy. Applies no
 /// migration. The file is new, and readable by its owner only.
-///
-/// # Errors
-/// Says why not; then there is no file.
 pub fn backup(url: &str, to: &Path) -> Result<(), Refused> {
     let from = sqlite_file(url).map_err(Refused::Url)?.ok_or(Refused::NotSqlite)?;
     if !from.exists() {

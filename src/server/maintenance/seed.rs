@@ -27,9 +27,6 @@ pub struct Amount {
 const BATCH: u32 = 500;
 /// Makes users up, each with keys and employees. `made` is told each batch: how many users, and their keys. The accounts
 /// have no password: nobody can sign in to them.
-///
-/// # Errors
-/// If the database does not answer. What was committed until then stays.
 pub async fn seed(
     db: &Db,
     (amount, brand): (Amount, &str),

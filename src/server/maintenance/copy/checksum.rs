@@ -41,7 +41,6 @@ impl Contents {
     }
 
     /// The first 12 hex digits of the digest.
-    #[must_use]
     pub fn short(&self) -> String {
         let start = self.digest.iter().take(6).fold(0_u64, |start, byte| start << 8 | u64::from(*byte));
         format!("{start:012x}")

@@ -72,9 +72,6 @@ impl From<Error> for Refused {
 
 /// Copies all rows of all tables, and commits them if they can be read back as they were. `watch` is told again and again
 /// how many steps are done and how many there are: a row is one to write and one to check.
-///
-/// # Errors
-/// Says why not; then the destination has the migrations and is empty still, or is as it was.
 pub async fn copy(from: &Db, to: &Db, watch: impl FnMut(u64, u64)) -> Result<Vec<(&'static Table, Contents)>, Refused> {
     let mut source = from.snapshot().await?;
     source.disable_timeouts().await?;
