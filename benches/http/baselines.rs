@@ -41,11 +41,11 @@ pub fn serve(args: &[String]) -> io::Result<()> {
                 serve_bare(addr, Router::new().route("/", get(rows)).with_state(database)).await
             }
             ["page", addr, cookie] => {
-                let state = state(cache::BYTES).await?;
+                let state = state(cache::MAX_BYTES).await?;
                 let visit = load_profile(&state, cookie).await?;
                 serve_bare(addr, Router::new().route("/", get(page)).with_state((state, visit))).await
             }
-            ["check", addr] => serve_check(addr, state(cache::BYTES).await?).await,
+            ["check", addr] => serve_check(addr, state(cache::MAX_BYTES).await?).await,
             ["check-cold", addr] => serve_check(addr, state(0).await?).await,
             ["check-unwritten", addr] => {
                 let router = keyfob::web::router::router(state(0).await?, who());

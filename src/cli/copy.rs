@@ -3,7 +3,7 @@
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use keyfob::server::db::{Db, OpenError};
-use keyfob::server::maintenance::copy::{Refused, copy};
+use keyfob::server::maintenance::copy::{CopyError, copy};
 
 use super::CommandError;
 
@@ -17,10 +17,10 @@ pub struct Databases {
     to: String,
 }
 
-impl From<Refused> for CommandError {
-    fn from(refused: Refused) -> Self {
+impl From<CopyError> for CommandError {
+    fn from(refused: CopyError) -> Self {
         match refused {
-            Refused::Failed(error) => error.into(),
+            CopyError::Failed(error) => error.into(),
             other => Self(other.to_string()),
         }
     }

@@ -15,7 +15,7 @@ use super::invalidations::Invalidations;
 use super::pool;
 use super::pool::{Pool, PooledConn};
 use super::postgres::PgTransaction;
-use super::{CHANNEL, Error, LIMIT, retry, with_timeout};
+use super::{CHANNEL, Error, STATEMENT_TIMEOUT, retry, with_timeout};
 use crate::model::keys::KeyId;
 use crate::model::users::UserId;
 
@@ -97,9 +97,9 @@ impl Conn {
     #[must_use]
     pub fn call(&self) -> Call {
         match self {
-            Self::Sqlite(_) | Self::SqliteWriter(_) => Call::new(LIMIT, false, true),
-            Self::Postgres(_) => Call::new(LIMIT, true, true),
-            Self::Pooler(_) => Call::new(LIMIT, true, false),
+            Self::Sqlite(_) | Self::SqliteWriter(_) => Call::new(STATEMENT_TIMEOUT, false, true),
+            Self::Postgres(_) => Call::new(STATEMENT_TIMEOUT, true, true),
+            Self::Pooler(_) => Call::new(STATEMENT_TIMEOUT, true, false),
         }
     }
 
@@ -108,15 +108,15 @@ impl Conn {
         call.wrong.take().map_or(Ok(()), Err)?;
         call.tries += 1;
         Ok(match self {
-            Self::Sqlite(line) => {
+            Self::Sqlite(pooled) => {
                 // Until it is known how this use ends: a request can be cut short while it waits.
-                line.healthy = false;
-                Backend::Sqlite(&mut line.conn)
+                pooled.healthy = false;
+                Backend::Sqlite(&mut pooled.conn)
             }
             Self::SqliteWriter(conn) => Backend::Sqlite(conn),
-            Self::Postgres(line) => {
-                line.healthy = false;
-                Backend::Postgres(&mut line.conn)
+            Self::Postgres(pooled) => {
+                pooled.healthy = false;
+                Backend::Postgres(&mut pooled.conn)
             }
             Self::Pooler(PoolerConn { pool, tx }) => {
                 // Rarely used and large: in a box, it does not make every request's future larger.
@@ -129,14 +129,14 @@ impl Conn {
     /// Notes how a statement ended, and commits it where it is a transaction of its own.
     pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self {
-            Self::Sqlite(line) => line.note(&done),
+            Self::Sqlite(pooled) => pooled.note(&done),
             Self::SqliteWriter(_) => {}
-            Self::Postgres(line) => line.note(&done),
+            Self::Postgres(pooled) => pooled.note(&done),
             Self::Pooler(PoolerConn { tx, .. }) => {
                 if let Some(mut tx) = tx.take() {
                     tx.note(&done);
                     return match done {
-                        Ok(found) => with_timeout(LIMIT, Box::pin(tx.commit())).await.map(|()| found),
+                        Ok(found) => with_timeout(STATEMENT_TIMEOUT, Box::pin(tx.commit())).await.map(|()| found),
                         Err(error) => Err(error),
                     };
                 }
@@ -165,10 +165,10 @@ impl Conn {
                 sleep(PAUSE * call.tries).await;
                 true
             }
-            Self::Postgres(line) => {
-                let Some(pool) = Object::pool(line) else { return false };
+            Self::Postgres(pooled) => {
+                let Some(pool) = Object::pool(pooled) else { return false };
                 let Ok(other) = Box::pin(pool::acquire(&pool)).await else { return false };
-                *line = other;
+                *pooled = other;
                 true
             }
             Self::Pooler(_) => true,
@@ -179,7 +179,7 @@ impl Conn {
 impl Tx {
     /// A transaction that was just begun.
     pub(super) const fn new(on: Running, invalidations: Invalidations) -> Self {
-        Self { on, limit: LIMIT, invalidations, invalidated: Vec::new() }
+        Self { on, limit: STATEMENT_TIMEOUT, invalidations, invalidated: Vec::new() }
     }
 
     /// What the query macros run on.

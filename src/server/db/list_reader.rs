@@ -62,7 +62,8 @@ impl ListReader {
     ) -> Result<Vec<T>, AppError> {
         tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
         let running = Arc::clone(&self.running).acquire_owned();
-        let running = with_timeout(pool::ACQUIRE, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
+        let running =
+            with_timeout(pool::ACQUIRE_TIMEOUT, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
         let wanted = Wanted(Arc::new(AtomicBool::new(true)));
         let job = Job { sql, params: params.iter().map(Value::from).collect(), map, wanted: Arc::clone(&wanted.0) };
         let (done, outcome) = oneshot::channel();

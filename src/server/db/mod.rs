@@ -1,4 +1,4 @@
-//! The database: SQLite or PostgreSQL behind one SQL text. A query is written once and runs on either by one macro.
+//! The database: SQLite or PostgreSQL behind one SQL text. [`query`] is how the rest of the server reads and writes.
 
 pub mod bulk;
 mod call;
@@ -39,7 +39,7 @@ pub use self::open::OpenError;
 use self::pool::Pool;
 use self::postgres::{BEGIN, BEGIN_POOLED, BEGIN_SNAPSHOT, PgTransaction};
 pub use self::query::Mapper;
-use self::ready::Probe;
+use self::ready::WriteProbe;
 pub use self::servers::Servers;
 pub use self::sqlite::sqlite_file;
 use crate::error::AppError;
@@ -47,49 +47,36 @@ use crate::error::AppError;
 /// An error of the database. It becomes an [`AppError`] where nobody looks at it; that logs its cause.
 pub type Error = sqlx::Error;
 
-/// The channel on which PostgreSQL tells other processes what changed.
+/// The NOTIFY channel on which servers announce changes.
 pub const CHANNEL: &str = "keyfob";
 
 /// An open database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Db {
-    /// One writing connection and several that only read.
     Sqlite {
-        /// The readers.
         read: Pool<SqliteConnection>,
-        /// The one writer.
+        /// One connection: SQLite has one writer at a time.
         write: SqlitePool,
-        /// For [`Db::rows`].
+        /// For [`Db::query_inline`] and lookups.
         inline_reader: InlineReader,
-        /// For [`Db::list`].
+        /// For [`Db::query`].
         lists: ListReader,
-        /// What changed lately.
         changes: Invalidations,
-        /// Whether it takes changes.
-        probe: Probe,
+        probe: WriteProbe,
     },
-    /// Connections for single statements, and some for transactions.
     Postgres {
-        /// For single statements.
         statements: Pool<PgConnection>,
-        /// For transactions.
         transactions: Pool<PgConnection>,
-        /// Where they come from.
         servers: Servers,
-        /// What changed lately.
         changes: Invalidations,
-        /// What a session can do.
         session: Session,
     },
 }
 
-/// How long a statement of a request may take. A server that is cut off says nothing, and nobody else ends the wait.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long a statement of a request may take. A server behind a broken network never answers.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Does work that must end in time.
-///
-/// # Errors
-/// As the work, and if it does not.
+/// Runs work with a timeout.
 pub(crate) async fn with_timeout<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, sqlx::Error>>,
@@ -160,8 +147,6 @@ pub fn like(text: &str) -> String {
 }
 
 impl Db {
-    /// What changed lately.
-    #[must_use]
     pub const fn invalidations(&self) -> &Invalidations {
         match self {
             Self::Sqlite { changes, .. } | Self::Postgres { changes, .. } => changes,
@@ -198,7 +183,7 @@ impl Db {
     /// # Errors
     /// [`AppError::Unavailable`] if none could be had in time.
     pub async fn begin(&self) -> Result<Tx, AppError> {
-        let on = with_timeout(LIMIT, async {
+        let on = with_timeout(STATEMENT_TIMEOUT, async {
             Ok(match self {
                 // A transaction that reads first and writes later fails at once where another writer was between.
                 Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),

@@ -12,7 +12,7 @@ use super::inline_reader::InlineReader;
 use super::invalidations::Invalidations;
 use super::list_reader::ListReader;
 use super::pool::RecheckCounter;
-use super::ready::Probe;
+use super::ready::WriteProbe;
 use super::servers::Servers;
 use super::sqlite::{SqliteFile, must_be_there};
 use super::{Db, pool, postgres};
@@ -142,7 +142,14 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     let (inline_reader, lists) = (InlineReader::new(options.get_filename()), ListReader::new(options.get_filename()));
     let read = pool::open(options.read_only(true), &RecheckCounter::default(), SQLITE_READERS).await?;
     first.close().await?;
-    Ok(Db::Sqlite { read, write, inline_reader, lists, changes: Invalidations::default(), probe: Probe::default() })
+    Ok(Db::Sqlite {
+        read,
+        write,
+        inline_reader,
+        lists,
+        changes: Invalidations::default(),
+        probe: WriteProbe::default(),
+    })
 }
 
 /// Locks the file beside the database, until it is dropped, against other processes that open or migrate.

@@ -1,7 +1,6 @@
-//! Connections for single statements and transactions. A pool of sqlx asks a connection before and after each use whether it
-//! is still there: on SQLite another trip to its thread, on PostgreSQL two more round trips for every query of every request.
-//! This one asks only where the last use failed or was cut short, where another connection met a server that is gone or takes
-//! no changes, or where the last check was long ago.
+//! Connection pool for single statements and transactions. sqlx's own pool pings a connection before and after each use:
+//! two more round trips for every query. This one checks a connection only after a use that failed or was cancelled, after
+//! another connection met a lost or read-only server, and after an interval.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,37 +17,36 @@ use super::servers::Servers;
 use super::with_timeout;
 
 /// How long a request waits for a connection, and how long opening one may take.
-pub const ACQUIRE: Duration = Duration::from_secs(3);
-/// After so long without use a connection is asked whether it is still there.
-const IDLE: Duration = Duration::from_secs(5);
-/// How long it may take to answer.
-pub(super) const ANSWER: Duration = Duration::from_millis(300);
-/// After so long it is replaced, so that after a change of servers the load spreads again.
-const AGE: Duration = Duration::from_mins(30);
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection that was idle for longer is checked before its next use.
+const MAX_IDLE: Duration = Duration::from_secs(5);
+/// How long a check may take.
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_millis(300);
+/// An older connection is replaced, so that load spreads again after a change of servers.
+const MAX_AGE: Duration = Duration::from_mins(30);
 
 /// A pool of connections. Cheap to clone.
 pub type Pool<C> = managed::Pool<ConnManager<C>>;
 /// A connection taken from it.
 pub type PooledConn<C> = Object<ConnManager<C>>;
 
-/// What the pool needs to know of a kind of connection.
-pub trait Lendable: Connection + Sized {
-    /// Where connections of the kind come from.
+/// A type of connection that the pool can hold.
+pub trait Poolable: Connection + Sized {
+    /// What opens them.
     type Source: Send + Sync;
-    /// After so long a connection that is in use is checked again.
-    const CHECK_EVERY: Duration;
+    /// A connection in use is checked again after this time.
+    const CHECK_INTERVAL: Duration;
 
-    /// Opens one.
     fn open(from: &Self::Source) -> impl Future<Output = Result<Self, sqlx::Error>> + Send;
 
-    /// Checks that one answers, and does what it is for.
+    /// Checks that the connection answers and can be used.
     fn check(&mut self, from: &Self::Source) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
-impl Lendable for SqliteConnection {
+impl Poolable for SqliteConnection {
     type Source = SqliteConnectOptions;
     /// A file does not become another one.
-    const CHECK_EVERY: Duration = Duration::MAX;
+    const CHECK_INTERVAL: Duration = Duration::MAX;
 
     async fn open(from: &Self::Source) -> Result<Self, sqlx::Error> {
         from.connect().await
@@ -59,10 +57,10 @@ impl Lendable for SqliteConnection {
     }
 }
 
-impl Lendable for PgConnection {
+impl Poolable for PgConnection {
     type Source = Servers;
-    /// A server that became a standby still answers, with what was true before.
-    const CHECK_EVERY: Duration = Duration::from_secs(2);
+    /// A server that became a standby still answers, with old data.
+    const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
     async fn open(from: &Servers) -> Result<Self, sqlx::Error> {
         from.connect().await
@@ -78,22 +76,21 @@ pub(super) type RecheckCounter = Arc<AtomicU64>;
 
 /// A connection in the pool.
 #[derive(Debug)]
-pub struct Line<C> {
-    /// The connection.
+pub struct Pooled<C> {
     pub conn: C,
-    /// Whether its last use came to its end.
+    /// Whether its last use was completed.
     pub(super) healthy: bool,
     /// Whether it must not be used again.
     pub(super) spoilt: bool,
-    /// The doubts there were when it was checked.
+    /// The value of `rechecks` when it was checked.
     seen: u64,
-    /// How old it was then.
+    /// Its age then.
     checked: Duration,
     rechecks: RecheckCounter,
 }
 
-impl<C> Line<C> {
-    /// Notes how a use ended. An answer, be it a refusal, shows that the connection is sound.
+impl<C> Pooled<C> {
+    /// Records the result of a use. Any answer of the server, also an error, shows that the connection works.
     pub(super) fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
         self.healthy = matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound));
         if let Err(error) = done {
@@ -107,62 +104,62 @@ impl<C> Line<C> {
     }
 }
 
-/// Opens connections, and sees to it that they are there.
-pub struct ConnManager<C: Lendable> {
+/// Opens and checks connections.
+pub struct ConnManager<C: Poolable> {
     from: C::Source,
     rechecks: RecheckCounter,
 }
 
-impl<C: Lendable> std::fmt::Debug for ConnManager<C> {
+impl<C: Poolable> std::fmt::Debug for ConnManager<C> {
     // The options have the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ConnManager")
     }
 }
 
-impl<C: Lendable> managed::Manager for ConnManager<C> {
-    type Type = Line<C>;
+impl<C: Poolable> managed::Manager for ConnManager<C> {
+    type Type = Pooled<C>;
     type Error = sqlx::Error;
 
-    async fn create(&self) -> Result<Line<C>, sqlx::Error> {
+    async fn create(&self) -> Result<Pooled<C>, sqlx::Error> {
         let seen = self.rechecks.load(Relaxed);
         // Rarely used and large: in a box, it does not make every request's future larger.
         let conn = Box::pin(C::open(&self.from)).await?;
         let (rechecks, checked) = (self.rechecks.clone(), Duration::ZERO);
-        Ok(Line { conn, healthy: true, spoilt: false, seen, checked, rechecks })
+        Ok(Pooled { conn, healthy: true, spoilt: false, seen, checked, rechecks })
     }
 
-    async fn recycle(&self, line: &mut Line<C>, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(&self, pooled: &mut Pooled<C>, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
         let (age, rechecks) = (metrics.age(), self.rechecks.load(Relaxed));
-        if line.spoilt || age > AGE {
-            return Err(RecycleError::message("it is old, or must not be used again"));
+        if pooled.spoilt || age > MAX_AGE {
+            return Err(RecycleError::message("too old or spoilt"));
         }
-        let in_use = line.healthy && metrics.last_used() < IDLE;
-        if in_use && line.seen == rechecks && age.saturating_sub(line.checked) < C::CHECK_EVERY {
+        let in_use = pooled.healthy && metrics.last_used() < MAX_IDLE;
+        if in_use && pooled.seen == rechecks && age.saturating_sub(pooled.checked) < C::CHECK_INTERVAL {
             return Ok(());
         }
-        with_timeout(ANSWER, Box::pin(line.conn.check(&self.from))).await?;
-        (line.seen, line.checked, line.healthy) = (rechecks, age, true);
+        with_timeout(CHECK_TIMEOUT, Box::pin(pooled.conn.check(&self.from))).await?;
+        (pooled.seen, pooled.checked, pooled.healthy) = (rechecks, age, true);
         Ok(())
     }
 }
 
-/// A pool of at most so many connections. The one used last is lent first, for it remembers most.
-pub(super) async fn open<C: Lendable>(
+/// Opens a pool. The connection that was used last is reused first: its caches are warm.
+pub(super) async fn open<C: Poolable>(
     from: C::Source,
     rechecks: &RecheckCounter,
-    most: usize,
+    max_size: usize,
 ) -> Result<Pool<C>, sqlx::Error> {
     let builder = Pool::builder(ConnManager { from, rechecks: rechecks.clone() });
-    let builder = builder.max_size(most).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
-    let builder = builder.wait_timeout(Some(ACQUIRE)).create_timeout(Some(ACQUIRE));
+    let builder = builder.max_size(max_size).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
+    let builder = builder.wait_timeout(Some(ACQUIRE_TIMEOUT)).create_timeout(Some(ACQUIRE_TIMEOUT));
     let pool = builder.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
     drop(acquire(&pool).await?);
     Ok(pool)
 }
 
-/// A connection, waited for if all are in use.
-pub async fn acquire<C: Lendable>(pool: &Pool<C>) -> Result<PooledConn<C>, sqlx::Error> {
+/// Takes a connection, and waits if all are in use.
+pub async fn acquire<C: Poolable>(pool: &Pool<C>) -> Result<PooledConn<C>, sqlx::Error> {
     pool.get().await.map_err(|error| match error {
         PoolError::Backend(error) => error,
         PoolError::Closed => sqlx::Error::PoolClosed,
@@ -170,12 +167,12 @@ pub async fn acquire<C: Lendable>(pool: &Pool<C>) -> Result<PooledConn<C>, sqlx:
     })
 }
 
-/// Closes the connections, each in order.
-pub async fn close<C: Lendable>(pool: &Pool<C>) {
+/// Closes the pool and its connections.
+pub async fn close<C: Poolable>(pool: &Pool<C>) {
     while pool.status().available > 0 {
-        let Ok(line) = pool.get().await else { break };
-        // What the other side says to a goodbye changes nothing.
-        let _ = Object::take(line).conn.close().await;
+        let Ok(pooled) = pool.get().await else { break };
+        // The connection is gone either way.
+        let _ = Object::take(pooled).conn.close().await;
     }
     pool.close();
 }

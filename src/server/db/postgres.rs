@@ -11,7 +11,7 @@ use super::error::{Class, class};
 use super::invalidations::Invalidations;
 use super::open::OpenError;
 use super::pool;
-use super::pool::{ANSWER, Pool, PooledConn, RecheckCounter};
+use super::pool::{CHECK_TIMEOUT, Pool, PooledConn, RecheckCounter};
 use super::servers::Servers;
 use super::{Db, with_timeout};
 
@@ -119,7 +119,7 @@ async fn run(conn: &mut PgConnection, statement: &'static str) -> Result<(), sql
 /// A transaction. Dropped without [`PgTransaction::commit`], it is rolled back.
 pub(super) struct PgTransaction {
     /// Nothing once it has ended.
-    line: Option<PooledConn<PgConnection>>,
+    pooled: Option<PooledConn<PgConnection>>,
 }
 
 impl PgTransaction {
@@ -127,15 +127,15 @@ impl PgTransaction {
     pub async fn begin(pool: &Pool<PgConnection>, statement: &'static str) -> Result<Self, sqlx::Error> {
         let mut tries = 0;
         loop {
-            let mut line = pool::acquire(pool).await?;
-            line.healthy = false;
+            let mut pooled = pool::acquire(pool).await?;
+            pooled.healthy = false;
             tries += 1;
-            let begun = run(&mut line.conn, statement).await;
-            line.note(&begun);
+            let begun = run(&mut pooled.conn, statement).await;
+            pooled.note(&begun);
             match begun {
                 Ok(()) => {
-                    line.healthy = false;
-                    return Ok(Self { line: Some(line) });
+                    pooled.healthy = false;
+                    return Ok(Self { pooled: Some(pooled) });
                 }
                 // Nothing was asked of it yet. After this failure each connection is checked before it is lent.
                 Err(error) if tries == 1 && class(&error) == Class::Lost => {}
@@ -146,26 +146,26 @@ impl PgTransaction {
 
     /// What its statements run on.
     pub fn conn(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.line.as_mut().map(|line| &mut line.conn).ok_or(sqlx::Error::PoolClosed)
+        self.pooled.as_mut().map(|pooled| &mut pooled.conn).ok_or(sqlx::Error::PoolClosed)
     }
 
     /// Notes how a statement ended.
     pub fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
-        if let Some(line) = &mut self.line {
-            line.note(done);
+        if let Some(pooled) = &mut self.pooled {
+            pooled.note(done);
             // Until the transaction has ended.
-            line.healthy = false;
+            pooled.healthy = false;
         }
     }
 
     /// Commits it.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         let done = run(self.conn()?, "COMMIT").await;
-        if let Some(line) = &mut self.line {
-            line.note(&done);
+        if let Some(pooled) = &mut self.pooled {
+            pooled.note(&done);
         }
         if done.is_ok() {
-            self.line = None;
+            self.pooled = None;
         }
         done
     }
@@ -173,17 +173,17 @@ impl PgTransaction {
 
 impl Drop for PgTransaction {
     fn drop(&mut self) {
-        let Some(mut line) = self.line.take() else { return };
+        let Some(mut pooled) = self.pooled.take() else { return };
         // Its locks end at once, not when the connection is used again.
-        let Ok(runtime) = Handle::try_current().map_err(|_| ()) else { return drop(Object::take(line)) };
-        if line.spoilt {
-            return drop(Object::take(line));
+        let Ok(runtime) = Handle::try_current().map_err(|_| ()) else { return drop(Object::take(pooled)) };
+        if pooled.spoilt {
+            return drop(Object::take(pooled));
         }
         runtime.spawn(async move {
-            let undone = with_timeout(ANSWER, run(&mut line.conn, "ROLLBACK")).await;
-            line.note(&undone);
+            let undone = with_timeout(CHECK_TIMEOUT, run(&mut pooled.conn, "ROLLBACK")).await;
+            pooled.note(&undone);
             if undone.is_err() {
-                drop(Object::take(line));
+                drop(Object::take(pooled));
             }
         });
     }

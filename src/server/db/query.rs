@@ -15,7 +15,7 @@ use sqlx::{Postgres, Sqlite};
 
 use super::call::Call;
 use super::row::{ColumnPositions, DriverRow, Param, Row};
-use super::{Backend, Db, Error, LIMIT, Tx, postgres_conn, with_timeout};
+use super::{Backend, Db, Error, STATEMENT_TIMEOUT, Tx, postgres_conn, with_timeout};
 use crate::error::AppError;
 
 /// Reads a row into a type.
@@ -32,7 +32,7 @@ impl Db {
     ) -> Result<Vec<T>, AppError> {
         match self {
             Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(Error::PoolClosed.into()),
-            Self::Sqlite { lists, .. } => lists.query(LIMIT, sql, params, map).await,
+            Self::Sqlite { lists, .. } => lists.query(STATEMENT_TIMEOUT, sql, params, map).await,
             Self::Postgres { .. } => self.query_postgres(sql, params).await?.map(map),
         }
     }
@@ -91,7 +91,7 @@ impl Db {
         loop {
             let found = match conn.start(&mut call).await {
                 Err(error) => Err(error),
-                Ok(on) => with_timeout(LIMIT, fetch(on, sql, &mut call)).await,
+                Ok(on) => with_timeout(STATEMENT_TIMEOUT, fetch(on, sql, &mut call)).await,
             };
             let found = conn.finish(found).await;
             if !conn.repeats(&call, &found).await {

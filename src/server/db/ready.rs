@@ -1,4 +1,4 @@
-//! Whether the database answers, has its migrations, and accepts writes.
+//! Readiness: the database answers, has all migrations, and accepts writes.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -12,34 +12,34 @@ use super::{Db, fetch, with_timeout};
 use crate::error::AppError;
 use crate::server::clock::Stopwatch;
 
-/// For how long an answer holds. Each one about SQLite is a commit, which waits for the disk.
-const FRESH: Duration = Duration::from_millis(500);
-/// How long a commit may take.
-const COMMIT: Duration = Duration::from_secs(2);
-/// Writes, and leaves nothing.
-const WRITE: &str = "INSERT INTO locks (name) VALUES ('readyz'); DELETE FROM locks WHERE name = 'readyz'";
+/// How long a result is reused. On SQLite each probe is a commit, which waits for the disk.
+const PROBE_TTL: Duration = Duration::from_millis(500);
+/// How long a probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Writes a row and deletes it.
+const PROBE: &str = "INSERT INTO locks (name) VALUES ('readyz'); DELETE FROM locks WHERE name = 'readyz'";
 
-/// Whether an SQLite file accepts writes, as it was found last. One request at a time finds out. Cheap to clone.
+/// The last known answer to whether an SQLite file accepts writes. One request at a time probes. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Probe(Arc<Mutex<Option<Probed>>>);
+pub struct WriteProbe(Arc<Mutex<Option<ProbeResult>>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Probed {
+struct ProbeResult {
     since: Stopwatch,
     writes: bool,
 }
 
-impl Probe {
+impl WriteProbe {
     async fn writes(&self, write: &SqlitePool) -> bool {
         let mut last = self.0.lock().await;
-        if let Some(Probed { since, writes }) = *last
-            && since.elapsed() < FRESH
+        if let Some(ProbeResult { since, writes }) = *last
+            && since.elapsed() < PROBE_TTL
         {
             return writes;
         }
-        let writes = match with_timeout(COMMIT, commit(write)).await {
+        let writes = match with_timeout(PROBE_TIMEOUT, commit(write)).await {
             Ok(()) => true,
-            // Others write.
+            // Another process writes.
             Err(error) if class(&error) == Class::Busy || is_late(&error) => true,
             Err(error) => {
                 // Logs it.
@@ -47,7 +47,7 @@ impl Probe {
                 false
             }
         };
-        *last = Some(Probed { since: Stopwatch::start(), writes });
+        *last = Some(ProbeResult { since: Stopwatch::start(), writes });
         writes
     }
 }
@@ -58,7 +58,7 @@ fn is_late(error: &sqlx::Error) -> bool {
 
 async fn commit(write: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql(WRITE).execute(&mut *tx).await?;
+    sqlx::raw_sql(PROBE).execute(&mut *tx).await?;
     tx.commit().await
 }
 

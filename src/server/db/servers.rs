@@ -14,7 +14,7 @@ use url::Url;
 
 use super::error::read_only;
 use super::open::OpenError;
-use super::pool::ACQUIRE;
+use super::pool::ACQUIRE_TIMEOUT;
 use super::with_timeout;
 
 /// One server, or several of which one at a time takes changes. Cheap to clone.
@@ -73,7 +73,8 @@ impl Servers {
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let (number, last) = (self.hosts.len(), self.last.load(Relaxed));
         // A little less than the pool waits, so that the cause is known.
-        let limit = ACQUIRE.saturating_sub(Duration::from_millis(100)) / u32::try_from(number).unwrap_or(1).max(1);
+        let limit =
+            ACQUIRE_TIMEOUT.saturating_sub(Duration::from_millis(100)) / u32::try_from(number).unwrap_or(1).max(1);
         let mut first = None;
         for at in (0..number).map(|n| (last + n) % number) {
             let connected = with_timeout(limit, async {

@@ -1,4 +1,4 @@
-//! A copy of a live SQLite database in a file of its own.
+//! Backup of a live SQLite database into a new file.
 
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::server::db::{OpenError, sqlite_file};
 
-/// Why there is no copy.
+/// The reason why there is no backup.
 #[derive(Debug)]
-pub enum Refused {
+pub enum BackupError {
     /// The URL names no file that can be read.
     Url(OpenError),
     /// The database is on PostgreSQL.
@@ -26,7 +26,7 @@ pub enum Refused {
     Damaged(String),
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for BackupError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Url(error) => error.fmt(f),
@@ -46,14 +46,14 @@ impl std::fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for BackupError {}
 
 /// Copies the database as it stands at one moment, whatever others write meanwhile, and checks the copy. Applies no
 /// migration. The file is new, and readable by its owner only.
-pub fn backup(url: &str, to: &Path) -> Result<(), Refused> {
-    let from = sqlite_file(url).map_err(Refused::Url)?.ok_or(Refused::NotSqlite)?;
+pub fn backup(url: &str, to: &Path) -> Result<(), BackupError> {
+    let from = sqlite_file(url).map_err(BackupError::Url)?.ok_or(BackupError::NotSqlite)?;
     if !from.exists() {
-        return Err(Refused::NoDatabase(from));
+        return Err(BackupError::NoDatabase(from));
     }
     make(to)?;
     let copied = copy(&from, to);
@@ -64,35 +64,35 @@ pub fn backup(url: &str, to: &Path) -> Result<(), Refused> {
     copied
 }
 
-fn make(file: &Path) -> Result<(), Refused> {
+fn make(file: &Path) -> Result<(), BackupError> {
     let mut new = std::fs::OpenOptions::new();
     new.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
     new.open(file).map(|_| ()).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Refused::Exists(file.to_owned()),
-        _ => Refused::Unwritable(file.to_owned(), error),
+        ErrorKind::AlreadyExists => BackupError::Exists(file.to_owned()),
+        _ => BackupError::Unwritable(file.to_owned(), error),
     })
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), Refused> {
-    let unwritable = |error| Refused::Unwritable(to.to_owned(), error);
+fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let unwritable = |error| BackupError::Unwritable(to.to_owned(), error);
     let name = to.to_str().ok_or_else(|| unwritable(Error::other("its name is no UTF-8")))?;
-    let failed = |error| Refused::Failed(from.to_owned(), error);
+    let failed = |error| BackupError::Failed(from.to_owned(), error);
     let source = open(from).map_err(failed)?;
     source.execute("VACUUM INTO ?1", [name]).map_err(failed)?;
     let found: String = open(to)
         .and_then(|copy| copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)))
-        .map_err(|error| Refused::Damaged(error.to_string()))?;
+        .map_err(|error| BackupError::Damaged(error.to_string()))?;
     if found != "ok" {
-        return Err(Refused::Damaged(found));
+        return Err(BackupError::Damaged(found));
     }
     // SQLite leaves it to the system when a copy reaches the disk.
     let synced = std::fs::File::open(to).and_then(|file| file.sync_all());
     synced.and_then(|()| sync_folder(to)).map_err(unwritable)
 }
 
-/// Makes a new name last.
+/// Writes the folder's entry of a new file to the disk.
 #[cfg(unix)]
 fn sync_folder(of: &Path) -> Result<(), Error> {
     let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

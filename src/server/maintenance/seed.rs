@@ -1,4 +1,4 @@
-//! Made-up users, keys and employees, for benchmarks and demos.
+//! Sample users, keys and employees, for benchmarks and demos.
 
 use secrecy::SecretString;
 
@@ -12,21 +12,19 @@ use crate::server::db::bulk::Value;
 use crate::server::db::fold::fold;
 use crate::server::db::{Db, Tx};
 
-/// How much to make up.
+/// How much to add.
 #[derive(Clone, Copy, Debug)]
 pub struct Amount {
-    /// Users.
     pub users: u32,
-    /// Keys for each of them.
     pub keys_per_user: u32,
-    /// Employees of each of them.
     pub employees_per_user: u32,
 }
 
-/// Users that are written in one transaction: enough to make its cost small, few enough to let others write between.
-const BATCH: u32 = 500;
-/// Makes users up, each with keys and employees. `made` is told each batch: how many users, and their keys. The accounts
-/// have no password: nobody can sign in to them.
+/// How many users are written in one transaction: few enough to let others write in between.
+const BATCH_SIZE: u32 = 500;
+
+/// Adds users with keys and employees. Calls `made` after each batch with the number of users and their keys. The accounts
+/// have no password, so nobody can sign in to them.
 pub async fn seed(
     db: &Db,
     (amount, brand): (Amount, &str),
@@ -36,7 +34,7 @@ pub async fn seed(
     let samples = crate::server::employees::samples();
     let mut left = amount.users;
     while left > 0 {
-        let batch = left.min(BATCH);
+        let batch = left.min(BATCH_SIZE);
         let mut rows = Rows::default();
         for n in 0..batch {
             // A millisecond each: ids of one instant are in no order, and an index that is filled at random is slow.

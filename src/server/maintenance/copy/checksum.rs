@@ -1,21 +1,20 @@
-//! What a table holds, in a number and a digest: the same on both databases.
+//! Checksum of a table: the number of its rows and a digest, the same on both databases.
 
 use sha2::{Digest, Sha256};
 
 use crate::server::db::bulk::Value;
 
-/// What a table holds, in short: equal for two tables if their rows are.
+/// Equal for two tables if their rows are.
 // The digests of the rows are combined by XOR, so that the order in which a database reads them does not matter: PostgreSQL
 // sorts text by its collation, SQLite by bytes. Two rows that are alike would cancel each other out, but no two are: each
 // table has a primary key. That finds what went wrong by mishap; nobody here forges rows that add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Contents {
-    /// How many rows.
+pub struct TableChecksum {
     pub rows: u64,
     digest: [u8; 32],
 }
 
-impl Contents {
+impl TableChecksum {
     pub(super) fn add(&mut self, row: &[Value]) {
         let mut hash = Sha256::new();
         for value in row {
@@ -52,8 +51,8 @@ mod tests {
     use super::*;
     use crate::server::db::bulk::Kind;
 
-    fn contents(rows: &[&[Value]]) -> Contents {
-        let mut contents = Contents::default();
+    fn contents(rows: &[&[Value]]) -> TableChecksum {
+        let mut contents = TableChecksum::default();
         rows.iter().copied().for_each(|row| contents.add(row));
         contents
     }
@@ -99,6 +98,6 @@ mod tests {
     fn the_short_form_is_the_beginning_of_the_digest_in_hex() {
         // SHA-256 of the byte 1, eight of length and "a", by another program.
         assert_eq!(contents(&[&[text("a")]]).short(), "b98e9326c737");
-        assert_eq!(Contents::default().short(), "000000000000");
+        assert_eq!(TableChecksum::default().short(), "000000000000");
     }
 }

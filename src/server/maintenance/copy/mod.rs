@@ -8,12 +8,12 @@ use crate::server::db::bulk;
 use crate::server::db::bulk::Value;
 use crate::server::db::{Backend, Db, Error, OpenError, SchemaState, Tx, migrated};
 
-pub use checksum::Contents;
+pub use checksum::TableChecksum;
 pub use tables::{Column, TABLES, Table};
 
-/// Why nothing was copied.
+/// The reason why nothing was copied.
 #[derive(Debug)]
-pub enum Refused {
+pub enum CopyError {
     /// The source lacks migrations of this program, or holds other ones.
     SourceBehind,
     /// The source holds migrations that this program does not know.
@@ -30,7 +30,7 @@ pub enum Refused {
     Failed(AppError),
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for CopyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::SourceBehind => write!(f, "the source lacks migrations of this program. Run keyfob migrate on it."),
@@ -56,38 +56,42 @@ impl std::fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for CopyError {}
 
-impl From<AppError> for Refused {
+impl From<AppError> for CopyError {
     fn from(error: AppError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<Error> for Refused {
+impl From<Error> for CopyError {
     fn from(error: Error) -> Self {
         Self::Failed(error.into())
     }
 }
 
-/// Copies all rows of all tables, and commits them if they can be read back as they were. `watch` is told again and again
-/// how many steps are done and how many there are: a row is one to write and one to check.
-pub async fn copy(from: &Db, to: &Db, watch: impl FnMut(u64, u64)) -> Result<Vec<(&'static Table, Contents)>, Refused> {
+/// Copies all rows of all tables, and commits them if they can be read back as they were. `progress` gets
+/// the number of steps done and of all steps: writing a row is one, checking it another.
+pub async fn copy(
+    from: &Db,
+    to: &Db,
+    progress: impl FnMut(u64, u64),
+) -> Result<Vec<(&'static Table, TableChecksum)>, CopyError> {
     let mut source = from.snapshot().await?;
     source.disable_timeouts().await?;
     match migrated(&mut source).await? {
         SchemaState::UpToDate => {}
-        SchemaState::Pending => return Err(Refused::SourceBehind),
-        SchemaState::Newer => return Err(Refused::SourceAhead),
+        SchemaState::Pending => return Err(CopyError::SourceBehind),
+        SchemaState::Newer => return Err(CopyError::SourceAhead),
     }
-    to.migrate().await.map_err(Refused::Unmigrated)?;
+    to.migrate().await.map_err(CopyError::Unmigrated)?;
     let mut target = to.begin().await?;
     target.disable_timeouts().await?;
-    make_room(&mut target).await?;
-    let mut steps = Steps { done: 0, all: 2 * count(&mut source).await?, watch };
+    ensure_empty(&mut target).await?;
+    let mut steps = Steps { done: 0, all: 2 * count(&mut source).await?, progress };
     let mut copied = Vec::new();
     for table in TABLES {
-        copied.push((table, transfer(table, (&mut source, &mut target), &mut steps).await?));
+        copied.push((table, transfer(table, &mut source, &mut target, &mut steps).await?));
     }
     for (table, contents) in &copied {
         check(table, contents, &mut target, &mut steps).await?;
@@ -96,31 +100,31 @@ pub async fn copy(from: &Db, to: &Db, watch: impl FnMut(u64, u64)) -> Result<Vec
     Ok(copied)
 }
 
-struct Steps<W> {
+struct Steps<P> {
     done: u64,
     all: u64,
-    watch: W,
+    progress: P,
 }
 
-impl<W: FnMut(u64, u64)> Steps<W> {
+impl<P: FnMut(u64, u64)> Steps<P> {
     fn add(&mut self, rows: usize) {
         self.done += rows as u64;
-        (self.watch)(self.done, self.all);
+        (self.progress)(self.done, self.all);
     }
 }
 
 /// Refuses a destination that holds anything; takes away what its migrations put there.
-async fn make_room(target: &mut Tx) -> Result<(), Refused> {
+async fn ensure_empty(target: &mut Tx) -> Result<(), CopyError> {
     target.execute("DELETE FROM locks", &[]).await?;
     for table in TABLES {
         if count_rows(target, table).await? != 0 {
-            return Err(Refused::NotEmpty(table));
+            return Err(CopyError::NotEmpty(table));
         }
     }
     Ok(())
 }
 
-async fn count(source: &mut Tx) -> Result<u64, Refused> {
+async fn count(source: &mut Tx) -> Result<u64, CopyError> {
     let mut rows = 0;
     for table in TABLES {
         rows += count_rows(source, table).await?;
@@ -135,15 +139,16 @@ async fn count_rows(tx: &mut Tx, table: &Table) -> Result<u64, AppError> {
 
 async fn transfer(
     table: &'static Table,
-    (source, target): (&mut Tx, &mut Tx),
+    source: &mut Tx,
+    target: &mut Tx,
     steps: &mut Steps<impl FnMut(u64, u64)>,
-) -> Result<Contents, Refused> {
-    let mut contents = Contents::default();
+) -> Result<TableChecksum, CopyError> {
+    let mut contents = TableChecksum::default();
     let postgres = matches!(target.backend()?, Backend::Postgres(_));
     bulk::read_rows(source, table.select, table.kinds(), async |rows| {
         for row in &rows {
             if postgres && row.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
-                return Err(Refused::Nul(table));
+                return Err(CopyError::Nul(table));
             }
             contents.add(row);
         }
@@ -158,18 +163,18 @@ async fn transfer(
 /// Reads a table of the destination back and refuses it if anything in it is different.
 async fn check(
     table: &'static Table,
-    written: &Contents,
+    written: &TableChecksum,
     target: &mut Tx,
     steps: &mut Steps<impl FnMut(u64, u64)>,
-) -> Result<(), Refused> {
-    let mut found = Contents::default();
+) -> Result<(), CopyError> {
+    let mut found = TableChecksum::default();
     bulk::read_rows(target, table.select, table.kinds(), async |rows| {
         for row in &rows {
             found.add(row);
         }
         steps.add(rows.len());
-        Ok::<_, Refused>(())
+        Ok::<_, CopyError>(())
     })
     .await?;
-    if found == *written { Ok(()) } else { Err(Refused::Differs(table)) }
+    if found == *written { Ok(()) } else { Err(CopyError::Differs(table)) }
 }
