@@ -15,7 +15,7 @@ use keyfob::server::auth::password::{MAX_CHECKS_PER_MINUTE, SlotOwner};
 use keyfob::server::concurrency_limit::{MAX_RUNNING, MAX_WAITING};
 use keyfob::server::employees;
 use keyfob::server::employees::Change;
-use keyfob::server::keys::MADE_PER_DAY;
+use keyfob::server::keys::MAX_CREATED_PER_DAY;
 use keyfob::server::state::AppState;
 use rstest_reuse::apply;
 use serde_json::{Value, json};
@@ -246,7 +246,7 @@ async fn so_many_keys_are_made_on_pages_in_a_day_and_the_operator_is_not_bounded
     }
     let at = app.state.now().as_millis();
     let row = |n| format!("('{}', '{user}', 'f{n}', 'k', 'k', 'p{n}', 'd{n}', 'full', {at}, {at})", id(n));
-    let rows: Vec<_> = (1..u32::try_from(MADE_PER_DAY).unwrap()).map(row).collect();
+    let rows: Vec<_> = (1..u32::try_from(MAX_CREATED_PER_DAY).unwrap()).map(row).collect();
     let columns = "id, user_id, form_id, name, name_folded, prefix, digest, access, created_at, revoked_at";
     app.sql(&format!("INSERT INTO keys ({columns}) VALUES {}", rows.join(", "))).await;
     let create = async |ada: &Client| {

@@ -1,5 +1,4 @@
-//! What happened, to what, by whom, from where. A row is written in the transaction of the change that it tells of, and never
-//! changed afterwards.
+//! Audit log: what happened, to what, by whom, from where. A row is written in the transaction of its change and never changed.
 
 mod search;
 
@@ -18,10 +17,10 @@ use crate::model::text::shown;
 use crate::model::time::Timestamp;
 use crate::model::users::{User, UserId};
 
-/// Who asks for a change, from where, and when.
+/// Who makes a change, from where, and when.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The user; `None` for the command line and for whoever reports a leaked key.
+    /// The user; `None` for the command line and for a report of a leaked key.
     pub user: Option<UserId>,
     /// What they are called: an email address, `the command line`.
     pub name: String,

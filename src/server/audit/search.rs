@@ -14,18 +14,18 @@ use crate::server::db::fold::fold;
 use crate::server::db::row::params;
 
 /// How many events the administrators' page shows at a time.
-const ON_A_PAGE: usize = 50;
+const PAGE_SIZE: usize = 50;
 /// How many events of a download are in memory at a time.
-const BATCH: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// The events that an administrator asks for, the latest first.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if a day is none, and if the database does not answer.
 pub async fn page(db: &Db, query: &AuditQuery) -> Result<AuditPage, AppError> {
-    let mut entries = list(db, query, ON_A_PAGE + 1).await?;
-    let more = entries.len() > ON_A_PAGE;
-    entries.truncate(ON_A_PAGE);
+    let mut entries = list(db, query, PAGE_SIZE + 1).await?;
+    let more = entries.len() > PAGE_SIZE;
+    entries.truncate(PAGE_SIZE);
     let next = entries.last().filter(|_| more).map(|entry| entry.id.clone());
     let AuditQuery { action, who, from, to, before } = query;
     let [action, who, from, to, before] = [action, who, from, to, before].map(|text| search_term(text));
@@ -95,7 +95,7 @@ struct Part {
 
 impl Part {
     async fn read(db: &Db, query: AuditQuery, headed: bool) -> Result<Self, AppError> {
-        let entries = list(db, &query, BATCH).await?;
+        let entries = list(db, &query, BATCH_SIZE).await?;
         let mut csv = csv::WriterBuilder::new()
             .terminator(csv::Terminator::CRLF)
             .quote_style(csv::QuoteStyle::Always)
@@ -108,7 +108,7 @@ impl Part {
             write([&entry.at.rfc3339(), &entry.action, &entry.subject, &entry.detail, &entry.actor, &entry.ip])?;
         }
         let lines = csv.into_inner().map_err(|_| AppError::Internal)?.into();
-        let last = entries.last().filter(|_| entries.len() == BATCH).map(|entry| entry.id.clone());
+        let last = entries.last().filter(|_| entries.len() == BATCH_SIZE).map(|entry| entry.id.clone());
         Ok(Self { lines, next: last.map(|before| AuditQuery { before, ..query }) })
     }
 }

@@ -1,4 +1,4 @@
-//! What statements run on: a connection for single ones, or a transaction.
+//! Connections for single statements, and transactions.
 
 use std::time::Duration;
 
@@ -19,27 +19,25 @@ use super::{CHANNEL, Error, STATEMENT_TIMEOUT, retry, with_timeout};
 use crate::model::keys::KeyId;
 use crate::model::users::UserId;
 
-/// How often a single statement is run at most.
-const TRIES: u32 = 3;
-/// How long to wait before it is run again after it lost against another one; the second time twice as long.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How often a single statement runs at most.
+const MAX_ATTEMPTS: u32 = 3;
+/// How long to wait after a conflict; the second time twice as long.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// A connection for single statements.
 pub enum Conn {
-    /// To read from SQLite.
+    /// Read-only.
     Sqlite(PooledConn<SqliteConnection>),
-    /// The one that writes to SQLite.
     SqliteWriter(PoolConnection<Sqlite>),
-    /// Of PostgreSQL.
     Postgres(PooledConn<PgConnection>),
-    /// Of PostgreSQL behind a pooler, which gives each transaction another session: each statement is one.
+    /// PostgreSQL behind a pooler. Each statement is a transaction, which may have another session.
     Pooler(PoolerConn),
 }
 
 /// Connections behind a pooler.
 pub struct PoolerConn {
     pool: Pool<PgConnection>,
-    /// What the statement that runs just now runs in.
+    /// The transaction of the statement that runs now.
     tx: Option<PgTransaction>,
 }
 
@@ -50,7 +48,7 @@ impl PoolerConn {
     }
 }
 
-/// A transaction that may write. Dropped without [`Tx::commit`], it changes nothing.
+/// A transaction. Dropped without [`Tx::commit`], it is rolled back.
 pub struct Tx {
     on: Running,
     /// How long a statement may take.
@@ -60,7 +58,7 @@ pub struct Tx {
     invalidated: Vec<String>,
 }
 
-/// What a transaction runs on.
+/// The connection of a transaction.
 pub(super) enum Running {
     /// Begun IMMEDIATE.
     Sqlite(Transaction<'static, Sqlite>),
@@ -68,23 +66,23 @@ pub(super) enum Running {
     Postgres(PgTransaction, Session),
 }
 
-/// What a session of PostgreSQL can do.
+/// Properties of PostgreSQL sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Session {
-    /// Whether the server can tell other processes what changed. `CockroachDB` cannot.
+    /// Whether the server has NOTIFY. `CockroachDB` has not.
     pub(super) notifies: bool,
-    /// Whether it is another session for each transaction: a pooler is between.
+    /// Whether a pooler gives each transaction another session.
     pub(super) pooled: bool,
 }
 
 impl Session {
-    /// Whether changes of other processes can be heard.
+    /// Whether this process can LISTEN.
     pub const fn listens(self) -> bool {
         self.notifies && !self.pooled
     }
 }
 
-/// What a query runs on.
+/// The connection that a query runs on.
 pub enum Backend<'c> {
     /// SQLite.
     Sqlite(&'c mut SqliteConnection),
@@ -103,13 +101,13 @@ impl Conn {
         }
     }
 
-    /// What the statement runs on.
+    /// Returns the connection for a statement.
     pub async fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
         call.wrong.take().map_or(Ok(()), Err)?;
         call.tries += 1;
         Ok(match self {
             Self::Sqlite(pooled) => {
-                // Until it is known how this use ends: a request can be cut short while it waits.
+                // Until the result is known: a request can be cancelled while it waits.
                 pooled.healthy = false;
                 Backend::Sqlite(&mut pooled.conn)
             }
@@ -119,14 +117,14 @@ impl Conn {
                 Backend::Postgres(&mut pooled.conn)
             }
             Self::Pooler(PoolerConn { pool, tx }) => {
-                // Rarely used and large: in a box, it does not make every request's future larger.
+                // Boxed: rarely used, and large in the future of every request.
                 let begin = Box::pin(PgTransaction::begin(pool, super::postgres::BEGIN_POOLED));
                 Backend::Postgres(tx.insert(with_timeout(call.limit, begin).await?).conn()?)
             }
         })
     }
 
-    /// Notes how a statement ended, and commits it where it is a transaction of its own.
+    /// Records the result of a statement, and commits it where it is its own transaction.
     pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self {
             Self::Sqlite(pooled) => pooled.note(&done),
@@ -145,13 +143,13 @@ impl Conn {
         done
     }
 
-    /// Whether the statement is to be run once more; by another connection where this one must not be used again.
+    /// Whether to run the statement again, on another connection where this one is unusable.
     pub async fn repeats<T>(&mut self, call: &Call, done: &Result<T, sqlx::Error>) -> bool {
         let Err(error) = done else { return false };
         let class = class(error);
         let again = match class {
-            Class::Conflict => call.tries < TRIES,
-            // It was not run at all.
+            Class::Conflict => call.tries < MAX_ATTEMPTS,
+            // It did not run.
             Class::Stale | Class::ReadOnly => call.tries < 2,
             Class::Lost => call.reads && call.tries < 2,
             _ => false,
@@ -162,7 +160,7 @@ impl Conn {
         match self {
             Self::Sqlite(_) | Self::SqliteWriter(_) => false,
             Self::Postgres(_) | Self::Pooler(_) if class == Class::Conflict => {
-                sleep(PAUSE * call.tries).await;
+                sleep(RETRY_DELAY * call.tries).await;
                 true
             }
             Self::Postgres(pooled) => {
@@ -182,7 +180,7 @@ impl Tx {
         Self { on, limit: STATEMENT_TIMEOUT, invalidations, invalidated: Vec::new() }
     }
 
-    /// What the query macros run on.
+    /// Returns the driver's connection.
     pub fn backend(&mut self) -> Result<Backend<'_>, sqlx::Error> {
         Ok(match &mut self.on {
             Running::Sqlite(tx) => Backend::Sqlite(tx),
@@ -199,14 +197,14 @@ impl Tx {
         }
     }
 
-    /// What the statement runs on.
+    /// Returns the connection for a statement.
     #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
     pub async fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
         call.wrong.take().map_or(Ok(()), Err)?;
         self.backend()
     }
 
-    /// Notes how a statement ended.
+    /// Records the result of a statement.
     #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
     pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         if let Running::Postgres(tx, _) = &mut self.on {
@@ -215,13 +213,13 @@ impl Tx {
         done
     }
 
-    /// A statement of a transaction is never repeated alone; see [`retry::repeat`].
+    /// A statement of a transaction is never retried alone; see [`retry::repeat`].
     #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
     pub async fn repeats<T>(&mut self, _: &Call, _: &Result<T, sqlx::Error>) -> bool {
         false
     }
 
-    /// Lets statements take as long as they need, for the work that goes over whole tables.
+    /// Disables timeouts, for work on whole tables.
     pub async fn disable_timeouts(&mut self) -> Result<(), sqlx::Error> {
         self.limit = Duration::from_hours(24);
         if let Running::Postgres(tx, _) = &mut self.on {
@@ -255,7 +253,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes the changes last.
+    /// Commits.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         let Self { on, limit, invalidations, invalidated } = self;
         let done = with_timeout(limit, async {
@@ -265,7 +263,7 @@ impl Tx {
             }
         });
         let done = done.await;
-        // A failure may have come after the commit; but for this one, which says that there was none.
+        // Any other failure may have come after the commit.
         if !done.as_ref().is_err_and(|error| class(error) == Class::Conflict) {
             retry::note_commit();
         }

@@ -1,4 +1,4 @@
-//! Classifies database errors: what the client is told, and what becomes of the connection.
+//! Classifies database errors: which status the client gets, and whether the connection is used again.
 
 use std::fmt::Display;
 use std::io::ErrorKind;
@@ -151,19 +151,19 @@ pub fn is_unique_violation(error: &sqlx::Error) -> bool {
 
 impl From<sqlx::Error> for AppError {
     fn from(error: sqlx::Error) -> Self {
-        told(&error, class(&error))
+        log_and_convert(&error, class(&error))
     }
 }
 
 impl From<rusqlite::Error> for AppError {
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error().map(|error| error.extended_code.cast_unsigned());
-        told(&error, code.map_or(Class::Fault, of_sqlite))
+        log_and_convert(&error, code.map_or(Class::Fault, of_sqlite))
     }
 }
 
 /// Logs the cause, once; no text of it reaches a client.
-fn told(error: &impl Display, class: Class) -> AppError {
+fn log_and_convert(error: &impl Display, class: Class) -> AppError {
     let _request = request_context::current_span().entered();
     match class {
         Class::Damage => tracing::error!(%error, "the database is damaged: stop the server and run keyfob doctor"),

@@ -1,6 +1,5 @@
-//! Reads of SQLite on the thread that asks. sqlx has a thread for each connection, and going there and back costs more than a
-//! look-up by an index itself. For that only: what reads much would hold up the other requests of the thread, and is read by
-//! [`crate::server::db::list_reader`].
+//! Reads SQLite on the request's own thread, for lookups by an index. sqlx has a thread per connection, and switching to it
+//! costs more than such a lookup. Longer reads use the [list reader](super::list_reader).
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -14,13 +13,13 @@ use super::query::Mapper;
 use super::row::{ColumnPositions, DriverRow, Param, Row};
 use crate::error::AppError;
 
-/// How long a read waits for a lock. In WAL mode it meets one only while a crash is mended.
-const BUSY: Duration = Duration::from_millis(250);
+/// How long a read waits for a lock. In WAL mode there is one only during recovery after a crash.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// What parameters are called.
-const NAMES: [&str; 12] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12"];
+/// The names of parameters.
+const PARAM_NAMES: [&str; 12] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12"];
 
-/// A connection for each thread that reads. Cheap to clone.
+/// One connection per thread. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct InlineReader {
     file: Arc<Path>,
@@ -28,7 +27,7 @@ pub struct InlineReader {
 }
 
 impl InlineReader {
-    /// Of this file. Opens nothing yet.
+    /// Opens nothing yet.
     pub fn new(file: &Path) -> Self {
         Self { file: file.into(), connections: Arc::default() }
     }
@@ -49,10 +48,10 @@ pub(super) fn run<T>(
     map: Mapper<T>,
 ) -> Result<Result<Vec<T>, AppError>, Error> {
     let mut statement = connection.prepare_cached(sql)?;
-    for (name, param) in NAMES.iter().zip(params) {
-        // To SQLite, `$1` is a name: its place is where the statement first has it.
-        if let Some(place) = statement.parameter_index(name)? {
-            statement.raw_bind_parameter(place, param)?;
+    for (name, param) in PARAM_NAMES.iter().zip(params) {
+        // SQLite treats `$1` as a name, and numbers parameters by their first use.
+        if let Some(index) = statement.parameter_index(name)? {
+            statement.raw_bind_parameter(index, param)?;
         }
     }
     let mut rows = statement.raw_query();
@@ -66,10 +65,10 @@ pub(super) fn run<T>(
     Ok(Ok(found))
 }
 
-/// Opens a connection that only reads.
+/// Opens a read-only connection.
 pub(super) fn open(file: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }

@@ -1,44 +1,44 @@
-//! What changed lately: how whoever keeps something of the database in memory learns that it is so no longer. Told by
-//! [`Tx::commit`](crate::server::db::Tx::commit) within this process, and by [`feed`](crate::server::change_listener) of other processes.
+//! Cache invalidation: the versions at which keys and users last changed. [`Tx::commit`](super::Tx::commit) records changes of
+//! this process, and the [change listener](crate::server::change_listener) those of others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use dashmap::DashMap;
 
-/// For how long what was read may be kept while the changes of other processes are heard, in milliseconds.
+/// How long a cached entry lives while this process receives the changes of others, in milliseconds.
 pub const TTL: i64 = 5000;
-/// The same while they are not.
+/// How long it lives while it does not, in milliseconds.
 pub const TTL_DISCONNECTED: i64 = 1000;
-/// How many ids are remembered as changed. With more, all that is kept is out of date.
+/// How many changed ids are tracked. With more, everything is invalidated.
 const MAX_TRACKED_IDS: usize = 10_000;
 
-/// A point in the order of changes.
+/// A position in the sequence of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(u64);
 
-/// The changes of keys and users since the process began. Cheap to clone.
+/// The changes since the process began. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Invalidations(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// How many there were.
+    /// The number of changes.
     count: AtomicU64,
-    /// All that was read before this one is out of date.
+    /// Entries of an earlier version are out of date.
     all: AtomicU64,
-    /// The last change of each id.
+    /// The version of the last change of each id.
     each: DashMap<String, u64>,
     connected: AtomicBool,
 }
 
 impl Invalidations {
-    /// The present point. Whoever reads something to keep it notes this first: a change during the reading is after it.
+    /// Returns the current version. Read it before a query whose result is cached: a change during the query is later.
     pub fn version(&self) -> Version {
         Version(self.0.count.load(SeqCst))
     }
 
-    /// Whether nothing has changed, since a point, of what has one of these ids.
+    /// Whether neither of these ids has changed since a version.
     pub fn is_unchanged_since(&self, version: Version, ids: [&str; 2]) -> bool {
         if self.version() == version {
             return true;
@@ -48,30 +48,30 @@ impl Invalidations {
         ids.iter().all(unchanged) && version.0 >= self.0.all.load(SeqCst)
     }
 
-    /// Notes that a key changed, or that something changed of all keys of a user; after the change was committed.
+    /// Records a committed change of a key, or of a user and so of all its keys.
     pub fn invalidate(&self, id: &str) {
         let at = self.0.count.fetch_add(1, SeqCst) + 1;
-        // The later of two that come at once stays, whichever is written first.
+        // Of two concurrent changes the later one stays.
         self.0.each.entry(id.to_owned()).and_modify(|last| *last = at.max(*last)).or_insert(at);
         if self.0.each.len() > MAX_TRACKED_IDS {
             self.invalidate_all();
         }
     }
 
-    /// Notes that anything may have changed.
+    /// Invalidates everything.
     pub fn invalidate_all(&self) {
         let at = self.0.count.fetch_add(1, SeqCst) + 1;
         self.0.all.fetch_max(at, SeqCst);
-        // What is noted meanwhile stays: it is after this.
+        // Later changes stay.
         self.0.each.retain(|_, last| *last > at);
     }
 
-    /// Notes whether the changes of other processes are heard.
+    /// Sets whether this process receives the changes of others.
     pub fn set_connected(&self, connected: bool) {
         self.0.connected.store(connected, SeqCst);
     }
 
-    /// For how long what is read now may be kept, in milliseconds.
+    /// Returns how long an entry that is read now may be cached, in milliseconds.
     pub fn ttl(&self) -> i64 {
         if self.0.connected.load(SeqCst) { TTL } else { TTL_DISCONNECTED }
     }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_before_a_change_of_it_is_out_of_date_and_nothing_else_is() {
+    fn change_invalidates_its_id_only() {
         let changes = Invalidations::default();
         let before = changes.version();
         assert!(changes.is_unchanged_since(before, ["key", "user"]));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_change_of_all_only_what_is_read_from_then_on_is_current() {
+    fn invalidate_all_keeps_later_reads() {
         let changes = Invalidations::default();
         let before = changes.version();
         changes.invalidate_all();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_changes_to_remember_put_everything_out_of_date() {
+    fn too_many_changes_invalidate_everything() {
         let changes = Invalidations::default();
         let before = changes.version();
         for n in 0..=MAX_TRACKED_IDS {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_is_lost_to_a_change_of_all_beside_it() {
+    fn concurrent_invalidate_all_loses_no_change() {
         let changes = Invalidations::default();
         std::thread::scope(|scope| {
             scope.spawn(|| (0..20_000).for_each(|_| changes.invalidate_all()));

@@ -1,5 +1,5 @@
-//! Reads of SQLite that may take long: searches, sums, pages far from the first. They run on threads that give way to all
-//! others, for a limited time, and stop when nobody waits for them any more.
+//! Reads SQLite on threads of lower priority: searches, sums, pages far from the first. A read is interrupted after a timeout,
+//! and when its request ends.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,10 @@ use super::{inline_reader, pool, with_timeout};
 use crate::error::AppError;
 use crate::server::background_thread;
 
-/// How many run at once, each on a thread and a connection.
+/// How many reads run at once, each with a thread and a connection.
 const MAX_RUNNING: usize = 4;
-/// Steps of SQLite's virtual machine between two checks whether a statement is still wanted: well below a millisecond.
-const STEPS: i32 = 1_000;
+/// Steps of SQLite's virtual machine between two checks for an interruption: well below a millisecond.
+const CHECK_STEPS: i32 = 1_000;
 
 /// The threads and their connections. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct ListReader {
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
-/// One query for a thread.
+/// A query for a thread.
 struct Job<T> {
     sql: &'static str,
     params: Vec<Value>,
@@ -37,17 +37,17 @@ struct Job<T> {
     wanted: Arc<AtomicBool>,
 }
 
-/// Held by the caller that waits for a query. The query stops when this is dropped.
-struct Wanted(Arc<AtomicBool>);
+/// Interrupts a query when the caller drops it.
+struct InterruptOnDrop(Arc<AtomicBool>);
 
-impl Drop for Wanted {
+impl Drop for InterruptOnDrop {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }
 
 impl ListReader {
-    /// Reads this file. Opens nothing yet.
+    /// Opens nothing yet.
     pub fn new(file: &Path) -> Self {
         Self { file: file.into(), running: Arc::new(Semaphore::new(MAX_RUNNING)), idle: Arc::default() }
     }
@@ -64,7 +64,7 @@ impl ListReader {
         let running = Arc::clone(&self.running).acquire_owned();
         let running =
             with_timeout(pool::ACQUIRE_TIMEOUT, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
-        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let wanted = InterruptOnDrop(Arc::new(AtomicBool::new(true)));
         let job = Job { sql, params: params.iter().map(Value::from).collect(), map, wanted: Arc::clone(&wanted.0) };
         let (done, outcome) = oneshot::channel();
         let reader = self.clone();
@@ -77,11 +77,11 @@ impl ListReader {
         with_timeout(limit, async { outcome.await.map_err(|_| sqlx::Error::WorkerCrashed) }).await??
     }
 
-    /// The outer error is SQLite's, the inner one that of `map`. Nobody is there to read that it was interrupted.
+    /// Runs a query. The outer error is SQLite's, the inner one that of `map`.
     fn run<T>(&self, Job { sql, params, map, wanted }: Job<T>) -> Result<Result<Vec<T>, AppError>, Error> {
         let idle = self.idle().pop();
         let connection = idle.map_or_else(|| inline_reader::open(&self.file), Ok)?;
-        connection.progress_handler(STEPS, Some(move || !wanted.load(Ordering::Relaxed)))?;
+        connection.progress_handler(CHECK_STEPS, Some(move || !wanted.load(Ordering::Relaxed)))?;
         let found = inline_reader::run(&connection, sql, &params, map);
         self.idle().push(connection);
         found
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_is_read_and_its_connection_is_kept_for_the_next() {
+    async fn connection_is_reused() {
         let (_folder, reader) = reader();
         let sql = "SELECT COUNT(*) AS count FROM t WHERE a >= $1";
         for (least, count) in [(1_i64, 2), (2, 1), (3, 0)] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_statement_that_takes_too_long_is_interrupted() {
+    async fn statement_is_interrupted_after_its_timeout() {
         let (_folder, reader) = reader();
         for _ in 0..2 * MAX_RUNNING {
             let found = reader.query(Duration::from_millis(20), ENDLESS, &[], number).await;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_statement_that_nobody_waits_for_is_interrupted() {
+    async fn statement_is_interrupted_when_its_caller_ends() {
         let (_folder, reader) = reader();
         let waiting = tokio::time::timeout(
             Duration::from_millis(20),

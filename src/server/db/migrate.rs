@@ -1,4 +1,4 @@
-//! Migrations: under a lock of our own, so that any number of processes may start at once.
+//! Migrations, under a lock of our own: any number of processes may start at once.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -19,26 +19,25 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     migrator
 });
 
-/// Names the advisory lock that migrations on PostgreSQL are taken under; any number that nobody else uses.
+/// The advisory lock for migrations on PostgreSQL.
 const MIGRATION_LOCK: i64 = 0x006b_6579_666f_6200;
 
-/// The migrations of this program, in order: version and checksum, as a database keeps them.
+/// Returns version and checksum of this program's migrations, in order.
 pub fn migrations() -> impl Iterator<Item = (i64, Vec<u8>)> {
     MIGRATOR.iter().map(|migration| (migration.version, migration.checksum.to_vec()))
 }
 
-/// How the migrations of a database stand to those of this program.
+/// The migrations of a database, compared with those of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaState {
-    /// It has all of them.
     UpToDate,
-    /// It lacks some, or holds other ones.
+    /// It lacks some, or has different ones.
     Pending,
-    /// It holds some that this program does not know.
+    /// It has some that this program does not know.
     Newer,
 }
 
-/// Compares them.
+/// Compares the migrations of a database with those of this program.
 pub async fn migrated(tx: &mut Tx) -> Result<SchemaState, AppError> {
     let sql = match tx.backend()? {
         Backend::Sqlite(_) => "SELECT COUNT(*) AS number FROM sqlite_master WHERE name = '_sqlx_migrations'",
@@ -61,7 +60,7 @@ pub async fn migrated(tx: &mut Tx) -> Result<SchemaState, AppError> {
 }
 
 impl Db {
-    /// Applies the migrations that are missing, under a lock, so that any number of processes may start at once.
+    /// Applies missing migrations, under a lock.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         match self {
             Self::Sqlite { write, .. } => migrate_sqlite(write).await,
@@ -73,7 +72,7 @@ impl Db {
     pub(crate) async fn has_migrations(&self) -> Result<bool, AppError> {
         let sql = "SELECT COUNT(*) AS number FROM _sqlx_migrations WHERE success";
         let applied: i64 = self.query_one(sql, &[], |row| row.get("number")).await?;
-        // More than all: a newer program has migrated it, and migrations only expand.
+        // A newer program may have applied more: migrations only expand.
         Ok(usize::try_from(applied).is_ok_and(|applied| applied >= MIGRATOR.iter().count()))
     }
 }
@@ -86,10 +85,10 @@ async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), OpenError> {
 }
 
 async fn migrate_postgres(servers: &Servers, pooled: bool) -> Result<(), OpenError> {
-    // A connection of its own: the lock ends with it, whatever happens.
+    // An own connection: the lock ends with it.
     let mut conn = servers.connect().await.map_err(|error| servers.explain(&error))?;
     for attempt in 0.. {
-        // Trying again and again, not waiting: a waiting lock holds up CREATE INDEX CONCURRENTLY.
+        // Polls: a waiting lock would block CREATE INDEX CONCURRENTLY.
         let done = if pooled { migrate_pooled(&mut conn).await? } else { migrate_session(&mut conn).await? };
         if done {
             break;
@@ -106,7 +105,7 @@ fn lock_failed(error: &sqlx::Error) -> OpenError {
     OpenError(format!("cannot lock the database for its migrations: {error}."))
 }
 
-/// Applies the migrations under a lock of the session. False if another process has the lock.
+/// Applies the migrations under a lock of the session. Returns false if another process has it.
 async fn migrate_session(conn: &mut PgConnection) -> Result<bool, OpenError> {
     let lock = async {
         conn.execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
@@ -120,7 +119,7 @@ async fn migrate_session(conn: &mut PgConnection) -> Result<bool, OpenError> {
     Ok(true)
 }
 
-/// The same behind a pooler, which keeps no session: in one transaction, which holds the lock.
+/// Like [`migrate_session`], behind a pooler: one transaction holds the lock.
 async fn migrate_pooled(conn: &mut PgConnection) -> Result<bool, OpenError> {
     const BEGIN: &str = "BEGIN; SET LOCAL client_min_messages = warning; \
         SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
@@ -132,7 +131,7 @@ async fn migrate_pooled(conn: &mut PgConnection) -> Result<bool, OpenError> {
         return Ok(false);
     }
     MIGRATOR.run(&mut *tx).await.map_err(|error| migration_failed(&error))?;
-    // What sqlx prepared must not stay on a session that others get after us.
+    // The pooler gives this session to others, so no prepared statement may stay.
     tx.clear_cached_statements().await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
     Ok(true)

@@ -1,4 +1,4 @@
-//! Opens the database, and says in one line why it cannot.
+//! Opens the database. Each failure is one line for the operator.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::servers::Servers;
 use super::sqlite::{SqliteFile, must_be_there};
 use super::{Db, pool, postgres};
 
-/// Why the database could not be opened, in one line for the operator.
+/// The reason why the database could not be opened, in one line for the operator.
 #[derive(Debug)]
 pub struct OpenError(pub String);
 
@@ -29,12 +29,10 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// How many connections read from SQLite. Each is a thread; more than there are cores, so that a query can be handed over
-/// while others run.
-const SQLITE_READERS: usize = 8;
-/// How long a change may wait for the one writer of SQLite. With more before it, it is told to come back: whoever waits longer
-/// makes all behind it late.
-const WRITER: Duration = Duration::from_millis(500);
+/// How many connections of sqlx read from SQLite, each on a thread.
+const MAX_SQLITE_READERS: usize = 8;
+/// How long a change waits for the SQLite writer before it fails with 503. A longer queue would delay everything in it.
+const WRITER_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Db {
     /// Opens `sqlite://path` (made if missing, readable by its owner only) or `postgres://…`. Applies no migration.
@@ -52,7 +50,7 @@ impl Db {
         open_file(&path).await
     }
 
-    /// Opens a database that is there, to read what it holds. A standby of PostgreSQL will do.
+    /// Opens an existing database for reading. It may be a standby of PostgreSQL.
     pub async fn open_to_read(url: &str) -> Result<Self, OpenError> {
         if is_postgres(url) {
             return postgres::open(Servers::parse(url)?.reads_only()).await;
@@ -60,7 +58,7 @@ impl Db {
         Self::open_existing(url).await
     }
 
-    /// Opens a database that is there. Unlike [`Db::open`] it makes no file where there is none.
+    /// Opens an existing database. Unlike [`Db::open`] it creates no file.
     pub async fn open_existing(url: &str) -> Result<Self, OpenError> {
         if let Some(file) = super::sqlite_file(url)? {
             must_be_there(&file)?;
@@ -68,15 +66,15 @@ impl Db {
         Self::open(url).await
     }
 
-    /// Sees to it that one server at a time works on an SQLite file, for as long as what this gives is kept. Other commands
-    /// work beside it. The system ends it with the process, however that ends. On PostgreSQL there may be many.
+    /// Locks an SQLite file for one server, until the returned file is dropped or the process ends. Other commands need no
+    /// lock. PostgreSQL may have many servers.
     pub fn lock_for_server(&self) -> Result<Option<File>, OpenError> {
         let Self::Sqlite { write, .. } = self else { return Ok(None) };
-        // By its own name, whatever links lead to it.
+        // By its real name: links may lead to it.
         let database = write.connect_options().get_filename().canonicalize();
         let failed = |error| OpenError(format!("cannot lock the database for this server: {error}."));
         let database = database.map_err(failed)?;
-        let file = beside(&database, ".lock").map_err(failed)?;
+        let file = open_lock_file(&database, ".lock").map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError(format!(
@@ -130,17 +128,17 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5));
-    // Two that make a new file WAL at once would meet a lock that nobody waits for.
+    // Two processes that switch a new file to WAL at once would fail on a lock.
     let _lock = lock(options.get_filename()).await.map_err(sqlx::Error::Io)?;
-    let write = SqlitePoolOptions::new().acquire_timeout(WRITER).test_before_acquire(false).max_connections(1);
-    // Where a COMMIT fails, as on a full disk, SQLite has rolled back and sqlx believes that it has not: no transaction would
-    // begin on that connection any more.
+    let write = SqlitePoolOptions::new().acquire_timeout(WRITER_TIMEOUT).test_before_acquire(false).max_connections(1);
+    // After a failed COMMIT, as on a full disk, SQLite has rolled back but sqlx counts the transaction as open. Such a connection
+    // could begin no other.
     let write = write.before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
-    // A new file is made here, for a busy disk takes longer than a request may wait for the pool.
+    // Creates a new file: on a busy disk that takes longer than the pool's timeout.
     let first = options.connect().await?;
     let write = write.connect_with(options.clone()).await?;
     let (inline_reader, lists) = (InlineReader::new(options.get_filename()), ListReader::new(options.get_filename()));
-    let read = pool::open(options.read_only(true), &RecheckCounter::default(), SQLITE_READERS).await?;
+    let read = pool::open(options.read_only(true), &RecheckCounter::default(), MAX_SQLITE_READERS).await?;
     first.close().await?;
     Ok(Db::Sqlite {
         read,
@@ -152,18 +150,18 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     })
 }
 
-/// Locks the file beside the database, until it is dropped, against other processes that open or migrate.
+/// Locks the database against other processes that open or migrate it, until the file is dropped.
 pub(super) async fn lock(database: &Path) -> std::io::Result<File> {
     let database = database.to_owned();
     let locked = tokio::task::spawn_blocking(move || {
-        let file = beside(&database, ".migrate-lock")?;
+        let file = open_lock_file(&database, ".migrate-lock")?;
         file.lock().map(|()| file)
     });
     locked.await.map_err(std::io::Error::other)?
 }
 
-/// Opens a file beside the database for a lock. It stays there: whoever removed it would let two hold it at once.
-fn beside(database: &Path, suffix: &str) -> std::io::Result<File> {
+/// Opens a lock file next to the database. It is never deleted: two processes could then hold the lock.
+fn open_lock_file(database: &Path, suffix: &str) -> std::io::Result<File> {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     create_private(Path::new(&name))?;

@@ -1,4 +1,4 @@
-//! Transactions of PostgreSQL, and how its sessions are set up: directly, or behind a pooler.
+//! PostgreSQL: transactions, and session settings with and without a pooler.
 
 use deadpool::managed::Object;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -16,20 +16,20 @@ use super::servers::Servers;
 use super::{Db, with_timeout};
 
 /// How many connections run single statements.
-const STATEMENTS: usize = 16;
-/// How many run transactions.
-const TRANSACTIONS: usize = 4;
+const MAX_STATEMENT_CONNECTIONS: usize = 16;
+/// How many connections run transactions.
+const MAX_TRANSACTION_CONNECTIONS: usize = 4;
 
 /// Begins a transaction that may write.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Begins one that reads the database as it stands at its first query.
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// The same as [`BEGIN`] where each transaction may have another session, which knows none of our settings.
+/// Like [`BEGIN`], behind a pooler: each transaction may have another session without our settings.
 pub(super) const BEGIN_POOLED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL client_min_messages = warning; \
     SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 2000; \
     SET LOCAL idle_in_transaction_session_timeout = 10007";
 
-/// By this odd value of `idle_in_transaction_session_timeout` a session is known as one that has our settings.
+/// An unusual value of `idle_in_transaction_session_timeout`. A session that has it has all our settings.
 const MARK: &str = "10007";
 
 /// The settings of a session.
@@ -43,12 +43,12 @@ fn settings(options: PgConnectOptions) -> PgConnectOptions {
     ])
 }
 
-/// A pooler passes only what every session has, and refuses or forgets the rest.
+/// A pooler passes on few settings, and rejects or ignores the rest.
 fn settings_of_pooled(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("keyfob").extra_float_digits(None)
 }
 
-/// Opens the database. Whether a pooler is between is seen by what becomes of our settings.
+/// Opens the database, and detects a pooler by whether our settings arrive.
 pub(super) async fn open(servers: Servers) -> Result<Db, OpenError> {
     let explained = |error: sqlx::Error| servers.explain(&error);
     let direct = servers.with(settings);
@@ -60,7 +60,7 @@ pub(super) async fn open(servers: Servers) -> Result<Db, OpenError> {
     let rechecks = RecheckCounter::default();
     let (servers, found) = match found {
         Some(found) if found.mark.as_deref() == Some(MARK) => {
-            // Or else PostgreSQL plans a query again each time, which costs more than most of ours themselves.
+            // Otherwise PostgreSQL plans most queries at each execution, which costs more than running them.
             let plan = |options: PgConnectOptions| options.options([("plan_cache_mode", "force_generic_plan")]);
             (if found.plans_once { direct.with(plan) } else { direct }, found)
         }
@@ -78,21 +78,23 @@ pub(super) async fn open(servers: Servers) -> Result<Db, OpenError> {
             (pooled, Found { mark: None, ..found })
         }
     };
-    let statements =
-        pool::open(servers.clone(), &rechecks, STATEMENTS).await.map_err(|error| servers.explain(&error))?;
-    let transactions =
-        pool::open(servers.clone(), &rechecks, TRANSACTIONS).await.map_err(|error| servers.explain(&error))?;
+    let statements = pool::open(servers.clone(), &rechecks, MAX_STATEMENT_CONNECTIONS)
+        .await
+        .map_err(|error| servers.explain(&error))?;
+    let transactions = pool::open(servers.clone(), &rechecks, MAX_TRANSACTION_CONNECTIONS)
+        .await
+        .map_err(|error| servers.explain(&error))?;
     let session = Session { notifies: found.notifies, pooled: found.mark.is_none() };
     Ok(Db::Postgres { statements, transactions, servers, changes: Invalidations::default(), session })
 }
 
-/// Whether a pooler refuses the settings of a session: `unsupported startup parameter: options`.
+/// Whether a pooler rejected the settings of a session: `unsupported startup parameter: options`.
 fn refuses_settings(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error)
         if error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter"))
 }
 
-/// What there is to know of a server.
+/// Properties of a server.
 #[derive(sqlx::FromRow)]
 struct Found {
     notifies: bool,
@@ -104,26 +106,25 @@ async fn examine(conn: &mut PgConnection) -> Result<Found, sqlx::Error> {
     let sql = "SELECT (SELECT COUNT(*) > 0 FROM pg_catalog.pg_proc WHERE proname = 'pg_notify') AS notifies, \
                CAST(current_setting('server_version_num') AS BIGINT) >= 120000 AS plans_once, \
                (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS mark";
-    // In a transaction, or else a pooler might send the two halves of it to two sessions.
+    // In a transaction: a pooler might run its two parts on two sessions.
     run(conn, BEGIN).await?;
     let found = sqlx::query_as(sql).persistent(false).fetch_one(&mut *conn).await?;
     run(conn, "COMMIT").await?;
     Ok(found)
 }
 
-/// Begins or ends a transaction. It is not among the statements that the log has of a request.
+/// Begins or ends a transaction, without a line in the log of the request's statements.
 async fn run(conn: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(statement).execute(conn).with_subscriber(NoSubscriber::default()).await.map(|_| ())
 }
 
 /// A transaction. Dropped without [`PgTransaction::commit`], it is rolled back.
 pub(super) struct PgTransaction {
-    /// Nothing once it has ended.
+    /// `None` after the end.
     pooled: Option<PooledConn<PgConnection>>,
 }
 
 impl PgTransaction {
-    /// Begins one.
     pub async fn begin(pool: &Pool<PgConnection>, statement: &'static str) -> Result<Self, sqlx::Error> {
         let mut tries = 0;
         loop {
@@ -137,19 +138,18 @@ impl PgTransaction {
                     pooled.healthy = false;
                     return Ok(Self { pooled: Some(pooled) });
                 }
-                // Nothing was asked of it yet. After this failure each connection is checked before it is lent.
+                // Nothing ran yet. After this failure the pool checks each connection before its next use.
                 Err(error) if tries == 1 && class(&error) == Class::Lost => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// What its statements run on.
     pub fn conn(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.pooled.as_mut().map(|pooled| &mut pooled.conn).ok_or(sqlx::Error::PoolClosed)
     }
 
-    /// Notes how a statement ended.
+    /// Records the result of a statement.
     pub fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
         if let Some(pooled) = &mut self.pooled {
             pooled.note(done);
@@ -158,7 +158,6 @@ impl PgTransaction {
         }
     }
 
-    /// Commits it.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         let done = run(self.conn()?, "COMMIT").await;
         if let Some(pooled) = &mut self.pooled {
@@ -174,7 +173,7 @@ impl PgTransaction {
 impl Drop for PgTransaction {
     fn drop(&mut self) {
         let Some(mut pooled) = self.pooled.take() else { return };
-        // Its locks end at once, not when the connection is used again.
+        // Rolls back now, so that locks do not last until the next use of the connection.
         let Ok(runtime) = Handle::try_current().map_err(|_| ()) else { return drop(Object::take(pooled)) };
         if pooled.spoilt {
             return drop(Object::take(pooled));

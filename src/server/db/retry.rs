@@ -1,14 +1,14 @@
-//! Repeats the work of a request whose transaction lost against another one (SQLSTATE 40001 and 40P01).
+//! Retries a request whose transaction was rolled back because of a conflict (SQLSTATE 40001 and 40P01).
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// How long to wait before each repetition.
-const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
+/// How long to wait before each retry.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
 
-/// What has happened in one attempt.
+/// The events of one attempt.
 #[derive(Debug, Default)]
 struct Attempt {
     conflict: Cell<bool>,
@@ -19,10 +19,10 @@ tokio::task_local! {
     static ATTEMPT: Attempt;
 }
 
-/// Does work once, and up to twice more while it fails because a transaction lost against another one. Work that has
-/// committed anything is not repeated: half of it would be done twice.
+/// Runs work, and up to twice again while it fails because of a conflict. Work that committed anything is not retried:
+/// half of it would run twice.
 pub async fn repeat<T, W: Future<Output = T>>(mut work: impl FnMut() -> W, has_failed: impl Fn(&T) -> bool) -> T {
-    for pause in PAUSES {
+    for pause in RETRY_DELAYS {
         let attempt = async {
             let done = work().await;
             let again = ATTEMPT.with(|attempt| attempt.conflict.get() && !attempt.committed.get());
@@ -37,13 +37,13 @@ pub async fn repeat<T, W: Future<Output = T>>(mut work: impl FnMut() -> W, has_f
     work().await
 }
 
-/// Notes that a transaction lost against another one.
+/// Records a conflict.
 pub(super) fn note_conflict() {
-    // Outside a request there is nothing to repeat.
+    // Fails outside of a request, where nothing is retried.
     let _ = ATTEMPT.try_with(|attempt| attempt.conflict.set(true));
 }
 
-/// Notes that something was committed, or may have been.
+/// Records that something was committed, or may have been.
 pub(super) fn note_commit() {
     let _ = ATTEMPT.try_with(|attempt| attempt.committed.set(true));
 }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_lost_against_another_is_repeated_at_most_twice() {
+    async fn conflict_is_retried_at_most_twice() {
         let loses = |times| {
             move |attempt| {
                 if attempt <= times {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_else_is_repeated() {
+    async fn nothing_else_is_retried() {
         let committed = |_| {
             note_commit();
             note_conflict();

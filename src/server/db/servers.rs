@@ -1,4 +1,4 @@
-//! The PostgreSQL servers that `DATABASE_URL` names: how they are connected to, and why they cannot be.
+//! The PostgreSQL servers of `DATABASE_URL`: connecting to the primary, and explaining failures.
 
 use std::io::ErrorKind;
 use std::str::FromStr;
@@ -17,13 +17,13 @@ use super::open::OpenError;
 use super::pool::ACQUIRE_TIMEOUT;
 use super::with_timeout;
 
-/// One server, or several of which one at a time takes changes. Cheap to clone.
+/// One server, or a primary and its standbys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Servers {
     hosts: Arc<[PgConnectOptions]>,
-    /// The one that was connected to last.
+    /// The index of the last server that accepted a connection.
     last: Arc<AtomicUsize>,
-    /// Whether a server that takes no changes will do.
+    /// Whether a read-only server is accepted.
     reads_only: bool,
 }
 
@@ -45,34 +45,30 @@ impl Servers {
         Ok(Self { hosts: hosts.into(), last: Arc::default(), reads_only: false })
     }
 
-    /// Lets a server do that takes no changes.
-    #[must_use]
+    /// Accepts a read-only server.
     pub fn reads_only(self) -> Self {
         Self { reads_only: true, ..self }
     }
 
-    /// The same servers with other options.
-    #[must_use]
+    /// Changes the options of each server.
     pub fn with(&self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
         Self { hosts: self.hosts.iter().cloned().map(change).collect(), ..self.clone() }
     }
 
-    /// Whether `DATABASE_URL` or `PGOPTIONS` has settings for sessions.
-    #[must_use]
+    /// Whether `DATABASE_URL` or `PGOPTIONS` sets options of the session.
     pub fn has_options(&self) -> bool {
         self.hosts.iter().any(|host| host.get_options().is_some_and(|options| !options.trim().is_empty()))
     }
 
-    /// How to connect to the one that was connected to last.
-    #[must_use]
+    /// Returns the options of the last server that accepted a connection.
     pub fn current(&self) -> PgConnectOptions {
         self.hosts[self.last.load(Relaxed)].clone()
     }
 
-    /// Connects to the first server that takes changes, beginning with the one that was connected to last.
+    /// Connects to the first server that accepts writes, beginning with the last one used. Returns the first error if none does.
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let (number, last) = (self.hosts.len(), self.last.load(Relaxed));
-        // A little less than the pool waits, so that the cause is known.
+        // A little shorter than the pool's timeout, so that the cause is reported.
         let limit =
             ACQUIRE_TIMEOUT.saturating_sub(Duration::from_millis(100)) / u32::try_from(number).unwrap_or(1).max(1);
         let mut first = None;
@@ -92,9 +88,9 @@ impl Servers {
         Err(first.unwrap_or(sqlx::Error::PoolClosed))
     }
 
-    /// Checks that a connection answers, and that its server takes changes: what a standby knows may be out of date.
+    /// Checks that a connection answers and that its server accepts writes: the data of a standby may be old.
     pub async fn check(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-        // It belongs to no request, and so not to the statements that the log has of one.
+        // Not a statement of the request, so not logged with it.
         let row = conn.fetch_one("SHOW transaction_read_only").with_subscriber(NoSubscriber::default()).await?;
         match row.try_get::<&str, _>(0)? {
             "on" if !self.reads_only => Err(read_only()),
@@ -102,8 +98,7 @@ impl Servers {
         }
     }
 
-    /// Why no connection could be opened, and what to do, in one line.
-    #[must_use]
+    /// Explains in one line why no connection could be opened, and what to do.
     pub fn explain(&self, error: &sqlx::Error) -> OpenError {
         let host = &self.hosts[0];
         let place = match host.get_socket() {
@@ -157,7 +152,7 @@ impl Servers {
     }
 }
 
-/// The URL for each of its hosts: sqlx takes one only.
+/// Returns a URL for each host: sqlx accepts one only.
 fn each_host(url: &str) -> Vec<String> {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -167,7 +162,7 @@ fn each_host(url: &str) -> Vec<String> {
     hosts.split(',').map(|host| format!("{scheme}://{user}{host}{rest}")).collect()
 }
 
-/// Takes `target_session_attrs` out, which sqlx does not know: a server that takes changes is what is wanted in any case.
+/// Removes `target_session_attrs`, which sqlx does not know. Keyfob needs a server that accepts writes in any case.
 fn take_target(url: &mut Url) -> Result<(), OpenError> {
     const NAME: &str = "target_session_attrs";
     let Some((_, target)) = url.query_pairs().find(|(name, _)| name == NAME) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Lists of employees, and their figures. What may read much takes turns, and is read away from the threads of the requests.
+//! Lists of employees and their figures. Reads that may be long are limited per owner and user, and run on other threads.
 
 use super::employee;
 use crate::error::AppError;
@@ -66,8 +66,8 @@ macro_rules! orders {
                 }
             }
 
-            /// The first page of the whole list. PostgreSQL keeps one plan of this statement; the conditions of the other
-            /// one make it plan every execution.
+            /// The first page of the whole list. PostgreSQL reads it from the index in order. In its generic plan of the
+            /// other statement it filters and sorts, because it cannot know that the conditions are empty.
             const fn first_page_sql(self) -> &'static str {
                 match self {
                     $(Self::$name => concat!(
@@ -90,37 +90,37 @@ orders! {
     SalaryDown "-salary" "salary DESC, id DESC"
 }
 
-/// A page of the tenant's employees; `None` if the page is past the end. An empty first page is no error.
+/// Returns a page of the tenant's employees; `None` past the end. An empty first page is no error.
 pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Option<Page>, AppError> {
     let department = query.department.map_or("", Department::as_str);
     let search = like(&query.search);
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
     let (owner, search) = (tenant.owner.as_str(), search.as_str());
-    let mut turns = None;
+    let mut permits = None;
     let employees = if query.is_first_page() {
         state.db.query_inline(query.order.first_page_sql(), params![owner, limit], employee).await?
     } else {
-        turns = Some(take_turns(state, tenant).await?);
+        permits = Some(acquire_permits(state, tenant).await?);
         let params = params![owner, department, search, limit, offset];
         state.db.query(query.order.sql(), params, employee).await?
     };
     let found = i64::try_from(employees.len()).unwrap_or(i64::MAX);
-    // A page that is neither full nor empty is the last: then the count is known without counting.
+    // A page that is neither full nor empty is the last, so the count is known.
     let count = if (1..limit).contains(&found) || (found == 0 && offset == 0) {
         offset + found
     } else {
-        if turns.is_none() {
-            turns = Some(take_turns(state, tenant).await?);
+        if permits.is_none() {
+            permits = Some(acquire_permits(state, tenant).await?);
         }
         let sql = "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
                    AND ($3 = '' OR name_folded LIKE $3 ESCAPE '\\')";
         count(state, sql, params![owner, department, search]).await?
     };
-    drop(turns);
+    drop(permits);
     Ok((offset == 0 || found > 0).then_some(Page { count, employees }))
 }
 
-async fn take_turns(state: &AppState, tenant: &Tenant) -> Result<(ReadPermit, Option<ReadPermit>), AppError> {
+async fn acquire_permits(state: &AppState, tenant: &Tenant) -> Result<(ReadPermit, Option<ReadPermit>), AppError> {
     state.read_concurrency.acquire_both(tenant.owner.as_str(), tenant.user_id().as_str()).await
 }
 
@@ -129,13 +129,13 @@ async fn count(state: &AppState, sql: &'static str, params: &[Param<'_>]) -> Res
 }
 
 /// How many employees the page shows at a time.
-const ON_A_PAGE: u32 = 25;
+const PAGE_SIZE: u32 = 25;
 
 /// The tenant's employees as the page shows them, by name, and the one that a dialog is about. A page past the end is the
 /// last one.
 pub async fn page(state: &AppState, tenant: &Tenant, page: u32, about: Option<&str>) -> Result<EmployeeList, AppError> {
     let query =
-        |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: ON_A_PAGE };
+        |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: PAGE_SIZE };
     let about = match about.and_then(EmployeeId::parse) {
         Some(id) => super::find(&state.db, &tenant.owner, &id).await?,
         None => None,
@@ -144,10 +144,10 @@ pub async fn page(state: &AppState, tenant: &Tenant, page: u32, about: Option<&s
     if let Some(found) = list(state, tenant, &query(page)).await? {
         return Ok(on_page(page, found, about));
     }
-    let turns = take_turns(state, tenant).await?;
+    let permits = acquire_permits(state, tenant).await?;
     let sql = "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1";
     let last = pages(count(state, sql, params![tenant.owner]).await?);
-    drop(turns);
+    drop(permits);
     let found = list(state, tenant, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
     Ok(on_page(last, found, about))
 }
@@ -157,7 +157,7 @@ fn on_page(page: u32, found: Page, about: Option<Employee>) -> EmployeeList {
 }
 
 fn pages(count: i64) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX).div_ceil(ON_A_PAGE).max(1)
+    u32::try_from(count).unwrap_or(u32::MAX).div_ceil(PAGE_SIZE).max(1)
 }
 
 /// The figures of a department.
@@ -175,7 +175,7 @@ pub struct Figures {
 
 /// The figures of each department in which the tenant has somebody, by its short name.
 pub async fn figures(state: &AppState, tenant: &Tenant) -> Result<Vec<Figures>, AppError> {
-    let _turns = take_turns(state, tenant).await?;
+    let _permits = acquire_permits(state, tenant).await?;
     // The casts: PostgreSQL adds up and averages to NUMERIC.
     let sql = "SELECT department, CAST(SUM(salary) AS BIGINT) AS total, \
                CAST(AVG(salary) AS DOUBLE PRECISION) AS average, COUNT(*) AS headcount \

@@ -1,6 +1,6 @@
-//! All keys, for administrators: find, change, make for a user, revoke.
+//! All keys, for administrators: find, edit, create for a user, revoke.
 
-use super::lists::{ON_A_PAGE, entries, entry, usage_after};
+use super::lists::{PAGE_SIZE, entries, entry, usage_after};
 use super::{Creator, Request, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -32,8 +32,8 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
     let pasted = contains_key(text);
     let mut keys = if pasted { by_secret(db, text, now).await? } else { listed(db, &query, now).await? };
     let mut about = by_ids(db, &query.about, now).await?;
-    let more = keys.len() > ON_A_PAGE;
-    keys.truncate(ON_A_PAGE);
+    let more = keys.len() > PAGE_SIZE;
+    keys.truncate(PAGE_SIZE);
     let next = keys.last().filter(|_| more).map(|entry| cursor(query.sort, &entry.key));
     // What was pasted does not come back, for it would stand in the page's source.
     let search = if pasted { String::new() } else { text.to_owned() };
@@ -62,7 +62,7 @@ async fn by_secret(db: &Db, text: &str, now: Timestamp) -> Result<Vec<KeyEntry>,
 /// The keys that a dialog is about: no more than a page has, for more cannot be ticked.
 async fn by_ids(db: &Db, ids: &[String], now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let mut found = Vec::new();
-    for id in ids.iter().filter_map(|id| KeyId::parse(id)).take(ON_A_PAGE) {
+    for id in ids.iter().filter_map(|id| KeyId::parse(id)).take(PAGE_SIZE) {
         let sql = entries!("WHERE k.id = $2");
         found.extend(db.query_optional(sql, params![usage_after(now), id], entry).await?);
     }
@@ -101,7 +101,7 @@ macro_rules! listed {
 
 async fn listed(db: &Db, query: &KeyQuery, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let search = like(&query.search);
-    let (prefix, state, limit) = (query.search.trim(), query.state.as_str(), i64::try_from(ON_A_PAGE + 1).unwrap_or(0));
+    let (prefix, state, limit) = (query.search.trim(), query.state.as_str(), i64::try_from(PAGE_SIZE + 1).unwrap_or(0));
     let usage_after = usage_after(now);
     // The first page begins before all ids, or, where the newest come first, after all.
     let (first, last) = ("", "~");

@@ -1,5 +1,4 @@
-//! Reports of leaked keys. Whoever holds a key may report it; holding it is proof. What is real is revoked, and the answer
-//! never tells which was.
+//! Reports of leaked keys. Anyone who has a key may report it. Real keys are revoked, and the answer never says which were real.
 
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -11,8 +10,7 @@ use crate::server::auth::key_format::PresentedKey;
 use crate::server::db::row::{Row, params};
 use crate::server::db::{Db, retry};
 
-/// Revokes those of the reported texts that are keys: by their present secret, or by the previous one while it works. Returns
-/// how many.
+/// Revokes the keys among the reported texts, and returns their number. A previous secret counts while it works.
 pub async fn revoke_leaked(db: &Db, reported: &[String], by: &Actor) -> Result<usize, AppError> {
     let mut revoked = 0;
     for presented in reported.iter().filter_map(|text| PresentedKey::parse(text.trim().as_bytes())) {
@@ -36,8 +34,8 @@ fn leaked_key(row: Row<'_>) -> Result<LeakedKey, AppError> {
     Ok(LeakedKey { id: row.get("id")?, user: row.get("user_id")?, prefix: row.get("prefix")? })
 }
 
-/// Revokes the key if the reported secret still opens something. A secret that a rotation has retired must not take the key away
-/// from those who rotated it for that very reason.
+/// Revokes the key if the reported secret still works. A secret that a rotation replaced must not revoke the key of the people
+/// who rotated it because of the leak.
 async fn revoke(db: &Db, key: &LeakedKey, digest: &str, by: &Actor) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
     let sql = "UPDATE keys SET leaked_at = $3, revoked_at = COALESCE(revoked_at, $3) \

@@ -1,4 +1,4 @@
-//! Lists of keys, as pages and the command line show them: a page at a time, for those that ended stay in them.
+//! Lists of keys for pages and the command line, a page at a time: expired and revoked keys stay in them.
 
 use std::cmp::Ordering;
 
@@ -68,17 +68,17 @@ pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
 }
 
 /// How many keys a page shows.
-pub(super) const ON_A_PAGE: usize = 25;
+pub(super) const PAGE_SIZE: usize = 25;
 /// How many keys the operator's command line reads at a time.
-const BATCH: usize = 500;
-/// With at most this number of live keys, a page of them is sorted on the thread of the request.
-const FEW: u32 = 1_000;
-/// For how long the profile page says that a key was reported as leaked, in milliseconds.
-const LEAKS_SHOWN_FOR: i64 = 30 * DAY;
-/// Of how many it says so.
-const LEAKS_SHOWN: usize = 5;
+const BATCH_SIZE: usize = 500;
+/// Up to this limit of live keys, a page of them is read inline.
+const MAX_INLINE_KEYS: u32 = 1_000;
+/// How long the profile page shows that a key was reported as leaked, in milliseconds.
+const LEAK_NOTICE_AGE: i64 = 30 * DAY;
+/// How many of them it shows.
+const MAX_LEAK_NOTICES: usize = 5;
 
-/// After this nothing happens.
+/// Later than any event.
 const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
 /// The parts of a list, in their order. Each is sorted by a time of its own.
@@ -248,16 +248,16 @@ pub async fn page(state: &AppState, session: &Session, query: OwnQuery<'_>) -> R
         owner: user.as_str(),
         revoked,
         after,
-        leaked_after: now.plus(-LEAKS_SHOWN_FOR),
-        number: ON_A_PAGE,
+        leaked_after: now.plus(-LEAK_NOTICE_AGE),
+        number: PAGE_SIZE,
         now,
     };
-    let is_short = state.config.keys.max_keys_per_user <= FEW;
+    let is_short = state.config.keys.max_keys_per_user <= MAX_INLINE_KEYS;
     let found = wanted.read(&state.db, page_of!("user_id", "leaked_at"), is_short).await?;
     let sql = entries!("WHERE k.id = $2 AND k.user_id = $3");
     let about = by_id(&state.db, sql, &wanted, about).await?;
     let teams = if session.in_team { memberships::list(&state.db, user).await? } else { Vec::new() };
-    let leaked = found.leaked.iter().take(LEAKS_SHOWN).map(|entry| entry.key.clone()).collect();
+    let leaked = found.leaked.iter().take(MAX_LEAK_NOTICES).map(|entry| entry.key.clone()).collect();
     Ok(KeyList {
         keys: found.keys,
         next: found.next,
@@ -266,7 +266,7 @@ pub async fn page(state: &AppState, session: &Session, query: OwnQuery<'_>) -> R
         teams,
         has_revoked: found.has_revoked,
         leaked,
-        more_leaked: found.leaked.len() > LEAKS_SHOWN,
+        more_leaked: found.leaked.len() > MAX_LEAK_NOTICES,
         now,
         form_id: random::make_id(now),
         origin: state.config.origin(),
@@ -290,7 +290,7 @@ pub async fn list(db: &Db, user: &UserId, now: Timestamp, mut show: impl FnMut(K
     let mut after = String::new();
     loop {
         let wanted =
-            Wanted { owner: user.as_str(), revoked: true, after: &after, leaked_after: NEVER, number: BATCH, now };
+            Wanted { owner: user.as_str(), revoked: true, after: &after, leaked_after: NEVER, number: BATCH_SIZE, now };
         let found = wanted.read(db, page_of!("user_id", "leaked_at"), false).await?;
         found.keys.into_iter().for_each(&mut show);
         let Some(next) = found.next else { return Ok(()) };
@@ -305,7 +305,7 @@ pub async fn list_of_team(
     (after, about): (&str, &str),
 ) -> Result<KeySlice, AppError> {
     let wanted =
-        Wanted { owner: team.as_str(), revoked: true, after, leaked_after: NEVER, number: ON_A_PAGE, now: state.now() };
+        Wanted { owner: team.as_str(), revoked: true, after, leaked_after: NEVER, number: PAGE_SIZE, now: state.now() };
     // A team has as many as its members make.
     let turns = state.read_concurrency.acquire_both(team.as_str(), user.as_str()).await?;
     let found = wanted.read(&state.db, page_of!("team_id", "revoked_at"), false).await?;

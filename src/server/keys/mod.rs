@@ -1,4 +1,4 @@
-//! API keys: their queries, and the rules that need data.
+//! API keys: creating and revoking them.
 
 /// The columns that [`facts`] reads, of the table `keys k`.
 macro_rules! facts_columns {
@@ -52,33 +52,30 @@ fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
     })
 }
 
-/// How many keys of a user may be made on pages within 24 hours.
-pub const MADE_PER_DAY: i64 = 200;
+/// How many keys a user may create on pages within 24 hours.
+pub const MAX_CREATED_PER_DAY: i64 = 200;
 
-/// A key that is asked for.
+/// A request for a new key.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// For whom.
     pub user: &'a UserId,
-    /// The showing of the form that asks; `None` from the command line.
+    /// The idempotency key of the form; `None` from the command line.
     pub form: Option<IdempotencyKey>,
-    /// What it shall be.
     pub spec: KeySpec,
 }
 
-/// In whose name a key is made.
+/// Who creates a key.
 #[derive(Clone, Copy)]
 enum Creator<'a> {
-    /// The operator, by the command line.
+    /// The command line.
     Operator,
-    /// A user, for themselves.
     Owner(&'a Session),
-    /// An administrator, for any user.
+    /// For any user.
     Superuser(&'a Session),
 }
 
 impl Creator<'_> {
-    /// Begins a transaction in which the creator still may do it.
+    /// Begins a transaction that checks the creator's right.
     async fn begin(self, db: &Db) -> Result<Tx, AppError> {
         match self {
             Self::Operator => db.begin().await,
@@ -88,7 +85,7 @@ impl Creator<'_> {
     }
 }
 
-/// Makes a key for the operator.
+/// Creates a key for the command line.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if the user has all the keys that one may have, is not in the team, or the form was sent already.
@@ -96,7 +93,7 @@ pub async fn create(db: &Db, config: &KeyConfig, request: Request<'_>, by: &Acto
     create_as(Creator::Operator, db, config, request, by).await
 }
 
-/// Makes a key. A form that is sent again makes no second one.
+/// Creates a key. A form that is sent twice creates one.
 async fn create_as(
     creator: Creator<'_>,
     db: &Db,
@@ -133,7 +130,7 @@ async fn create_as(
             Err(error) if is_unique_violation(&error) => {
                 drop(tx);
                 check_unsent(db, &request).await?;
-                // Not the form, so the prefix was taken: one in 10^14. Make another.
+                // The prefix was taken: one in 10^14.
             }
             Err(error) => return Err(error.into()),
         }
@@ -145,7 +142,7 @@ fn about(key: &KeyFacts) -> AuditTarget<'_> {
     AuditTarget { key: Some(&key.id), team: key.team_id.as_ref(), subject: &key.prefix, ..AuditTarget::default() }
 }
 
-/// Makes a key from the form of the page: for whoever is signed in, or by an administrator for a user that it names.
+/// Creates a key from the form of the page: for the session's user, or by an administrator for the user that the form names.
 ///
 /// # Errors
 /// [`AppError::Invalid`] if a field is wrong, and as [`create`]; [`AppError::NotFound`] for a user that names another;
@@ -170,7 +167,7 @@ fn check_recent_auth(session: &Session, access: Access, now: Timestamp) -> Resul
     if access.only_reads() { Ok(()) } else { session.check_recent_auth(now) }
 }
 
-/// Refuses one key too many. Locks the user's row first, so that two at once are counted one after the other.
+/// Rejects one key too many. Locks the user's row first, so that two at once are counted one after the other.
 async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> Result<(), AppError> {
     tx.execute("UPDATE users SET updated_at = updated_at WHERE id = $1", params![user]).await?;
     let sql = "SELECT (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at IS NULL) + \
@@ -182,21 +179,19 @@ async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> 
     Err(FieldErrors::whole(format!("You have {live} live keys, and {limit} is the most. Revoke one first.")).into())
 }
 
-/// Refuses one more key on a page where too many were made since yesterday: each stays in the lists for good. The operator's
-/// command line is not bounded, and what it made does not count.
+/// Rejects one key too many within 24 hours: each stays in the lists. Keys from the command line do not count.
 async fn check_daily_limit(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<(), AppError> {
     let sql = "SELECT COUNT(*) AS number FROM keys WHERE user_id = $1 AND created_at > $2 AND form_id IS NOT NULL";
     let made: i64 = tx.query_one(sql, params![user, now.plus(-DAY)], |row| row.get("number")).await?;
-    if made < MADE_PER_DAY {
+    if made < MAX_CREATED_PER_DAY {
         return Ok(());
     }
     let sentence =
-        format!("{MADE_PER_DAY} keys were made in the last 24 hours, which is the most. Try again tomorrow.");
+        format!("{MAX_CREATED_PER_DAY} keys were made in the last 24 hours, which is the most. Try again tomorrow.");
     Err(FieldErrors::whole(sentence).into())
 }
 
-/// Refuses a team that the user is not in. Locks the membership: a removal from the team at the same time comes before or
-/// after, and so finds this key.
+/// Rejects a team that the user is not in. Locks the membership, so that a removal at the same time finds this key.
 async fn check_team(tx: &mut Tx, user: &UserId, team: Option<&TeamId>) -> Result<(), AppError> {
     let Some(team) = team else { return Ok(()) };
     let sql = "UPDATE members SET role = role WHERE team_id = $1 AND user_id = $2";
@@ -237,7 +232,7 @@ async fn check_unsent(db: &Db, request: &Request<'_>) -> Result<(), AppError> {
     Err(FieldErrors::whole(sentence).into())
 }
 
-/// Revokes a key of a user. False if it was already revoked or is not the user's.
+/// Revokes a key of a user. Returns false if it was revoked already or is not the user's.
 pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &Actor) -> Result<bool, AppError> {
     let mut tx = db.begin().await?;
     let revoked = revoke_in(&mut tx, user, id, by).await?;
@@ -245,7 +240,7 @@ pub async fn revoke(db: &Db, user: &UserId, id: &KeyId, by: &Actor) -> Result<bo
     Ok(revoked)
 }
 
-/// Like [`revoke`], within a transaction in which the actor still may do it.
+/// Like [`revoke`], within a transaction that has checked the actor's right.
 async fn revoke_in(tx: &mut Tx, user: &UserId, id: &KeyId, by: &Actor) -> Result<bool, AppError> {
     let sql = "UPDATE keys SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING prefix";
     let prefix: Option<String> = tx.query_optional(sql, params![id, user, by.at], |row| row.get("prefix")).await?;

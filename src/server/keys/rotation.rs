@@ -1,4 +1,4 @@
-//! A new secret for a key. Its id, name, access and history stay; the old secret works for a grace.
+//! Rotation: a key gets a new secret and keeps its id, name, access and history. The previous secret works for a grace period.
 
 use secrecy::ExposeSecret;
 
@@ -17,7 +17,7 @@ use crate::server::auth::sessions::Session;
 use crate::server::db::row::{Row, params};
 use crate::server::state::AppState;
 
-/// Gives a key of the user a new secret, from the form of the page.
+/// Rotates a key of the user, from the form of the page.
 ///
 /// # Errors
 /// [`AppError::NotFound`] if the user has no such key; [`AppError::Invalid`] if it is revoked or expired, or was rotated
@@ -29,10 +29,10 @@ pub async fn rotate_own(state: &AppState, session: &Session, form: &RotateForm) 
     rotate(state, (&session.user.id, &id), (Since::Shown(seen, session), grace), &session.actor(state.now())).await
 }
 
-/// Gives a key a new secret, asked for with the key itself.
+/// Rotates a key at its own request.
 ///
 /// # Errors
-/// [`AppError::Invalid`] if it was asked for with the old secret.
+/// [`AppError::Invalid`] if the request came with the previous secret.
 pub async fn rotate_itself(
     state: &AppState,
     (user, key): (&UserId, &KeyFacts),
@@ -42,7 +42,7 @@ pub async fn rotate_itself(
     rotate(state, (user, &key.id), (Since::Secret(presented.digest().hex()), grace), by).await
 }
 
-/// What must not have changed since whoever asks looked.
+/// The state that the request is based on. If it has changed since, the key is not rotated.
 enum Since<'a> {
     /// When the key was last rotated, as the page said, and whose session shows the page.
     Shown(Option<i64>, &'a Session),
@@ -71,7 +71,7 @@ async fn rotate(
         Since::Shown(_, session) => session.begin(&state.db).await?,
         Since::Secret(_) => state.db.begin().await?,
     };
-    // Two at once: the second waits here, and then sees what the first did.
+    // Of two at once the second waits here, and then sees the result of the first.
     tx.execute("UPDATE keys SET name = name WHERE id = $1 AND user_id = $2", params![id, user]).await?;
     let sql =
         concat!("SELECT ", facts_columns!(), ", k.digest, k.rotated_at FROM keys k WHERE id = $1 AND user_id = $2");

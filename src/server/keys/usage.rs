@@ -156,7 +156,7 @@ impl Usage {
         rate_limited(acquired, Limit::LeakReports)
     }
 
-    /// Whether so many keys are in memory that the counters should be written now.
+    /// Whether the counters should be written before the next interval, because of their number.
     pub fn should_flush(&self) -> bool {
         self.counters.len() > MAX_BUFFERED_KEYS
     }
