@@ -61,7 +61,6 @@ pub fn label(action: &str) -> &str {
 
 /// An audit event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct AuditEntry {
     /// Ids of later events sort later.
     pub id: String,

@@ -15,8 +15,6 @@ super::id! {
 
 /// The owner of data: the id of a user or of a team. UUIDs of the two never collide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "ssr", derive(sqlx::Type))]
-#[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct OwnerId(String);
 
 impl OwnerId {
@@ -39,12 +37,9 @@ impl From<&TeamId> for OwnerId {
 
 /// An employee of a user or a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Employee {
     pub id: EmployeeId,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub name: EmployeeName,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub department: Department,
     pub salary: Salary,
     pub created_at: Timestamp,
@@ -61,8 +56,6 @@ pub struct EmployeeSpec {
 
 /// The name of an employee: one line of 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::Type))]
-#[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct EmployeeName(String);
 
 impl EmployeeName {
@@ -142,8 +135,6 @@ impl TryFrom<String> for Department {
 
 /// A yearly salary in whole units of the currency, 0 to 2,147,483,647.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::Type))]
-#[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct Salary(i64);
 
 impl Salary {

@@ -8,9 +8,7 @@ use crate::model::time::{DAY, Timestamp};
 
 /// A key in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct KeyEntry {
-    #[cfg_attr(feature = "ssr", sqlx(flatten))]
     pub key: KeyFacts,
     /// The email address of the user.
     pub owner: String,

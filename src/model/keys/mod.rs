@@ -26,14 +26,11 @@ pub const SOON: i64 = 3 * DAY;
 
 /// The public data of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct KeyFacts {
     pub id: KeyId,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub name: KeyName,
     /// The public prefix: `kf_8Qw3ZkPa`.
     pub prefix: String,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub access: Access,
     /// The team that the key is limited to.
     pub team_id: Option<TeamId>,
@@ -110,8 +107,6 @@ impl KeyFacts {
 
 /// The name of a key: one line of 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::Type))]
-#[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct KeyName(String);
 
 impl KeyName {
