@@ -172,6 +172,10 @@ impl Db {
     /// # Errors
     /// [`AppError::Unavailable`] if none could be had in time.
     pub async fn write(&self) -> Result<Conn, AppError> {
+        Ok(self.writer().await?)
+    }
+
+    async fn writer(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite { write, .. } => Conn::SqliteWriter(write.acquire().await?),
             Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,

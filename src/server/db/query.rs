@@ -69,7 +69,7 @@ impl Db {
 
     /// Runs a single statement that writes, and returns the number of rows that it changed.
     pub async fn execute(&self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, Error> {
-        let mut conn = self.write().await.map_err(|_| Error::PoolTimedOut)?;
+        let mut conn = self.writer().await?;
         let mut call = bind(conn.call(), params);
         loop {
             let done = match conn.start(&mut call).await {

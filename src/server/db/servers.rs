@@ -46,11 +46,13 @@ impl Servers {
     }
 
     /// Accepts a read-only server.
+    #[must_use]
     pub fn reads_only(self) -> Self {
         Self { reads_only: true, ..self }
     }
 
     /// Changes the options of each server.
+    #[must_use]
     pub fn with(&self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
         Self { hosts: self.hosts.iter().cloned().map(change).collect(), ..self.clone() }
     }
