@@ -25,7 +25,7 @@ const WRITERS: usize = 8;
 const READERS: usize = 4;
 
 #[tokio::test]
-async fn after_a_failover_that_keeps_old_connections_open_every_write_goes_to_the_new_primary() {
+async fn writes_follow_a_failover_with_old_connections_open() {
     let _alone = alone().await;
     let lab = Lab::start().await;
     let load = Load::start(lab.machines.each_ref().map(|machine| machine.addr), &lab.keys);
@@ -71,7 +71,7 @@ async fn after_a_primary_that_crashed_every_write_goes_to_the_new_one() {
 }
 
 #[tokio::test]
-async fn of_several_hosts_in_the_url_the_one_that_takes_changes_is_used() {
+async fn url_with_several_hosts_uses_the_writable_one() {
     let _alone = alone().await;
     let old = Server::primary().await;
     old.execute(&format!("CREATE DATABASE {NAME} TEMPLATE template0")).await;

@@ -26,17 +26,17 @@ const TRANSACTIONS: usize = 4;
 const SLOW: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn while_the_database_is_black_holed_all_is_answered_in_time_and_then_as_before() {
+async fn black_holed_database_delays_no_response_and_recovers() {
     outage("database black-holed", Trouble::BlackHole).await;
 }
 
 #[tokio::test]
-async fn while_connections_are_reset_all_is_answered_in_time_and_then_as_before() {
+async fn reset_connections_delay_no_response_and_recover() {
     outage("database's connections reset", Trouble::Cut).await;
 }
 
 #[tokio::test]
-async fn while_the_database_is_slow_all_is_answered_in_time_and_then_as_before() {
+async fn slow_database_delays_no_response_and_recovers() {
     outage("database slowed, 2 s each way", Trouble::Slow(Duration::from_secs(2))).await;
 }
 

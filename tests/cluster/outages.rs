@@ -21,22 +21,22 @@ const AWAY: Duration = Duration::from_secs(8);
 const HEALED: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn while_the_listener_is_cut_a_revocation_is_seen_within_five_seconds() {
+async fn cut_listener_sees_a_revocation_within_five_seconds() {
     without_the_listener(Trouble::Cut).await;
 }
 
 #[tokio::test]
-async fn while_the_listener_is_black_holed_a_revocation_is_seen_within_five_seconds() {
+async fn black_holed_listener_sees_a_revocation_in_five_seconds() {
     without_the_listener(Trouble::BlackHole).await;
 }
 
 #[tokio::test]
-async fn with_the_database_away_since_it_is_cut_no_key_is_refused_as_wrong_and_no_new_one_is_let_in() {
+async fn cut_database_rejects_no_valid_key_and_admits_no_new_one() {
     without_the_database(Trouble::Cut).await;
 }
 
 #[tokio::test]
-async fn with_the_database_away_since_it_is_black_holed_no_key_is_refused_as_wrong_and_no_new_one_is_let_in() {
+async fn black_holed_database_rejects_no_valid_key_and_admits_no_new() {
     without_the_database(Trouble::BlackHole).await;
 }
 

@@ -25,7 +25,7 @@ const UNHEARD: Duration = Duration::from_millis(1_100);
 
 /// It refuses the settings of a session in its own default, and forgets them where it is told to ignore them.
 #[tokio::test]
-async fn behind_pgbouncer_in_transaction_mode_all_works_and_nothing_is_mixed_up() {
+async fn pgbouncer_in_transaction_mode_mixes_nothing_up() {
     let _alone = alone().await;
     for ignored in ["", "ignore_startup_parameters = extra_float_digits,options"] {
         let database = Database::make().await;

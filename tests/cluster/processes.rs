@@ -11,7 +11,7 @@ use crate::support::traffic::{Tally, Traffic};
 const CONNECTIONS: usize = 8;
 
 #[tokio::test]
-async fn a_process_that_is_killed_takes_nothing_but_its_open_requests_with_it() {
+async fn killed_process_loses_only_its_open_requests() {
     let _alone = alone().await;
     let database = Database::make().await;
     let key = &make_keys(database.url(), 1).await[0];
@@ -46,7 +46,7 @@ async fn a_process_that_is_killed_takes_nothing_but_its_open_requests_with_it() 
 }
 
 #[tokio::test]
-async fn ten_processes_that_start_at_once_on_an_empty_database_all_become_ready() {
+async fn ten_processes_starting_on_an_empty_database_become_ready() {
     let _alone = alone().await;
     let database = Database::make().await;
     let started = Instant::now();

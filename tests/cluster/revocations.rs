@@ -86,7 +86,7 @@ async fn a_disabled_account_is_refused_by_every_machine_that_runs() {
 }
 
 #[tokio::test]
-async fn a_key_revoked_on_the_command_line_is_refused_by_the_server_on_sqlite_beside_it() {
+async fn key_revoked_by_command_is_rejected_by_the_sqlite_server() {
     let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("keyfob.db").display());

@@ -17,7 +17,7 @@ use crate::support::serial::alone;
 const PAGE: usize = 4096;
 
 #[tokio::test]
-async fn while_the_file_is_damaged_nobody_is_let_in_and_a_backup_mends_it() {
+async fn damaged_file_admits_nobody_and_a_backup_repairs_it() {
     let _alone = alone().await;
     let scene = Scene::set(200).await;
     let mut machine = Machine::start(&scene.url).await;
@@ -83,7 +83,7 @@ async fn while_the_file_is_damaged_nobody_is_let_in_and_a_backup_mends_it() {
 }
 
 #[tokio::test]
-async fn on_a_disk_that_is_read_only_the_start_is_refused_and_doctor_says_why() {
+async fn read_only_disk_prevents_the_start_and_doctor_says_why() {
     let _alone = alone().await;
     let scene = Scene::set(1).await;
     let folder = scene.file().parent().unwrap().display().to_string();
@@ -111,7 +111,7 @@ async fn on_a_disk_that_is_read_only_the_start_is_refused_and_doctor_says_why() 
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_program_is_refused_in_one_line_and_stays_as_it_is() {
+async fn database_of_a_newer_program_is_rejected_unchanged() {
     let _alone = alone().await;
     let scene = Scene::set(1).await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \

@@ -19,7 +19,7 @@ const HEALED: Duration = Duration::from_secs(5);
 const BY: [&str; 4] = ["/bin/sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\"", KEYFOB];
 
 #[tokio::test]
-async fn a_full_disk_loses_nothing_and_when_there_is_room_all_is_as_before() {
+async fn full_disk_loses_nothing_and_recovers() {
     let _alone = alone().await;
     let scene = Scene::set(2).await;
     let machine = Machine::start_by(&BY, &scene.url).await;

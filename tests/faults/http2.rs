@@ -39,7 +39,7 @@ const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 #[tokio::test]
-async fn a_header_list_that_is_too_large_is_431_and_the_connection_goes_on() {
+async fn too_large_header_list_is_431_and_keeps_the_connection() {
     let _alone = alone().await;
     let scene = Scene::set(1).await;
     let machine = Machine::start(&scene.url).await;

@@ -41,7 +41,7 @@ async fn a_head_that_is_too_long_is_refused_with_431() {
 }
 
 #[tokio::test]
-async fn slow_clients_hold_nobody_up_and_lose_their_connections() {
+async fn slow_clients_delay_no_other_and_are_disconnected() {
     let _alone = alone().await;
     let scene = Scene::set(1).await;
     let machine = Machine::start(&scene.url).await;

@@ -12,7 +12,7 @@ use crate::support::scene::Scene;
 use crate::support::serial::alone;
 
 #[tokio::test]
-async fn a_second_server_on_a_file_ends_with_one_line_and_other_commands_work_beside_the_first() {
+async fn second_server_on_a_file_ends_and_commands_still_work() {
     let _alone = alone().await;
     let scene = Scene::set(2).await;
     let mut first = Machine::start(&scene.url).await;

@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 const ROOM: u64 = 32 * 1024 * 1024;
 
 #[tokio::test]
-async fn of_twice_the_load_that_it_can_carry_the_rest_is_refused_and_memory_stays() {
+async fn double_load_is_shed_with_bounded_memory() {
     let _alone = alone().await;
     let scene = Scene::set(1).await;
     let machine = Machine::start(&scene.url).await;

@@ -30,7 +30,7 @@ const SLICES: Duration = Duration::from_millis(8);
 const BY: [&str; 3] = ["/usr/bin/env", "KEYFOB_SIGN_IN_RATE=0", KEYFOB];
 
 #[tokio::test]
-async fn beside_many_sign_ins_the_p99_of_key_checks_at_most_doubles() {
+async fn sign_in_flood_at_most_doubles_the_p99_of_key_checks() {
     let _alone = alone().await;
     let scene = Scene::set(1).await;
     let machine = Machine::start_by(&BY, &scene.url).await;

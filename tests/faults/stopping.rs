@@ -23,7 +23,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 const EMPLOYEES: &str = "POST /pegasus/employees/api/employees/";
 
 #[tokio::test]
-async fn under_load_no_request_that_was_accepted_fails_and_every_use_of_a_key_is_written() {
+async fn stop_under_load_fails_no_request_and_writes_all_usage() {
     let _alone = alone().await;
     let (mut answered, mut slowest) = (0, Duration::ZERO);
     let times = short_or_long(2, 10);

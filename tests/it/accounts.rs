@@ -20,7 +20,7 @@ async fn sign_in(client: &Client, email: &str, password: &str) -> Answer {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn whoever_signs_up_is_signed_in(database: Database) {
+async fn signing_up_signs_in(database: Database) {
     let app = &TestApp::start(database).await;
     let answer = sign_up(&app.browser(), "ada@example.com", PASSWORD).await.is(200);
     assert_eq!((answer.header("location"), answer.header("cache-control")), ("/profile", "no-store"));
@@ -53,7 +53,7 @@ async fn signing_up_and_in_works_without_javascript(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_password_has_8_to_128_characters_and_is_none_of_the_common_ones(database: Database) {
+async fn password_has_8_to_128_characters_and_is_not_common(database: Database) {
     let app = &TestApp::start(database).await;
     let (long, longer) = ("ü3 Ø-".repeat(25) + "abc", "ü3 Ø-".repeat(25) + "abcd");
     assert_eq!((long.chars().count(), longer.chars().count()), (128, 129));
@@ -114,7 +114,7 @@ async fn an_email_address_is_compared_without_case_and_taken_once(database: Data
 
 #[apply(each_database)]
 #[tokio::test]
-async fn two_who_sign_up_at_once_with_one_address_make_one_account(database: Database) {
+async fn concurrent_sign_ups_with_one_address_make_one_account(database: Database) {
     let app = &TestApp::start(database).await;
     let browser = app.browser();
     let (one, other) =
@@ -127,7 +127,7 @@ async fn two_who_sign_up_at_once_with_one_address_make_one_account(database: Dat
 
 #[apply(each_database)]
 #[tokio::test]
-async fn an_unknown_address_a_wrong_password_and_a_disabled_account_are_one_answer(database: Database) {
+async fn unknown_wrong_and_disabled_sign_ins_get_the_same_answer(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     app.disable("bob").await;
@@ -152,7 +152,7 @@ async fn an_unknown_address_a_wrong_password_and_a_disabled_account_are_one_answ
 
 #[apply(each_database)]
 #[tokio::test]
-async fn where_sign_up_is_closed_nobody_signs_up(database: Database) {
+async fn closed_sign_up_rejects_everyone(database: Database) {
     let app = &TestApp::start(database).await;
     let closed = app.configured(|config| config.signup = Signup::Closed);
     let sentence = sign_up(&closed.browser(), "ada@example.com", PASSWORD).await.failed_at("non_field_errors");
@@ -200,7 +200,7 @@ async fn the_sign_in_page_carries_where_to_go_next(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_password_with_old_parameters_is_hashed_anew_at_the_next_sign_in(database: Database) {
+async fn password_with_old_parameters_is_rehashed_at_sign_in(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
@@ -241,7 +241,7 @@ async fn a_display_name_has_up_to_100_characters(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn changing_the_password_needs_the_current_one_and_ends_the_other_sessions(database: Database) {
+async fn password_change_needs_the_current_one_and_ends_sessions(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, other, bob) = (app.signed_in("ada").await, app.signed_in("ada").await, app.signed_in("bob").await);
     let new = "five other words for it";
@@ -281,7 +281,7 @@ async fn a_disabled_account_loses_its_sessions_for_good(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_session_of_a_disabled_account_that_is_left_over_opens_nothing(database: Database) {
+async fn leftover_session_of_a_disabled_account_opens_nothing(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     app.sql("UPDATE users SET disabled_at = 1").await;

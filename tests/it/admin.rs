@@ -88,7 +88,7 @@ async fn for_everybody_else_nothing_is_there(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn whoever_signs_up_first_is_no_superuser(database: Database) {
+async fn first_account_is_no_superuser(database: Database) {
     let app = &TestApp::start(database).await;
     app.browser()
         .call("sign_up", &[("email", "first@example.com"), ("password", "four words for tests")])
@@ -179,7 +179,7 @@ async fn the_pages_of_every_order_show_each_key_once(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn name_and_expiry_of_a_key_can_be_changed_but_not_of_a_revoked_one(database: Database) {
+async fn revoked_key_cannot_be_edited_and_others_can(database: Database) {
     let app = &TestApp::start(database).await;
     let (made, admin) = (app.make_key("ada").await, app.admin().await);
     let id = made.facts.id.as_str();
@@ -250,7 +250,7 @@ async fn an_administrator_makes_a_key_for_a_user(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn disabling_ends_all_sessions_and_keys_at_once_and_enabling_brings_the_keys_back(database: Database) {
+async fn disabling_ends_sessions_and_keys_and_enabling_restores_keys(database: Database) {
     let app = &TestApp::start(database).await;
     let (admin, ada, key, id) =
         (app.admin().await, app.signed_in("ada").await, app.with_key("ada").await, id(app, "ada").await);

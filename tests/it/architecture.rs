@@ -1,10 +1,10 @@
-//! The rules of the house, as far as grep can check them.
+//! Rules of the architecture that text search can check.
 
 use std::path::Path;
 
 use regex::Regex;
 
-/// The sources: path below `src/`, and text without tests and comments.
+/// Returns each source file: its path below `src/`, and its text without tests and comments.
 pub fn sources() -> Vec<(String, String)> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
     let mut files = Vec::new();
@@ -30,7 +30,7 @@ fn without_tests_and_comments(text: &str) -> String {
     code.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The lines of the files that match, but for those that `allowed` lets pass; as `path:line: text`.
+/// Returns the lines that match and are not allowed, as `path:line: text`.
 fn lines(pattern: &str, allowed: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let pattern = Regex::new(pattern).unwrap();
     let mut found = Vec::new();
@@ -47,11 +47,11 @@ fn none(found: &[String]) {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-fn under(path: &str, room: &str) -> bool {
-    path == format!("{room}.rs") || path.starts_with(&format!("{room}/"))
+fn under(path: &str, module: &str) -> bool {
+    path == format!("{module}.rs") || path.starts_with(&format!("{module}/"))
 }
 
-/// The server functions: path, signature and the lines of the body.
+/// Returns the server functions: path and name, attributes, and the lines of the body.
 fn server_functions() -> Vec<(String, String, Vec<String>)> {
     let start = Regex::new(r"(?s)#\[server\(([^)]*)\)\]\s*pub async fn (\w+)\(.*?\{\n(.*?)\n\}").unwrap();
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
@@ -70,18 +70,19 @@ fn server_functions() -> Vec<(String, String, Vec<String>)> {
 }
 
 #[test]
-fn arrows_point_one_way() {
-    // Each room and what it may not name. A server function's body may name the server: rule 4 sees to it.
-    for (room, forbidden) in [
-        ("model", "server|web|app|pages|ui"),
-        ("ui", "server|web|app|pages"),
-        ("pages", "web|app"),
-        ("app", "web|server"),
-        ("server", "web|app|pages|ui"),
-        ("error", "server|web|app|pages|ui"),
+fn layer_arrows_point_one_way() {
+    // Layers, and what each may not name. Bodies of server functions may name the server, which another test checks.
+    for (layer, forbidden) in [
+        ("model", "server|pages|app|web|cli|ui"),
+        ("ui", "server|pages|app|web|cli"),
+        ("error", "server|pages|app|web|cli|ui"),
+        ("server", "pages|app|web|cli|ui"),
+        ("pages", "app|web|cli"),
+        ("app", "server|web|cli"),
+        ("web", "cli"),
     ] {
         let pattern = format!(r"\b(crate|keyfob)::\{{?({forbidden})\b");
-        none(&lines(&pattern, |path, _| !under(path, room)));
+        none(&lines(&pattern, |path, _| !under(path, layer)));
     }
     let relative = r"^\s*(pub )?use super::super::";
     none(&lines(relative, |path, _| !under(path, "pages") && !under(path, "ui")));
@@ -98,35 +99,61 @@ fn pages_name_the_server_only_in_the_bodies_of_server_functions() {
     assert!(!named.is_empty());
 }
 
+/// Files outside `server/db` that still name a database driver.
+const DRIVER_EXCEPTIONS: [&str; 16] = [
+    "server/auth/login_throttle.rs",
+    "server/change_listener.rs",
+    "server/invalidation/listener.rs",
+    "server/keys/lists.rs",
+    "server/keys/mod.rs",
+    "server/keys/rotation.rs",
+    "server/keys/usage.rs",
+    "server/maintenance/backup.rs",
+    "server/maintenance/copy/mod.rs",
+    "server/maintenance/copy/checksum.rs",
+    "server/teams/invitations.rs",
+    "server/teams/members.rs",
+    "server/teams/memberships.rs",
+    "server/teams/operator.rs",
+    "server/users/admin.rs",
+    "server/users/mod.rs",
+];
+
+#[test]
+fn drivers_are_named_in_the_database_layer_only() {
+    none(&lines(r"\b(sqlx|rusqlite)::|\bsqlx\(", |path, line| {
+        under(path, "server/db")
+            || DRIVER_EXCEPTIONS.contains(&path)
+            || (under(path, "model") && line.contains("cfg_attr(feature = \"ssr\""))
+    }));
+}
+
 #[test]
 fn sql_is_written_in_the_server_only() {
-    none(&lines(r"\bsqlx::|\bsqlx\(", |path, line| {
-        under(path, "server") || (under(path, "model") && line.contains("cfg_attr(feature = \"ssr\""))
-    }));
     none(&lines(r#""(SELECT|INSERT INTO|UPDATE|DELETE FROM) "#, |path, _| under(path, "server")));
 }
 
 #[test]
-fn no_query_is_put_together_by_format() {
+fn no_sql_is_built_by_format() {
     none(&lines(r#"format!\(\s*"(SELECT|INSERT|UPDATE|DELETE)|SELECT \*"#, |_, _| false));
 }
 
 #[test]
-fn the_browser_is_reached_from_one_file_only() {
+fn web_sys_only_in_ui_browser() {
     none(&lines(r"\bweb_sys\b", |path, line| {
         path == "ui/browser.rs" || (path == "ui/dialog.rs" && line.contains("leptos::web_sys::Event"))
     }));
 }
 
 #[test]
-fn which_side_it_is_is_asked_in_three_places_only() {
+fn cfg_gates_only_in_allowed_files() {
     none(&lines(r"cfg(_attr)?\(.*feature|cfg!\(", |path, line| {
         path == "lib.rs" || path == "error.rs" || (under(path, "model") && line.contains("cfg_attr(feature = \"ssr\""))
     }));
 }
 
 #[test]
-fn a_server_function_begins_with_who_may_call_it() {
+fn server_function_begins_with_its_guard() {
     let guard = Regex::new(r"^let \(.*\) = crate::server::auth::\w+\([^)]*(\(\))?\)\.await\?;$").unwrap();
     for (name, _, body) in server_functions() {
         let first = &body[0];
@@ -136,7 +163,16 @@ fn a_server_function_begins_with_who_may_call_it() {
 }
 
 #[test]
-fn a_server_function_has_at_most_five_lines() {
+fn server_function_redirects_after_success_only() {
+    for (name, _, body) in server_functions() {
+        let after = body.iter().skip_while(|line| !line.contains("redirect")).skip(1);
+        let fallible: Vec<_> = after.filter(|line| line.contains(".await") || line.contains("?;")).collect();
+        assert!(fallible.is_empty(), "{name}: {fallible:?} can fail after the redirect");
+    }
+}
+
+#[test]
+fn server_function_has_at_most_five_lines() {
     for (name, _, body) in server_functions() {
         let lines = body.iter().filter(|line| !line.starts_with("//")).count();
         assert!(lines <= 5, "{name}: {lines}");
@@ -144,10 +180,10 @@ fn a_server_function_has_at_most_five_lines() {
 }
 
 #[test]
-fn no_server_function_is_called_by_get_and_each_has_its_name_in_its_path() {
+fn server_functions_are_posts_named_by_their_path() {
     for (name, attributes, _) in server_functions() {
         let function = name.rsplit(' ').next().unwrap();
-        // Those of administrators stand where nobody else finds anything.
+        // Functions for administrators have a prefix that answers 404 to everyone else.
         let prefix = if name.starts_with("src/pages/admin/") { "/admin/fn" } else { "/fn" };
         assert_eq!(attributes, format!("prefix = \"{prefix}\", endpoint = \"{function}\""), "{name}");
     }
@@ -155,8 +191,8 @@ fn no_server_function_is_called_by_get_and_each_has_its_name_in_its_path() {
 }
 
 #[test]
-fn a_secret_is_neither_written_out_nor_printed() {
-    // A type that holds a key is no `Serialize`; the one exception is the new key.
+fn secrets_are_not_serialized_or_printed() {
+    // The exceptions hold a new key, which is returned once.
     let whole = Regex::new(r"(?s)#\[derive\(([^)]*)\)\](?:\s*#\[[^\]]*\])*\s*pub struct (\w+)\s*\{(.*?)\n\}").unwrap();
     let secret = Regex::new(r"SecretString|\b(key|secret|password|token): String").unwrap();
     for (path, text) in sources() {
@@ -190,7 +226,7 @@ fn time_and_randomness_come_from_one_place_each() {
 }
 
 #[test]
-fn what_belongs_to_someone_is_asked_for_with_its_owner() {
+fn owned_tables_are_filtered_by_owner() {
     let statement = Regex::new(r#"(?s)"((?:SELECT|UPDATE|DELETE) (?:[^"\\]|\\.)*)""#).unwrap();
     let continued = Regex::new(r"\\\n\s*").unwrap();
     let owned = Regex::new(r"\b(FROM|UPDATE|JOIN) (keys|sessions|employees)\b").unwrap();
@@ -202,9 +238,8 @@ fn what_belongs_to_someone_is_asked_for_with_its_owner() {
                 continue;
             }
             seen += 1;
-            // By a digest the owner is found; the operator's command line finds keys of anybody; a session just found is
-            // the caller's own.
-            // what was counted of a key that let its holder in; administrators find keys of anybody, and then name the owner.
+            // Lookups by digest, which find the owner; the commands of the operator; the session of the request; usage
+            // counters of accepted keys; administrators, who name the owner afterwards.
             let excepted = [
                 "digest = $1",
                 "prefix = $1 OR id = $1",
@@ -216,7 +251,7 @@ fn what_belongs_to_someone_is_asked_for_with_its_owner() {
             ];
             let fits = ["user_id = $", "owner_id = $", "team_id = $"].iter().any(|text| sql.contains(text))
                 || excepted.iter().any(|text| sql.contains(text))
-                // A piece of `page_of!`, in which the column of the owner comes next.
+                // A part of `page_of!`, which appends the column of the owner.
                 || (path == "server/keys/lists.rs" && sql.ends_with(" WHERE "));
             assert!(fits, "src/{path}: {sql}");
         }
@@ -225,8 +260,8 @@ fn what_belongs_to_someone_is_asked_for_with_its_owner() {
 }
 
 #[test]
-fn a_secret_is_found_by_its_digest_and_never_compared() {
-    // But for a rotation, which compares two digests, and for somebody who was let in by one of them.
+fn secret_is_found_by_digest_and_never_compared() {
+    // A rotation compares two digests, for a caller that one of them has authenticated.
     let compared =
         r"(digest|secret|hash|password)\w*(\(\))?(\.\w+\(\))* [!=]= |[!=]= [&*]?[\w.]*(digest|secret|hash|password)";
     let found = lines(compared, |path, line| path == "server/keys/rotation.rs" || line.contains(".len()"));
@@ -242,14 +277,14 @@ fn a_secret_is_found_by_its_digest_and_never_compared() {
 }
 
 #[test]
-fn nothing_unwraps_outside_main_and_tests() {
+fn nothing_unwraps_outside_tests() {
     none(&lines(r"\.unwrap\(\)|\btodo!|\bunimplemented!|\bdbg!", |_, _| false));
     let expects = lines(r"\.expect\(", |_, _| false);
     assert!(expects.len() <= 1, "one proven constant, the randomness: {expects:#?}");
 }
 
 #[test]
-fn what_the_table_of_requirements_names_is_there() {
+fn asvs_table_names_existing_files_and_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = std::fs::read_to_string(root.join("docs/asvs.md")).unwrap();
     let file = Regex::new(r"`((?:src|tests|end2end)/[\w./]+|deny\.toml|Cargo\.toml)`").unwrap();
@@ -274,7 +309,7 @@ fn what_the_table_of_requirements_names_is_there() {
 }
 
 #[test]
-fn every_line_of_the_log_is_explained_and_none_that_there_is_not() {
+fn log_reference_lists_exactly_the_log_lines() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/log-reference.md")).unwrap();
     let row = Regex::new(r"(?m)^\| (error|warn|info) \| ([^|]+) \|").unwrap();
     let mut explained: Vec<_> = row.captures_iter(&page).map(|row| (row[1].to_owned(), row[2].to_owned())).collect();

@@ -28,7 +28,7 @@ async fn report(client: &Client, body: Value) -> u16 {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn every_kind_of_event_is_recorded_with_who_and_from_where_and_nothing_secret(database: Database) {
+async fn every_event_records_actor_and_address_and_no_secret(database: Database) {
     let app = &TestApp::start(database).await;
     let visitor = app.browser().coming_from("203.0.113.9");
     let ada =
@@ -195,7 +195,7 @@ async fn no_field_of_the_csv_begins_with_a_formula(database: Database) {
 /// Only administrators see the address that somebody else works from, such as that of a person who revoked or reported a key.
 #[apply(each_database)]
 #[tokio::test]
-async fn the_address_of_another_person_is_shown_to_administrators_only(database: Database) {
+async fn address_of_another_person_is_shown_to_superusers_only(database: Database) {
     let app = &TestApp::start(database).await;
     let visitor = app.browser().coming_from("203.0.113.9");
     let ada =
@@ -246,7 +246,7 @@ async fn a_team_admin_does_not_see_from_where_members_use_their_keys(database: D
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_report_is_accepted_whether_it_is_real_or_not_and_what_is_real_is_revoked(database: Database) {
+async fn leak_report_is_always_accepted_and_revokes_real_keys(database: Database) {
     let app = &TestApp::start(database).await;
     let (one, two, three) = (app.make_key("ada").await, app.make_key("ada").await, app.make_key("bob").await);
     let client = app.anonymous();
@@ -285,7 +285,7 @@ async fn previous_secret_can_be_reported_within_its_grace(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_report_has_up_to_250_keys_and_an_address_sends_so_many_a_minute(database: Database) {
+async fn leak_reports_are_limited_to_250_keys_and_by_address(database: Database) {
     let app = &TestApp::start(database).await;
     let tokens = |n: usize| json!(vec![json!({"token": "kf_12345678_12345678901234567890123456789012345678"}); n]);
     let client = app.anonymous().coming_from("203.0.113.9");

@@ -48,7 +48,7 @@ async fn a_download_is_complete_and_has_each_event_once(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_download_comes_in_parts_and_holds_no_connection_between_them(database: Database) {
+async fn download_is_streamed_without_holding_a_connection(database: Database) {
     let app = &TestApp::start(database).await;
     fill(app).await;
     let another = app.over_another(&app.url).await;
@@ -104,7 +104,7 @@ async fn events_are_found_by_day_on_the_page_and_in_the_download(database: Datab
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_day_that_is_none_is_told_at_its_field_and_nothing_is_downloaded(database: Database) {
+async fn invalid_day_is_a_field_error_and_downloads_nothing(database: Database) {
     let app = &TestApp::start(database).await;
     let admin = app.admin().await;
     for (query, sentence) in [

@@ -12,7 +12,7 @@ use crate::support::{Database, EMPLOYEES, TestApp, each_database};
 
 #[apply(each_database)]
 #[tokio::test]
-async fn every_key_of_a_copy_that_is_restored_works_and_what_was_revoked_stays_revoked(database: Database) {
+async fn restored_backup_keeps_keys_and_revocations(database: Database) {
     let app = &TestApp::start(database).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
@@ -85,7 +85,7 @@ async fn every_key_of_a_copy_that_is_restored_works_and_what_was_revoked_stays_r
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_copy_never_takes_the_place_of_a_file_and_leaves_none_behind_where_it_fails(database: Database) {
+async fn backup_overwrites_no_file_and_leaves_none_after_failure(database: Database) {
     let app = &TestApp::start(database).await;
     if app.url.starts_with("postgres") {
         return;

@@ -130,7 +130,7 @@ async fn a_body_is_in_one_piece_in_whatever_parts_it_comes(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn without_memory_for_it_every_body_is_refused_with_503_and_the_rest_goes_on(database: Database) {
+async fn bodies_without_memory_are_503_and_others_continue(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.with_own(own());
     let belongings = Box::pin(Belongings::of(&app, "ada", "red")).await;
@@ -191,7 +191,7 @@ async fn the_bodies_of_one_address_leave_room_for_those_of_others(database: Data
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_body_that_comes_when_there_is_no_place_any_more_is_refused_with_503(database: Database) {
+async fn body_beyond_the_budget_is_503(database: Database) {
     let app = &TestApp::start(database).await;
     let key = app.with_key("ada").await;
     for (free, status) in [(1, 201), (0, 503)] {
@@ -231,7 +231,7 @@ async fn a_report_is_refused_by_its_limit_before_it_is_read(database: Database) 
 
 #[apply(each_database)]
 #[tokio::test]
-async fn answers_that_are_not_read_take_a_bounded_memory_and_an_address_no_other_s(database: Database) {
+async fn unread_responses_take_bounded_memory_per_address(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.with_own(own());
     let mut held = Vec::new();
@@ -258,7 +258,7 @@ async fn answers_that_are_not_read_take_a_bounded_memory_and_an_address_no_other
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_wrong_is_told_twenty_times_at_most(database: Database) {
+async fn at_most_twenty_field_errors_are_reported(database: Database) {
     let app = &TestApp::start(database).await;
     let key = app.with_key("ada").await;
     let one = format!("{EMPLOYEES}{}/", app.employee("ada", ("Ada", Hr, 5)).await);

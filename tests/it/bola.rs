@@ -131,7 +131,7 @@ pub async fn call(client: &Client, path: &str, fields: &[(&str, &str)]) -> Answe
 
 #[apply(each_database)]
 #[tokio::test]
-async fn no_server_function_takes_an_id_of_somebody_else(database: Database) {
+async fn server_functions_reject_ids_of_others(database: Database) {
     let app = &TestApp::start(database).await;
     let (app, own, theirs) = Box::pin(scene(app)).await;
     let listed: BTreeSet<_> = FUNCTIONS.iter().map(|(path, ..)| *path).collect();
@@ -169,7 +169,7 @@ async fn no_server_function_takes_an_id_of_somebody_else(database: Database) {
 /// What shows that the test above refuses the ids, not the forms.
 #[apply(each_database)]
 #[tokio::test]
-async fn every_server_function_works_for_its_own_user_and_touches_nobody_else(database: Database) {
+async fn server_functions_work_for_their_user_and_touch_no_other(database: Database) {
     let app = &TestApp::start(database).await;
     let (app, _, theirs) = Box::pin(scene(app)).await;
     for (n, (path, whose, form, _)) in FUNCTIONS.into_iter().enumerate() {
@@ -188,7 +188,7 @@ async fn every_server_function_works_for_its_own_user_and_touches_nobody_else(da
 
 #[apply(each_database)]
 #[tokio::test]
-async fn no_page_takes_an_id_of_somebody_else(database: Database) {
+async fn pages_reject_ids_of_others(database: Database) {
     let app = &TestApp::start(database).await;
     let (app, own, theirs) = Box::pin(scene(app)).await;
     let (bob, key, root) = (app.signed_in("bob").await, app.with_key("bob").await, app.admin().await);
@@ -217,7 +217,7 @@ async fn no_page_takes_an_id_of_somebody_else(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn no_operation_of_the_api_takes_an_id_of_somebody_else(database: Database) {
+async fn api_operations_reject_ids_of_others(database: Database) {
     let app = &TestApp::start(database).await;
     let (app, own, theirs) = Box::pin(scene(app)).await;
     let parameter = Regex::new(r"\{(\w+)\}").unwrap();

@@ -87,7 +87,7 @@ fn slow(begun: &Arc<Semaphore>, go_on: &Arc<Semaphore>) -> Router<AppState> {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn an_owner_has_at_most_so_many_employees(database: Database) {
+async fn employees_per_owner_are_limited(database: Database) {
     let app = &TestApp::start(database).await;
     let team = app.team("red", "ada", &[]).await;
     let app = app.configured(|config| config.max_employees = 14);
@@ -119,7 +119,7 @@ async fn an_owner_has_at_most_so_many_employees(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn searches_of_one_owner_take_turns_and_hold_nobody_else_up(database: Database) {
+async fn searches_of_one_owner_queue_and_delay_no_other(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, bob) = (app.with_key("ada").await, app.with_key("bob").await);
     let owner = app.user("ada").await.id.to_string();
@@ -174,7 +174,7 @@ async fn a_teams_searches_take_a_turn_of_the_member_too(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_member_who_is_removed_meanwhile_changes_nothing_of_the_team(database: Database) {
+async fn member_removed_meanwhile_changes_nothing(database: Database) {
     let app = &TestApp::start(database).await;
     let team = app.team("red", "ada", &["mia"]).await;
     let mia = app.user("mia").await.id;
@@ -237,7 +237,7 @@ async fn a_member_who_is_removed_meanwhile_changes_nothing_of_the_team(database:
 
 #[apply(each_database)]
 #[tokio::test]
-async fn so_many_keys_are_made_on_pages_in_a_day_and_the_operator_is_not_bounded(database: Database) {
+async fn keys_per_day_are_limited_on_pages_not_for_the_operator(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.configured(|config| config.keys.max_keys_per_user = 10_000);
     let (ada, user) = (app.signed_in("ada").await, app.user("ada").await.id);
@@ -313,7 +313,7 @@ async fn a_right_password_is_taken_so_often_a_minute_and_no_more(database: Datab
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_too_long_is_told_and_never_cut(database: Database) {
+async fn too_long_values_are_rejected_and_never_cut(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &[]).await;
     let (ada, long) = (app.signed_in("ada").await, "🔑".repeat(140));
@@ -361,7 +361,7 @@ async fn what_is_too_long_is_told_and_never_cut(database: Database) {
 }
 
 #[test]
-fn nothing_that_may_read_much_is_read_on_a_thread_of_the_requests() {
+fn unbounded_reads_are_off_the_request_threads() {
     let known = [
         "server/audit/mod.rs",
         "server/auth/sessions.rs",

@@ -130,7 +130,7 @@ async fn an_account_is_made_listed_disabled_and_enabled(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn an_account_that_cannot_be_made_or_found_is_refused_in_one_line(database: Database) {
+async fn failing_user_commands_print_one_line(database: Database) {
     let app = &TestApp::start(database).await;
     make_user(&app.url, "ada@example.com").await.done();
     make_user(&app.url, "ADA@example.com").await.refused("already has an account");
@@ -186,7 +186,7 @@ async fn a_key_is_printed_alone_and_works_until_it_is_revoked(database: Database
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_expires_as_asked_after_90_days_if_not_asked(database: Database) {
+async fn key_expires_as_given_or_after_90_days(database: Database) {
     let app = &TestApp::start(database).await;
     make_user(&app.url, "ada@example.com").await.done();
     for (argument, days) in [(&[][..], 90.0), (&["--expires-in", "24h"], 1.0), (&["--expires-in", "15m"], 0.25 / 24.0)]
@@ -235,7 +235,7 @@ async fn seeding_prints_one_working_key_a_line(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn migrating_a_migrated_database_is_done_at_once_and_a_newer_one_is_refused(database: Database) {
+async fn migrate_is_idempotent_and_rejects_a_newer_database(database: Database) {
     let app = &TestApp::start(database).await;
     keyfob(&app.url, "migrate").await.done();
     app.sql(
@@ -262,7 +262,7 @@ async fn a_database_that_cannot_be_opened_is_refused_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_refused_in_one_line_before_anything_else_happens() {
+async fn taken_port_is_rejected_in_one_line_first() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = tempfile::tempdir().unwrap();

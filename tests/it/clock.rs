@@ -11,7 +11,7 @@ const HOUR: i64 = 60 * MINUTE;
 
 #[apply(each_database)]
 #[tokio::test]
-async fn keys_expire_by_the_time_that_it_is_and_what_was_revoked_stays_revoked(database: Database) {
+async fn clock_jump_expires_keys_and_keeps_revocations(database: Database) {
     let app = &TestApp::start(database).await;
     let at = |time: Timestamp| app.state.clock.set(time);
     let short = app.make_key_that("ada", |spec| spec.expires_at = Some(NOW.plus(30 * MINUTE))).await;
@@ -35,7 +35,7 @@ async fn keys_expire_by_the_time_that_it_is_and_what_was_revoked_stays_revoked(d
 
 #[apply(each_database)]
 #[tokio::test]
-async fn sessions_limits_and_what_is_written_go_on(database: Database) {
+async fn clock_jump_keeps_sessions_limits_and_writes(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     let limited = app.make_key("ada").await;

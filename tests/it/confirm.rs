@@ -85,7 +85,7 @@ async fn state(app: &TestApp) -> Vec<String> {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_needs_the_password_is_refused_from_15_minutes_after_it_was_entered(database: Database) {
+async fn sensitive_actions_need_the_password_after_15_minutes(database: Database) {
     let app = &TestApp::start(database).await;
     let root = app.admin().await;
     app.advance(MINUTE * 15);
@@ -100,7 +100,7 @@ async fn what_needs_the_password_is_refused_from_15_minutes_after_it_was_entered
 
 #[apply(each_database)]
 #[tokio::test]
-async fn until_then_and_for_15_minutes_after_it_was_entered_again_nothing_is_asked(database: Database) {
+async fn reentered_password_is_valid_for_15_minutes(database: Database) {
     let app = &TestApp::start(database).await;
     let mut root = app.admin().await;
     for _ in 0..2 {
@@ -175,7 +175,7 @@ async fn nothing_else_needs_the_password(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn who_sees_to_a_team_is_decided_with_the_password(database: Database) {
+async fn team_roles_need_recent_reauthentication(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &["mia"]).await;
     let (ada, mia) = (app.signed_in("ada").await, app.user("mia").await.id.to_string());
@@ -236,7 +236,7 @@ async fn a_wrong_password_confirms_nothing(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_session_gets_a_new_secret_and_no_other_session_is_confirmed(database: Database) {
+async fn reauthentication_renews_this_session_only(database: Database) {
     let app = &TestApp::start(database).await;
     let (root, elsewhere) = (app.admin().await, app.signed_in("root").await);
     app.advance(MINUTE * 15);
@@ -257,7 +257,7 @@ async fn the_session_gets_a_new_secret_and_no_other_session_is_confirmed(databas
 
 #[apply(each_database)]
 #[tokio::test]
-async fn changing_the_password_counts_as_entering_it_and_a_new_sign_in_too(database: Database) {
+async fn password_change_and_sign_in_count_as_reauthentication(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, new) = (app.signed_in("ada").await, "five other words for it");
     app.advance(MINUTE * 15);
@@ -288,7 +288,7 @@ async fn a_session_from_before_this_has_to_enter_the_password(database: Database
 
 #[apply(each_database)]
 #[tokio::test]
-async fn without_javascript_a_page_asks_and_the_form_goes_on_from_there(database: Database) {
+async fn reauth_page_without_javascript_resumes_the_form(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, other) = (app.signed_in("ada").await, app.signed_in("ada").await);
     app.advance(MINUTE * 15);
@@ -330,7 +330,7 @@ async fn without_javascript_a_page_asks_and_the_form_goes_on_from_there(database
 
 #[apply(each_database)]
 #[tokio::test]
-async fn without_javascript_a_key_is_made_and_rotated_from_there_and_shown_once(database: Database) {
+async fn reauth_without_javascript_shows_a_new_key_once(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     app.advance(MINUTE * 15);

@@ -145,7 +145,7 @@ async fn a_source_that_lacks_migrations_or_is_newer_is_refused(from: Database, t
 
 #[apply(each_way)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_destination_that_holds_anything_or_is_newer_is_refused_and_left_as_it_was(from: Database, to: Database) {
+async fn copy_rejects_a_filled_or_newer_target_unchanged(from: Database, to: Database) {
     let app = &TestApp::start(from).await;
     fill(app).await;
     let to = destination(app, to).await;
@@ -164,7 +164,7 @@ async fn a_destination_that_holds_anything_or_is_newer_is_refused_and_left_as_it
 
 #[apply(each_way)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_destination_that_changes_or_loses_rows_is_refused_and_stays_empty(from: Database, to: Database) {
+async fn copy_rejects_a_target_that_alters_rows(from: Database, to: Database) {
     let app = &TestApp::start(from).await;
     fill(app).await;
     let to = destination(app, to).await;
@@ -219,7 +219,7 @@ async fn a_text_with_a_nul_character_is_refused_by_postgres_alone(from: Database
 
 #[apply(each_way)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_written_to_the_source_meanwhile_stays_behind(from: Database, to: Database) {
+async fn copy_ignores_later_writes_to_the_source(from: Database, to: Database) {
     let app = &TestApp::start(from).await;
     app.user("ada").await;
     let (to, beside) = (destination(app, to).await, app.over_another(&app.url).await);

@@ -26,7 +26,7 @@ fn with_checksum(body: &str) -> String {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn without_credentials_the_api_answers_401_and_names_both_schemes(database: Database) {
+async fn missing_credentials_are_401_and_name_both_schemes(database: Database) {
     let app = &TestApp::start(database).await;
     for path in [EMPLOYEES, FIGURES] {
         let answer = app.anonymous().get(path).await;
@@ -47,7 +47,7 @@ async fn a_bad_key_is_challenged_with_invalid_token(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_no_key_is_malformed_whatever_it_is(database: Database) {
+async fn other_text_is_a_malformed_key(database: Database) {
     let app = &TestApp::start(database).await;
     let key = app.make_key("ada").await.key;
     let mut one_wrong = key.clone().into_bytes();
@@ -267,7 +267,7 @@ async fn a_key_without_expiry_works_for_ever(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_of_a_disabled_user_is_refused_until_the_account_is_enabled(database: Database) {
+async fn key_of_a_disabled_user_is_rejected_until_enabled(database: Database) {
     let app = &TestApp::start(database).await;
     let client = app.with_key("ada").await;
     app.disable("ada").await;
@@ -278,7 +278,7 @@ async fn a_key_of_a_disabled_user_is_refused_until_the_account_is_enabled(databa
 
 #[apply(each_database)]
 #[tokio::test]
-async fn why_a_key_is_refused_is_told_only_to_someone_who_has_its_secret(database: Database) {
+async fn reason_of_rejection_needs_the_matching_secret(database: Database) {
     let app = &TestApp::start(database).await;
     for state in ["revoked_at = 1", "expires_at = 1"] {
         let made = app.make_key("ada").await;
@@ -308,7 +308,7 @@ async fn a_session_decides_where_there_is_no_key(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_bad_key_is_refused_even_beside_a_good_session(database: Database) {
+async fn bad_key_is_rejected_despite_a_good_session(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     let (revoked, expired) = (app.make_key("ada").await, app.make_key("ada").await);
@@ -327,7 +327,7 @@ async fn a_bad_key_is_refused_even_beside_a_good_session(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn beside_a_session_the_key_alone_decides_who_is_calling(database: Database) {
+async fn key_decides_the_caller_when_a_session_is_present(database: Database) {
     let app = &TestApp::start(database).await;
     let id = app.employee("bob", ("Bob's", keyfob::model::employees::Department::Hr, 1)).await;
     let ada_with_bobs_key = app.signed_in("ada").await.with_key(&app.make_key("bob").await.key);
@@ -413,7 +413,7 @@ async fn on_pages_what_a_proxy_for_single_sign_on_adds_is_no_key(database: Datab
 
 #[apply(each_database)]
 #[tokio::test]
-async fn where_nothing_is_a_program_is_told_so_in_json(database: Database) {
+async fn unknown_path_is_a_json_404_for_programs(database: Database) {
     let app = &TestApp::start(database).await;
     let (program, browser) = (app.with_key("ada").await, app.signed_in("ada").await);
     for path in

@@ -180,7 +180,7 @@ async fn a_page_of_keys_reads_each_part_from_where_an_index_says(database: Datab
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_page_of_employees_comes_from_an_index_in_order_without_sorting(database: Database) {
+async fn employee_page_is_read_in_index_order(database: Database) {
     let app = &TestApp::start(database).await;
     for (_, statement) in lists() {
         let plan = plan(app, &statement).await;
@@ -213,7 +213,7 @@ async fn migrating_again_changes_nothing(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_database_that_is_newer_than_the_program_is_refused_with_one_line(database: Database) {
+async fn database_newer_than_the_program_is_rejected(database: Database) {
     let app = &TestApp::start(database).await;
     app.sql(
         "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \

@@ -35,7 +35,7 @@ fn dialog(page: &Answer) -> String {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn an_account_is_disabled_whatever_stands_in_its_address(database: Database) {
+async fn account_dialog_is_found_by_id_in_any_list(database: Database) {
     let app = &TestApp::start(database).await;
     let admin = app.admin().await;
     for name in ["c#sharp", "a+b", "x&y=z", "50%25", "q?d", "émile", "100%"] {
@@ -74,7 +74,7 @@ async fn a_dialog_leads_back_to_the_list_below_it(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_is_edited_and_revoked_by_its_id_whatever_the_list_shows(database: Database) {
+async fn key_dialog_is_found_by_id_in_any_list(database: Database) {
     let app = &TestApp::start(database).await;
     let made = app.make_key_that("ada", |spec| spec.name = KeyName::parse("50% & more").unwrap()).await.facts;
     let other = app.make_key("bob").await.facts;
@@ -101,7 +101,7 @@ async fn a_key_is_edited_and_revoked_by_its_id_whatever_the_list_shows(database:
 
 #[apply(each_database)]
 #[tokio::test]
-async fn an_employee_is_edited_and_removed_on_whichever_page_of_the_list(database: Database) {
+async fn employee_dialog_is_found_by_id_on_any_page(database: Database) {
     let app = &TestApp::start(database).await;
     for n in 0..30 {
         app.employee("ada", (&format!("Person {n:02}"), Hr, 1)).await;
@@ -230,7 +230,7 @@ async fn over_http_a_sign_in_says_to_use_https(database: Database) {
 }
 
 #[test]
-fn what_needs_the_program_is_hidden_by_the_program_and_not_by_what_the_browser_allows() {
+fn script_only_controls_are_shown_by_the_running_script() {
     let style = include_str!("../../style/main.css");
     assert!(!style.contains("(scripting") && style.contains("[data-running] .needs-script"));
 }

@@ -55,7 +55,7 @@ async fn a_good_installation_is_found_good_and_stays_as_it_is(database: Database
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_wrong_with_the_settings_is_found(database: Database) {
+async fn doctor_finds_wrong_settings(database: Database) {
     let app = &TestApp::start(database).await;
     make_well(app).await;
     let plain = ("KEYFOB_PUBLIC_URL", "http://keys.example.com");
@@ -72,7 +72,7 @@ async fn what_is_wrong_with_the_settings_is_found(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn whose_forwarding_headers_count_is_told(database: Database) {
+async fn doctor_reports_trusted_proxies(database: Database) {
     let app = &TestApp::start(database).await;
     make_well(app).await;
     let said = doctor(&app.url, &[]).await.done().out;
@@ -157,7 +157,7 @@ async fn a_clock_that_is_behind_what_was_written_is_found(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_wrong_with_the_file_is_found(database: Database) {
+async fn doctor_finds_damage_of_the_file(database: Database) {
     let app = &TestApp::start(database).await;
     let Some(file) = app.url.strip_prefix("sqlite://").map(PathBuf::from) else { return };
     make_well(app).await;
@@ -199,7 +199,7 @@ async fn a_damaged_file_is_found(database: Database) {
 }
 
 #[tokio::test]
-async fn healthcheck_tells_in_one_line_and_by_its_exit_code_how_the_server_is() {
+async fn healthcheck_reports_by_line_and_exit_code() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -51,7 +51,7 @@ async fn statuses(client: &Client, id: &str) -> Vec<(String, u16)> {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn whoever_is_refused_is_refused_by_every_endpoint_and_changes_nothing(database: Database) {
+async fn rejected_callers_change_nothing_at_any_endpoint(database: Database) {
     let app = &TestApp::start(database).await;
     let id = app.employee("ada", ("Ada Lovelace", Engineering, 128_000)).await;
     let (revoked, expired) = (app.make_key("ada").await, app.make_key("ada").await);
@@ -112,7 +112,7 @@ async fn a_read_only_key_may_read_and_nothing_else(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn somebody_elses_employee_is_not_found(database: Database) {
+async fn employee_of_another_user_is_not_found(database: Database) {
     let app = &TestApp::start(database).await;
     let id = app.employee("ada", ("Ada Lovelace", Engineering, 128_000)).await;
     for client in [app.with_key("bob").await, app.signed_in("bob").await] {
@@ -318,7 +318,7 @@ async fn a_page_has_100_employees_and_at_most_200(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_list_is_ordered_as_asked_and_by_age_among_equals(database: Database) {
+async fn list_is_ordered_as_requested_then_by_age(database: Database) {
     let app = &TestApp::start(database).await;
     for (name, department, salary) in [("b", Finance, 3), ("A", Sales, 3), ("c", Hr, 1), ("É", Finance, 2)] {
         app.employee("ada", (name, department, salary)).await;
@@ -343,7 +343,7 @@ async fn a_list_is_ordered_as_asked_and_by_age_among_equals(database: Database) 
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_search_finds_what_a_name_contains_without_case_and_takes_no_wildcards(database: Database) {
+async fn search_ignores_case_and_has_no_wildcards(database: Database) {
     let app = &TestApp::start(database).await;
     for name in ["Émile Zola", "100% Ada", "under_score", "back\\slash", "O'Brien", "מרים", "🔑 Key", "zoe"] {
         app.employee("ada", (name, Hr, 1)).await;
@@ -422,7 +422,7 @@ async fn head_answers_like_get_without_a_body(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_browser_on_this_site_may_change_things_and_one_on_another_may_not(database: Database) {
+async fn browser_may_change_things_from_this_site_only(database: Database) {
     let app = &TestApp::start(database).await;
     let browser = app.signed_in("ada").await;
     let plain = browser.without("origin").without("sec-fetch-site");
@@ -450,7 +450,7 @@ async fn a_browser_on_this_site_may_change_things_and_one_on_another_may_not(dat
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_may_change_things_from_any_site_but_lets_no_cookie_through(database: Database) {
+async fn key_works_cross_site_but_admits_no_cookie(database: Database) {
     let app = &TestApp::start(database).await;
     let key = app.make_key("bob").await.key;
     let foreign = app.signed_in("ada").await.on_another_site();

@@ -91,7 +91,7 @@ async fn a_value_at_the_limit_is_taken(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once(database: Database) {
+async fn all_field_errors_are_reported_at_once(database: Database) {
     let app = &TestApp::start(database).await;
     let client = app.with_key("ada").await;
     let problem = client.post(EMPLOYEES, json!({})).await.invalid(&["department", "name", "salary"]);
@@ -118,7 +118,7 @@ async fn a_field_that_is_sent_twice_is_refused_or_taken_once(database: Database)
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_no_json_object_is_malformed(database: Database) {
+async fn body_without_a_json_object_is_malformed(database: Database) {
     let app = &TestApp::start(database).await;
     let client = app.with_key("ada").await;
     let one = format!("{EMPLOYEES}{}/", app.employee("ada", ("Ada", Hr, 5)).await);
@@ -290,7 +290,7 @@ async fn an_id_that_is_none_or_nobodys_is_not_found(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_page_that_is_not_there_is_404_and_one_that_is_no_number_is_400(database: Database) {
+async fn missing_page_is_404_and_invalid_page_is_400(database: Database) {
     let app = &TestApp::start(database).await;
     app.employee("ada", ("Ada", Hr, 5)).await;
     let client = app.with_key("ada").await;

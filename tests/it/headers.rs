@@ -146,7 +146,7 @@ async fn a_page_has_scripts_and_they_have_the_nonce(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_shown_once_and_what_went_wrong_are_pages_like_the_others(database: Database) {
+async fn one_time_and_error_pages_have_the_page_headers(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     let id = form_id(&ada).await;
@@ -164,7 +164,7 @@ async fn what_is_shown_once_and_what_went_wrong_are_pages_like_the_others(databa
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_no_page_runs_nothing(database: Database) {
+async fn responses_other_than_pages_run_nothing(database: Database) {
     let app = &TestApp::start(database).await;
     let folder = site();
     let app = app.configured(|config| folder.path().clone_into(&mut config.site_root));
@@ -230,9 +230,7 @@ async fn what_is_no_page_runs_nothing(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn only_the_page_of_the_api_shows_pictures_of_its_style_sheet_and_it_too_loads_nothing_from_others(
-    database: Database,
-) {
+async fn api_docs_alone_allow_inline_images_and_load_nothing_foreign(database: Database) {
     let app = &TestApp::start(database).await;
     for path in ["/api/docs", "/api/docs/"] {
         let docs = app.anonymous().get(path).await.is(200);
@@ -263,7 +261,7 @@ async fn hsts_is_said_of_https_only(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_a_page_may_reach_is_wider_only_where_it_reloads_by_itself(database: Database) {
+async fn connect_policy_is_wider_only_with_live_reload(database: Database) {
     let app = &TestApp::start(database).await;
     let watched = app.configured(|config| config.watch = Some("true".to_owned()));
     let policy = watched.browser().open("/").await.header(CSP).to_owned();
@@ -273,7 +271,7 @@ async fn what_a_page_may_reach_is_wider_only_where_it_reloads_by_itself(database
 
 #[apply(each_database)]
 #[tokio::test]
-async fn signing_out_clears_what_the_browser_kept_and_nothing_else_does(database: Database) {
+async fn only_signing_out_clears_site_data(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     for answer in

@@ -20,7 +20,7 @@ async fn until_ready(app: &TestApp, status: u16) -> Answer {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn alive_and_ready_are_told_to_anybody(database: Database) {
+async fn health_endpoints_are_public(database: Database) {
     let app = &TestApp::start(database).await;
     for client in [app.anonymous(), app.anonymous().with_key("junk"), app.browser().on_another_site()] {
         for path in ["/healthz", "/healthz/", "/readyz", "/readyz/"] {
@@ -77,7 +77,7 @@ async fn a_database_that_takes_no_changes_is_not_ready_until_it_does(database: D
 
 #[apply(each_database)]
 #[tokio::test]
-async fn whoever_asks_again_and_again_whether_it_is_ready_costs_few_commits(database: Database) {
+async fn repeated_readiness_checks_cost_few_commits(database: Database) {
     let app = &TestApp::start(database).await;
     let Some(file) = app.url.strip_prefix("sqlite://") else { return };
     let log = std::path::PathBuf::from(format!("{file}-wal"));
@@ -92,7 +92,7 @@ async fn whoever_asks_again_and_again_whether_it_is_ready_costs_few_commits(data
 
 #[apply(each_database)]
 #[tokio::test]
-async fn while_the_database_is_away_a_key_is_answered_503_and_never_401(database: Database) {
+async fn missing_database_makes_a_key_503_and_never_401(database: Database) {
     let app = &TestApp::start(database).await;
     let (key, session) = (app.with_key("ada").await, app.signed_in("ada").await);
     let read_only = app.with_read_only_key("ada").await;
@@ -115,7 +115,7 @@ async fn while_the_database_is_away_a_key_is_answered_503_and_never_401(database
 
 #[apply(each_database)]
 #[tokio::test]
-async fn while_the_database_is_away_forms_say_so_and_nobody_is_signed_out(database: Database) {
+async fn missing_database_fails_forms_and_signs_nobody_out(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     app.state.db.close().await;
@@ -134,7 +134,7 @@ async fn while_the_database_is_away_forms_say_so_and_nobody_is_signed_out(databa
 
 #[apply(each_database)]
 #[tokio::test]
-async fn while_the_database_is_away_a_page_says_so_and_sends_nobody_to_sign_in(database: Database) {
+async fn missing_database_is_a_503_page_and_no_redirect(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     app.state.db.close().await;

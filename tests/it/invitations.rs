@@ -42,7 +42,7 @@ async fn id(app: &TestApp, name: &str) -> String {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn nobody_is_in_a_team_before_they_accept_on_their_teams_page(database: Database) {
+async fn invited_user_joins_only_by_accepting(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &[]).await;
     let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
@@ -107,7 +107,7 @@ async fn answer_is_the_same_for_known_and_unknown_addresses(database: Database) 
 
 #[apply(each_database)]
 #[tokio::test]
-async fn invitation_waits_for_somebody_who_signs_up_with_the_address(database: Database) {
+async fn invitation_waits_for_a_later_sign_up(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &[]).await;
     invite(&app.signed_in("ada").await, "New.Person", "member").await.is(200);
@@ -206,7 +206,7 @@ async fn only_admins_invite_and_see_invitations(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn invitations_end_when_their_inviter_is_no_longer_an_active_admin(database: Database) {
+async fn invitations_end_with_the_rights_of_their_inviter(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &["mia"]).await;
     let (ada, mia_id, bob) = (app.signed_in("ada").await, id(app, "mia").await, app.signed_in("bob").await);
@@ -307,7 +307,7 @@ async fn page_shows_a_bounded_number_of_invitations(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn accounts_and_teams_that_are_full_take_nobody_in(database: Database) {
+async fn full_accounts_and_teams_accept_no_invitation(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &[]).await;
     let (ada, bob) = (app.signed_in("ada").await, app.signed_in("bob").await);
@@ -339,7 +339,7 @@ async fn accounts_and_teams_that_are_full_take_nobody_in(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn of_an_invitation_that_is_accepted_and_cancelled_at_once_one_holds(database: Database) {
+async fn concurrent_accept_and_cancel_have_one_winner(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &["mia"]).await;
     app.sql("UPDATE members SET role = 'admin'").await;

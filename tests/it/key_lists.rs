@@ -57,7 +57,7 @@ fn next(page: &str) -> Option<String> {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_profile_page_shows_25_keys_at_a_time_the_revoked_ones_included(database: Database) {
+async fn profile_shows_25_keys_per_page_with_revoked_ones(database: Database) {
     let app = &TestApp::start(database).await;
     let now = app.state.now().as_millis();
     for name in ["first", "second", "third"] {

@@ -47,7 +47,7 @@ fn id(made: &Value) -> String {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn nobody_but_a_session_reaches_keys(database: Database) {
+async fn keys_are_managed_by_sessions_only(database: Database) {
     let app = &TestApp::start(database).await;
     let key = app.make_key("ada").await;
     let gone = app.signed_in("carl").await;
@@ -85,7 +85,7 @@ async fn a_key_from_the_page_calls_the_api_until_it_is_revoked(database: Databas
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_database_knows_a_key_by_its_digest_and_public_prefix_only(database: Database) {
+async fn database_stores_digest_and_prefix_of_a_key_only(database: Database) {
     let app = &TestApp::start(database).await;
     let made = create_new(&app.signed_in("ada").await, &[]).await.is(200).json();
     let key = made["key"].as_str().unwrap();
@@ -151,7 +151,7 @@ async fn a_wrong_field_is_refused_with_a_sentence(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn all_wrong_fields_are_told_at_once(database: Database) {
+async fn all_wrong_fields_are_reported_at_once(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     let answer = create(&ada, "", &[("form[name]", ""), ("form[expires]", "x"), ("form[access]", "x")]).await;
@@ -302,7 +302,7 @@ async fn revoking_twice_is_no_error_and_changes_nothing(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_that_is_somebody_elses_is_not_found_and_keeps_working(database: Database) {
+async fn key_of_another_user_is_not_found_and_keeps_working(database: Database) {
     let app = &TestApp::start(database).await;
     let made = app.make_key("ada").await;
     let bob = app.signed_in("bob").await;
@@ -328,7 +328,7 @@ async fn junk_for_an_id_is_not_found(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_list_has_working_keys_first_then_expired_ones_and_revoked_ones_only_when_asked(database: Database) {
+async fn list_shows_working_then_expired_and_revoked_on_request(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     assert_eq!(ada.call("list_keys", &[("revoked", "false")]).await.is(200).json()["has_revoked"], false);

@@ -61,7 +61,7 @@ async fn the_answer_shows_the_key_once(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_form_makes_the_key_that_was_asked_for(database: Database) {
+async fn form_makes_the_requested_key(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     let changed = [("name", " reader "), ("expires", "7"), ("access", "read_only")];
@@ -89,7 +89,7 @@ async fn back_and_reload_after_the_answer_find_no_key(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_wrong_is_said_on_the_page(database: Database) {
+async fn field_errors_are_shown_on_the_page(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     let long = "x".repeat(101);

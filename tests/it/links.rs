@@ -67,7 +67,7 @@ async fn no_words_of_a_link_stand_in_an_alert(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_done_is_told_in_sentences_of_ours(database: Database) {
+async fn status_messages_come_from_a_fixed_list(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "root", &[]).await;
     let admin = app.admin().await;
@@ -95,7 +95,7 @@ async fn what_is_done_is_told_in_sentences_of_ours(database: Database) {
 /// Without JavaScript the page before tells what was wrong, once, and only to the browser that sent the form.
 #[apply(each_database)]
 #[tokio::test]
-async fn what_was_wrong_with_a_form_is_told_once_and_stands_in_no_address(database: Database) {
+async fn form_error_is_shown_once_and_never_in_a_url(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     let (wrong, browser) = ("The email address or the password is wrong.", app.browser());

@@ -40,7 +40,7 @@ fn stray_key() -> String {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_refusal_is_in_it_with_who_and_what_and_the_id_of_the_answer(database: Database) {
+async fn denial_is_logged_with_actor_route_and_request_id(database: Database) {
     let app = &TestApp::start(database).await;
     make_user(&app.url, "ada@example.com").await;
     let ada = app.texts("SELECT id FROM users").await.remove(0);
@@ -95,7 +95,7 @@ async fn a_refusal_is_in_it_with_who_and_what_and_the_id_of_the_answer(database:
 
 #[apply(each_database)]
 #[tokio::test]
-async fn nobody_fills_it_with_refusals_and_a_key_in_a_path_is_not_in_it(database: Database) {
+async fn denials_are_limited_and_keys_in_paths_redacted(database: Database) {
     let app = &TestApp::start(database).await;
     let server = Server::start(&app.url, "info", "text").await;
     let key = stray_key();
@@ -111,7 +111,7 @@ async fn nobody_fills_it_with_refusals_and_a_key_in_a_path_is_not_in_it(database
 /// A path in which lines end, text is hidden, and a terminal would change its colours.
 #[apply(each_database)]
 #[tokio::test]
-async fn nobody_forges_a_line_of_it(database: Database) {
+async fn log_lines_cannot_be_forged(database: Database) {
     let app = &TestApp::start(database).await;
     for format in ["text", "json"] {
         let server = Server::start(&app.url, "info", format).await;
@@ -148,7 +148,7 @@ async fn nobody_forges_a_line_of_it(database: Database) {
 /// What was asked for may hold anything; which route it was is ours.
 #[apply(each_database)]
 #[tokio::test]
-async fn the_route_stands_beside_the_path(database: Database) {
+async fn route_and_path_are_logged(database: Database) {
     let app = &TestApp::start(database).await;
     make_user(&app.url, "ada@example.com").await;
     let server = Server::start(&app.url, "info", "json").await;
@@ -170,7 +170,7 @@ async fn the_route_stands_beside_the_path(database: Database) {
 /// Once a minute: it comes with each request.
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_strange_about_forwarded_addresses_is_in_it(database: Database) {
+async fn odd_forwarded_addresses_are_logged(database: Database) {
     let app = &TestApp::start(database).await;
     let server = Server::start(&app.url, "info", "json").await;
     for header in ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Forwarded-Proto", "X-Forwarded-Host"] {
@@ -197,7 +197,7 @@ async fn what_is_strange_about_forwarded_addresses_is_in_it(database: Database) 
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_cause_of_a_fault_is_in_it_with_the_id_that_the_client_was_told(database: Database) {
+async fn cause_of_a_500_is_logged_with_the_request_id(database: Database) {
     let app = &TestApp::start(database).await;
     make_user(&app.url, "ada@example.com").await;
     let key = make_key(&app.url, "ada@example.com", &[]).await;

@@ -114,7 +114,7 @@ async fn no_form_sets_more_than_its_fields(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_redirect_goes_to_this_site_whatever_stands_in_the_form(database: Database) {
+async fn redirect_stays_on_this_site_for_any_form(database: Database) {
     let app = &TestApp::start(database).await;
     let (app, own, _) = Box::pin(scene(app)).await;
     let (bob, root) = (app.signed_in("bob").await, app.admin().await);

@@ -1,4 +1,4 @@
-//! Who may call what: each endpoint of the API by each actor, and every cell of the table is asserted.
+//! Permission matrix: every endpoint of the API, called by every actor.
 
 use axum::http::Method;
 use axum::{Json, Router, routing::any};
@@ -6,85 +6,254 @@ use keyfob::model::employees::Department::Hr;
 use keyfob::model::employees::{EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::{Access, KeySpec, Scope, Scopes};
 use keyfob::model::teams::TeamId;
-use keyfob::server::auth::{Caller, Superuser};
+use keyfob::server::auth::{self, Caller};
 use keyfob::server::state::AppState;
 use rstest_reuse::apply;
 use serde_json::{Value, json};
 
+use Actor::{
+    Ada, Anonymous, BlueKey, DisabledUser, EmployeesReadKey, EmployeesWriteKey, ExpiredKey, FullKey, KeyOfDisabledUser,
+    KeyOfSuperuser, KeyRotateKey, PreviousSecretAfterGrace, PreviousSecretInGrace, ProfileReadKey, ReadOnlyKey,
+    ReadOnlyKeyOfSuperuser, RedAdmin, RedKey, RedKeyOfFormerMember, RedMember, RevokedKey, Superuser, UserWithoutTeam,
+};
+use Outcome::{
+    AccountDisabled, Allowed, CredentialsMissing, KeyExpired, KeyRevoked, NotFound, ScopeMissing, SuperuserRequired,
+    TeamMismatch, ValidationFailed,
+};
+
 use crate::support::{Answer, Client, Database, TestApp, each_database};
 
-/// Each endpoint, the status of its success, and what each of [`SESSIONS`] and each of [`KEYS`] is answered: `.` success, or
-/// a letter of [`REFUSALS`].
+/// A caller: a visitor or the session of a user, or a key.
+///
+/// The employees belong to ada or to the team red. ada is in red and blue. Keys are ada's where the name says nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Actor {
+    Anonymous,
+    DisabledUser,
+    UserWithoutTeam,
+    Superuser,
+    RedMember,
+    RedAdmin,
+    Ada,
+    PreviousSecretAfterGrace,
+    PreviousSecretInGrace,
+    ExpiredKey,
+    RevokedKey,
+    KeyOfDisabledUser,
+    RedKeyOfFormerMember,
+    RedKey,
+    BlueKey,
+    EmployeesReadKey,
+    EmployeesWriteKey,
+    ProfileReadKey,
+    KeyRotateKey,
+    ReadOnlyKey,
+    FullKey,
+    KeyOfSuperuser,
+    ReadOnlyKeyOfSuperuser,
+}
+
+const SESSIONS: [Actor; 7] = [Anonymous, DisabledUser, UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada];
+
 #[rustfmt::skip]
-const TABLE: [(&str, u16, &str, &str); 22] = [
-    // The employees are ada's, or those of the team red. ada is in red and blue.
-    //
-    //                                    nobody, a disabled user
-    //                                    | | bob, in no team            the old secret after its grace
-    //                                    | | | a superuser              | expired  a disabled user's
-    //                                    | | | | mia, in red            | | revoked   of a user who left red
-    //                                    | | | | | tess, admin of red   | | | | |  for blue, for red
-    //                                    | | | | | | ada                | | | | |  | |  each scope  read-only  old, in its grace
-    //                                    | | | | | | |                  | | | | |  | |  er ew pr kr  |  full  | a superuser's, reading
-    ("GET    {own}/employees/",      200, "- - . . . . .",              "X X R D T  T T  . S S S  . . .  . ."),
-    ("POST   {own}/employees/",      201, "- - . . . . .",              "X X R D T  T T  S . S S  S . .  . S"),
-    ("GET    {own}/employees/{id}/", 200, "- - N N N N .",              "X X R D T  T T  . S S S  . . .  N N"),
-    ("PATCH  {own}/employees/{id}/", 200, "- - N N N N .",              "X X R D T  T T  S . S S  S . .  N S"),
-    ("DELETE {own}/employees/{id}/", 204, "- - N N N N .",              "X X R D T  T T  S . S S  S . .  N S"),
-    ("GET    {own}/employee-data/",  200, "- - . . . . .",              "X X R D T  T T  . S S S  . . .  . ."),
-    ("GET    {red}/employees/",      200, "- - N N . . .",              "X X R D T  T .  . S S S  . . .  N N"),
-    ("POST   {red}/employees/",      201, "- - N N . . .",              "X X R D T  T .  S . S S  S . .  N S"),
-    ("GET    {red}/employees/{id}/", 200, "- - N N . . .",              "X X R D T  T .  . S S S  . . .  N N"),
-    ("PATCH  {red}/employees/{id}/", 200, "- - N N . . .",              "X X R D T  T .  S . S S  S . .  N S"),
-    ("DELETE {red}/employees/{id}/", 204, "- - N N . . .",              "X X R D T  T .  S . S S  S . .  N S"),
-    ("GET    {red}/employee-data/",  200, "- - N N . . .",              "X X R D T  T .  . S S S  . . .  N N"),
-    ("GET    /api/v1/me",            200, "- - . . . . .",              "X X R D T  . .  S S . S  . . .  . ."),
-    ("GET    /api/v1/key",           200, "- - - - - - -",              "X X R D T  . .  . . . .  . . .  . ."),
-    ("DELETE /api/v1/key",           204, "- - - - - - -",              "X X R D T  . .  . . . .  . . .  . ."),
-    ("POST   /api/v1/key/rotate",    200, "- - - - - - -",              "X X R D T  . .  S S S .  S . V  . S"),
-    ("GET    /api/v1/verify",        200, "- - . . . . .",              "X X R D T  T T  . . . .  . . .  . ."),
-    ("POST   /api/v1/verify",        200, "- - . . . . .",              "X X R D T  T T  . . . .  . . .  . ."),
-    ("POST   /api/v1/verify?team=red", 200, "- - T T . . .",            "X X R D T  T .  . . . .  . . .  T T"),
-    ("GET    /api/superusers",       200, "- - U . U U U",              "X X R D T  U U  U U U U  U U U  . U"),
-    ("GET    /api/unstated",         200, "- - . . . . .",              "X X R D T  T T  S S S S  . . .  . ."),
-    ("POST   /api/unstated",         200, "- - . . . . .",              "X X R D T  T T  S S S S  S . .  . S"),
+const KEYS: [Actor; 16] = [
+    PreviousSecretAfterGrace, PreviousSecretInGrace, ExpiredKey, RevokedKey, KeyOfDisabledUser, RedKeyOfFormerMember,
+    RedKey, BlueKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey,
+    KeyOfSuperuser, ReadOnlyKeyOfSuperuser,
 ];
 
-const SESSIONS: [&str; 7] = ["nobody", "dee", "bob", "root", "mia", "tess", "ada"];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Allowed,
+    CredentialsMissing,
+    KeyExpired,
+    KeyRevoked,
+    AccountDisabled,
+    ScopeMissing,
+    TeamMismatch,
+    SuperuserRequired,
+    NotFound,
+    ValidationFailed,
+}
 
-const KEYS: [&str; 16] = [
-    "old after its grace",
-    "expired",
-    "revoked",
-    "of a disabled user",
-    "for red, of a user who left",
-    "for blue",
-    "for red",
-    "employees:read",
-    "employees:write",
-    "profile:read",
-    "key:rotate",
-    "read-only",
-    "full",
-    "old in its grace",
-    "full, of a superuser",
-    "read-only, of a superuser",
+impl Outcome {
+    /// The status and the code of a rejection.
+    fn rejection(self) -> (u16, &'static str) {
+        match self {
+            Allowed => unreachable!("an allowed request is no rejection"),
+            CredentialsMissing => (401, "credentials_missing"),
+            KeyExpired => (401, "key_expired"),
+            KeyRevoked => (401, "key_revoked"),
+            AccountDisabled => (401, "account_disabled"),
+            ScopeMissing => (403, "scope_missing"),
+            TeamMismatch => (403, "team_mismatch"),
+            SuperuserRequired => (403, "superuser_required"),
+            NotFound => (404, "not_found"),
+            ValidationFailed => (400, "validation_failed"),
+        }
+    }
+}
+
+/// The outcome of endpoints for each actor that [`EVERYWHERE`] does not name.
+struct Rule {
+    /// Each with the status of its success.
+    endpoints: &'static [(&'static str, u16)],
+    outcomes: &'static [(Outcome, &'static [Actor])],
+}
+
+impl Rule {
+    /// Returns the outcome for an actor, which is listed exactly once.
+    fn outcome(&self, actor: Actor) -> Outcome {
+        let listed: Vec<_> =
+            EVERYWHERE.iter().chain(self.outcomes).filter(|(_, actors)| actors.contains(&actor)).collect();
+        assert_eq!(listed.len(), 1, "{actor:?} for {:?}", self.endpoints);
+        listed[0].0
+    }
+}
+
+/// Actors with the same outcome for every endpoint.
+#[rustfmt::skip]
+const EVERYWHERE: &[(Outcome, &[Actor])] = &[
+    (CredentialsMissing, &[Anonymous, DisabledUser]),
+    (KeyExpired, &[PreviousSecretAfterGrace, ExpiredKey]),
+    (KeyRevoked, &[RevokedKey]),
+    (AccountDisabled, &[KeyOfDisabledUser]),
+    (TeamMismatch, &[RedKeyOfFormerMember]),
 ];
 
-const REFUSALS: [(&str, u16, &str); 9] = [
-    ("-", 401, "credentials_missing"),
-    ("X", 401, "key_expired"),
-    ("R", 401, "key_revoked"),
-    ("D", 401, "account_disabled"),
-    ("S", 403, "scope_missing"),
-    ("T", 403, "team_mismatch"),
-    ("U", 403, "superuser_required"),
-    ("N", 404, "not_found"),
-    ("V", 400, "validation_failed"),
+/// Who may call what. Each combination of endpoint and actor is tested.
+#[rustfmt::skip]
+const RULES: &[Rule] = &[
+    // The caller's own employees: reads.
+    Rule {
+        endpoints: &[("GET {own}/employees/", 200), ("GET {own}/employee-data/", 200)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+        ],
+    },
+    // The caller's own employees: adds one.
+    Rule {
+        endpoints: &[("POST {own}/employees/", 201)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesWriteKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+        ],
+    },
+    // An employee of ada: reads it.
+    Rule {
+        endpoints: &[("GET {own}/employees/{id}/", 200)],
+        outcomes: &[
+            (Allowed, &[Ada, EmployeesReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace]),
+            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+            (NotFound, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+        ],
+    },
+    // An employee of ada: changes it.
+    Rule {
+        endpoints: &[("PATCH {own}/employees/{id}/", 200), ("DELETE {own}/employees/{id}/", 204)],
+        outcomes: &[
+            (Allowed, &[Ada, EmployeesWriteKey, FullKey, PreviousSecretInGrace]),
+            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+            (NotFound, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, KeyOfSuperuser]),
+        ],
+    },
+    // The employees of the team red: reads.
+    Rule {
+        endpoints: &[("GET {red}/employees/", 200), ("GET {red}/employees/{id}/", 200), ("GET {red}/employee-data/", 200)],
+        outcomes: &[
+            (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace]),
+            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (TeamMismatch, &[BlueKey]),
+            (NotFound, &[UserWithoutTeam, Superuser, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+        ],
+    },
+    // The employees of the team red: changes.
+    Rule {
+        endpoints: &[("POST {red}/employees/", 201), ("PATCH {red}/employees/{id}/", 200), ("DELETE {red}/employees/{id}/", 204)],
+        outcomes: &[
+            (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesWriteKey, FullKey, PreviousSecretInGrace]),
+            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (TeamMismatch, &[BlueKey]),
+            (NotFound, &[UserWithoutTeam, Superuser, KeyOfSuperuser]),
+        ],
+    },
+    // The caller.
+    Rule {
+        endpoints: &[("GET /api/v1/me", 200)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, BlueKey, RedKey, ProfileReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, KeyRotateKey]),
+        ],
+    },
+    // The key of the request.
+    Rule {
+        endpoints: &[("GET /api/v1/key", 200), ("DELETE /api/v1/key", 204)],
+        outcomes: &[
+            (Allowed, &[BlueKey, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (CredentialsMissing, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada]),
+        ],
+    },
+    // The key of the request: rotates it.
+    Rule {
+        endpoints: &[("POST /api/v1/key/rotate", 200)],
+        outcomes: &[
+            (Allowed, &[BlueKey, RedKey, KeyRotateKey, FullKey, KeyOfSuperuser]),
+            (CredentialsMissing, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (ValidationFailed, &[PreviousSecretInGrace]),
+        ],
+    },
+    // Forward-auth.
+    Rule {
+        endpoints: &[("GET /api/v1/verify", 200), ("POST /api/v1/verify", 200)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+        ],
+    },
+    // Forward-auth for a team.
+    Rule {
+        endpoints: &[("POST /api/v1/verify?team=red", 200)],
+        outcomes: &[
+            (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace]),
+            (TeamMismatch, &[UserWithoutTeam, Superuser, BlueKey, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+        ],
+    },
+    // An own endpoint for superusers.
+    Rule {
+        endpoints: &[("GET /api/superusers", 200)],
+        outcomes: &[
+            (Allowed, &[Superuser, KeyOfSuperuser]),
+            (SuperuserRequired, &[UserWithoutTeam, RedMember, RedAdmin, Ada, BlueKey, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, ReadOnlyKeyOfSuperuser]),
+        ],
+    },
+    // An own endpoint that names no scope: reads.
+    Rule {
+        endpoints: &[("GET /api/unstated", 200)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+        ],
+    },
+    // An own endpoint that names no scope: changes.
+    Rule {
+        endpoints: &[("POST /api/unstated", 200)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, FullKey, PreviousSecretInGrace, KeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+        ],
+    },
 ];
 
 fn own_routes() -> Router<AppState> {
-    async fn superusers(Superuser(caller): Superuser) -> Json<String> {
+    async fn superusers(auth::Superuser(caller): auth::Superuser) -> Json<String> {
         Json(caller.user().email.clone())
     }
     async fn unstated(caller: Caller) -> Json<String> {
@@ -93,56 +262,64 @@ fn own_routes() -> Router<AppState> {
     Router::new().route("/api/superusers", any(superusers)).route("/api/unstated", any(unstated))
 }
 
-/// The app with everybody and both teams in it; gives the ids of red and blue.
-async fn populated(app: &TestApp) -> (TestApp, TeamId, TeamId) {
+struct Teams {
+    red: TeamId,
+    blue: TeamId,
+}
+
+/// Makes all actors and both teams.
+async fn populated(app: &TestApp) -> (TestApp, Teams) {
     let app = app.configured(|config| config.keys.max_keys_per_user = 10_000).with_own(own_routes());
     let red = app.team("red", "tess", &["mia", "ada", "lou"]).await.id;
     let blue = app.team("blue", "ada", &[]).await.id;
     app.admin().await;
     app.user("dee").await;
     app.disable("dee").await;
-    (app, red, blue)
+    (app, Teams { red, blue })
 }
 
-/// A client of this session; a new one each time.
-async fn session(app: &TestApp, name: &str) -> Client {
-    if name == "nobody" { app.browser() } else { app.signed_in(name).await }
+/// Returns a client for an actor. Each call makes a new session or key, because a request may revoke it.
+async fn client_of(app: &TestApp, actor: Actor, teams: &Teams) -> Client {
+    match actor {
+        Anonymous => app.browser(),
+        DisabledUser => app.signed_in("dee").await,
+        UserWithoutTeam => app.signed_in("bob").await,
+        Superuser => app.signed_in("root").await,
+        RedMember => app.signed_in("mia").await,
+        RedAdmin => app.signed_in("tess").await,
+        Ada => app.signed_in("ada").await,
+        key => key_of(app, key, teams).await,
+    }
 }
 
-/// A client with a key of this kind; a new one each time, for a cell may revoke it.
-async fn key(app: &TestApp, kind: &str, (red, blue): (&TeamId, &TeamId)) -> Client {
-    let user = match kind {
-        "of a disabled user" => "dee",
-        "for red, of a user who left" => "lou",
-        kind if kind.ends_with("of a superuser") => "root",
+async fn key_of(app: &TestApp, actor: Actor, teams: &Teams) -> Client {
+    let owner = match actor {
+        KeyOfDisabledUser => "dee",
+        RedKeyOfFormerMember => "lou",
+        KeyOfSuperuser | ReadOnlyKeyOfSuperuser => "root",
         _ => "ada",
     };
-    let now = app.state.now();
-    if user == "lou" {
-        let rejoin = format!(
-            "INSERT INTO members (team_id, user_id, role, created_at) \
-             SELECT '{red}', id, 'member', 1 FROM users WHERE email = 'lou@example.com' ON CONFLICT DO NOTHING"
-        );
-        app.sql(&rejoin).await;
+    if actor == RedKeyOfFormerMember {
+        join_red(app, &teams.red).await;
     }
-    let made = app
-        .make_key_that(user, |spec: &mut KeySpec| match kind {
-            "expired" => spec.expires_at = Some(now),
-            "for blue" => spec.team = Some(blue.clone()),
-            "for red" | "for red, of a user who left" => spec.team = Some(red.clone()),
-            "read-only" | "read-only, of a superuser" => spec.access = Access::ReadOnly,
-            scope if scope.contains(':') => {
-                spec.access = Access::Only(Scopes::parse([scope].into_iter()).unwrap());
-            }
-            _ => {}
-        })
-        .await;
-    let client = app.anonymous().with_key(&made.key);
-    match kind {
-        "old in its grace" => drop(client.post("/api/v1/key/rotate", json!({"grace": "15m"})).await.is(200)),
-        "old after its grace" => drop(client.post("/api/v1/key/rotate", json!({"grace": "0"})).await.is(200)),
-        "revoked" => drop(client.delete("/api/v1/key").await.is(204)),
-        "for red, of a user who left" => {
+    let now = app.state.now();
+    let restrict = |spec: &mut KeySpec| match actor {
+        ExpiredKey => spec.expires_at = Some(now),
+        BlueKey => spec.team = Some(teams.blue.clone()),
+        RedKey | RedKeyOfFormerMember => spec.team = Some(teams.red.clone()),
+        ReadOnlyKey | ReadOnlyKeyOfSuperuser => spec.access = Access::ReadOnly,
+        EmployeesReadKey => spec.access = only("employees:read"),
+        EmployeesWriteKey => spec.access = only("employees:write"),
+        ProfileReadKey => spec.access = only("profile:read"),
+        KeyRotateKey => spec.access = only("key:rotate"),
+        _ => {}
+    };
+    let client = app.anonymous().with_key(&app.make_key_that(owner, restrict).await.key);
+    match actor {
+        PreviousSecretInGrace => drop(client.post("/api/v1/key/rotate", json!({"grace": "15m"})).await.is(200)),
+        PreviousSecretAfterGrace => drop(client.post("/api/v1/key/rotate", json!({"grace": "0"})).await.is(200)),
+        RevokedKey => drop(client.delete("/api/v1/key").await.is(204)),
+        RedKeyOfFormerMember => {
             app.sql("DELETE FROM members WHERE user_id = (SELECT id FROM users WHERE email = 'lou@example.com')").await;
         }
         _ => {}
@@ -150,7 +327,21 @@ async fn key(app: &TestApp, kind: &str, (red, blue): (&TeamId, &TeamId)) -> Clie
     client
 }
 
-/// Calls an endpoint on an employee of its own.
+/// Access to one scope only.
+fn only(scope: &str) -> Access {
+    Access::Only(Scopes::parse([scope].into_iter()).unwrap())
+}
+
+/// Makes lou a member of the team red, if they are not.
+async fn join_red(app: &TestApp, red: &TeamId) {
+    app.sql(&format!(
+        "INSERT INTO members (team_id, user_id, role, created_at) \
+         SELECT '{red}', id, 'member', 1 FROM users WHERE email = 'lou@example.com' ON CONFLICT DO NOTHING"
+    ))
+    .await;
+}
+
+/// Calls an endpoint. An `{id}` becomes the id of a new employee.
 async fn call(app: &TestApp, client: &Client, endpoint: &str, red: &TeamId) -> Answer {
     let (method, path) = endpoint.split_once(' ').unwrap();
     let owner = if path.contains("{red}") { OwnerId::from(red) } else { OwnerId::from(&app.user("ada").await.id) };
@@ -170,108 +361,101 @@ async fn call(app: &TestApp, client: &Client, endpoint: &str, red: &TeamId) -> A
     if body.is_null() { client.bare(method, &path).await } else { client.json(method, &path, body).await }
 }
 
-/// The cell for an answer; a refusal must be a whole one.
-fn cell(answer: &Answer, success: u16) -> String {
-    if answer.status == success {
-        assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
-        return ".".to_owned();
-    }
-    let found = REFUSALS.iter().find(|(_, status, code)| answer.status == *status && answer.body.contains(code));
-    let Some((letter, status, code)) = found else { return format!("{}?", answer.status) };
-    answer.refused(*status, code);
-    (*letter).to_owned()
-}
-
-/// Writes a table's cells as the table has them, so that what differs can be seen.
-fn row(expected: &str, cells: &[String]) -> String {
-    let mut cells = cells.iter();
-    expected
-        .split("  ")
-        .map(|group| group.split(' ').map(|_| cells.next().unwrap().as_str()).collect::<Vec<_>>().join(" "))
-        .collect::<Vec<_>>()
-        .join("  ")
-}
-
-#[apply(each_database)]
-#[tokio::test]
-async fn every_session_is_answered_as_the_table_says(database: Database) {
-    let app = &TestApp::start(database).await;
-    let (app, red, _) = populated(app).await;
-    for (endpoint, success, expected, _) in TABLE {
-        let mut cells = Vec::new();
-        for name in SESSIONS {
-            cells.push(cell(&call(&app, &session(&app, name).await, endpoint, &red).await, success));
+/// Checks every endpoint for these actors, and lists every difference from [`RULES`].
+async fn check_matrix(app: &TestApp, actors: &[Actor]) {
+    let (app, teams) = populated(app).await;
+    let mut differences = Vec::new();
+    for rule in RULES {
+        for ((endpoint, success), actor) in
+            rule.endpoints.iter().flat_map(|each| actors.iter().map(move |actor| (each, *actor)))
+        {
+            let expected = rule.outcome(actor);
+            let answer = call(&app, &client_of(&app, actor, &teams).await, endpoint, &teams.red).await;
+            let is_expected = match expected {
+                Allowed => answer.status == *success && answer.header("cache-control") == "no-store",
+                rejected => is_rejection(&answer, rejected),
+            };
+            if !is_expected {
+                differences.push(format!("{endpoint} by {actor:?}: expected {expected:?}, got {answer:?}"));
+            }
         }
-        assert_eq!(row(expected, &cells), expected, "{endpoint}: {SESSIONS:?}");
     }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Whether the response has the status and code of an outcome. A response that has them must be a complete problem.
+fn is_rejection(answer: &Answer, outcome: Outcome) -> bool {
+    let (status, code) = outcome.rejection();
+    let matches = answer.status == status && answer.body.contains(&format!("\"code\":\"{code}\""));
+    if matches {
+        answer.refused(status, code);
+    }
+    matches
 }
 
 #[apply(each_database)]
 #[tokio::test]
-async fn every_key_is_answered_as_the_table_says(database: Database) {
-    let app = &TestApp::start(database).await;
-    let (app, red, blue) = populated(app).await;
-    for (endpoint, success, _, expected) in TABLE {
-        let mut cells = Vec::new();
-        for kind in KEYS {
-            let client = key(&app, kind, (&red, &blue)).await;
-            cells.push(cell(&call(&app, &client, endpoint, &red).await, success));
-        }
-        assert_eq!(row(expected, &cells), expected, "{endpoint}: {KEYS:?}");
-    }
+async fn sessions_get_the_outcomes_of_the_matrix(database: Database) {
+    check_matrix(&TestApp::start(database).await, &SESSIONS).await;
 }
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_missing_scope_is_named_for_people_and_for_programs(database: Database) {
+async fn keys_get_the_outcomes_of_the_matrix(database: Database) {
+    check_matrix(&TestApp::start(database).await, &KEYS).await;
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn missing_scope_is_named_in_detail_and_challenge(database: Database) {
     let app = &TestApp::start(database).await;
-    let (app, red, blue) = populated(app).await;
-    for (kind, endpoint, scope) in [
-        ("key:rotate", "GET {own}/employees/", "employees:read"),
-        ("employees:read", "POST {red}/employees/", "employees:write"),
-        ("employees:read", "GET /api/v1/me", "profile:read"),
-        ("profile:read", "POST /api/v1/key/rotate", "key:rotate"),
+    let (app, teams) = populated(app).await;
+    for (actor, endpoint, scope) in [
+        (KeyRotateKey, "GET {own}/employees/", "employees:read"),
+        (EmployeesReadKey, "POST {red}/employees/", "employees:write"),
+        (EmployeesReadKey, "GET /api/v1/me", "profile:read"),
+        (ProfileReadKey, "POST /api/v1/key/rotate", "key:rotate"),
     ] {
-        let answer = call(&app, &key(&app, kind, (&red, &blue)).await, endpoint, &red).await;
+        let answer = call(&app, &client_of(&app, actor, &teams).await, endpoint, &teams.red).await;
         let problem = answer.refused(403, "scope_missing");
         assert!(problem["detail"].as_str().unwrap().contains(scope), "{endpoint}: {problem}");
         let challenge = format!("Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"{scope}\"");
         assert_eq!(answer.all("www-authenticate"), [challenge], "{endpoint}");
     }
-    let answer = call(&app, &key(&app, "employees:read", (&red, &blue)).await, "GET /api/unstated", &red).await;
+    let answer = call(&app, &client_of(&app, EmployeesReadKey, &teams).await, "GET /api/unstated", &teams.red).await;
     assert!(answer.refused(403, "scope_missing")["detail"].as_str().unwrap().contains("full access"));
     assert_eq!(answer.all("www-authenticate"), ["Bearer realm=\"api\", error=\"insufficient_scope\""]);
 }
 
 #[apply(each_database)]
 #[tokio::test]
-async fn whoever_calls_is_told_who_they_are_and_what_the_key_may(database: Database) {
+async fn me_key_and_verify_describe_the_caller(database: Database) {
     let app = &TestApp::start(database).await;
-    let (app, red, blue) = populated(app).await;
+    let (app, teams) = populated(app).await;
     let ada = app.user("ada").await.id;
     let session = app.signed_in("ada").await.get("/api/v1/me").await.is(200).json();
     let user = json!({"id": ada.as_str(), "email": "ada@example.com", "name": ""});
     assert_eq!(session, json!({"user": user, "via": "session", "key": null}));
     let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-    for (kind, access, scopes, team) in [
-        ("full", "full", all, None),
-        ("read-only", "read_only", vec!["employees:read", "profile:read"], None),
-        ("profile:read", "profile:read", vec!["profile:read"], None),
-        ("for red", "full", Scope::ALL.iter().map(|scope| scope.as_str()).collect(), Some(&red)),
+    for (actor, access, scopes, team) in [
+        (FullKey, "full", all, None),
+        (ReadOnlyKey, "read_only", vec!["employees:read", "profile:read"], None),
+        (ProfileReadKey, "profile:read", vec!["profile:read"], None),
+        (RedKey, "full", Scope::ALL.iter().map(|scope| scope.as_str()).collect(), Some(&teams.red)),
     ] {
-        let client = key(&app, kind, (&red, &blue)).await;
+        let client = client_of(&app, actor, &teams).await;
         let me = client.get("/api/v1/me").await.is(200).json();
         let facts = client.get("/api/v1/key").await.is(200).json();
-        assert_eq!((&me["user"], &me["via"], &me["key"]), (&user, &json!("api_key"), &facts), "{kind}");
-        assert_eq!((&facts["name"], &facts["access"]), (&json!("nightly report"), &json!(access)), "{kind}");
-        assert_eq!((&facts["scopes"], &facts["team"]), (&json!(scopes), &json!(team.map(TeamId::as_str))), "{kind}");
+        assert_eq!((&me["user"], &me["via"], &me["key"]), (&user, &json!("api_key"), &facts), "{actor:?}");
+        assert_eq!((&facts["name"], &facts["access"]), (&json!("nightly report"), &json!(access)), "{actor:?}");
+        assert_eq!((&facts["scopes"], &facts["team"]), (&json!(scopes), &json!(team.map(TeamId::as_str))), "{actor:?}");
         assert_eq!(facts["expires_at"], "2027-04-15T08:00:00.000Z");
         assert!(facts.get("digest").is_none() && facts.get("key").is_none(), "{facts}");
         let path = if team.is_some() { "/api/v1/verify?team=red" } else { "/api/v1/verify" };
         let verified = client.bare(Method::PUT, path).await.is(200);
         assert_eq!(verified.header("x-auth-user"), ada.as_str());
         assert_eq!(json!(verified.header("x-auth-key")), facts["id"]);
-        assert_eq!(verified.header("x-auth-scopes"), scopes.join(" "), "{kind}");
+        assert_eq!(verified.header("x-auth-scopes"), scopes.join(" "), "{actor:?}");
     }
     let verified = app.signed_in("ada").await.get("/api/v1/verify").await.is(200);
     assert_eq!((verified.header("x-auth-user"), verified.header("x-auth-key")), (ada.as_str(), ""));

@@ -176,7 +176,7 @@ async fn every_operation_that_is_described_is_there(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_without_the_scope_that_is_described_is_refused_and_one_with_it_is_not(database: Database) {
+async fn documented_scopes_are_exactly_the_required_ones(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &[]).await;
     let document = document(app).await;

@@ -27,7 +27,7 @@ fn held(begun: &Arc<Semaphore>, go_on: &Arc<Semaphore>) -> Router<keyfob::server
 
 #[apply(each_database)]
 #[tokio::test]
-async fn more_requests_than_it_carries_are_told_to_come_back_and_the_others_are_served(database: Database) {
+async fn excess_requests_are_503_and_others_are_served(database: Database) {
     let app = &TestApp::start(database).await;
     let (begun, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let ada = app.with_key("ada").await;
@@ -77,7 +77,7 @@ async fn more_requests_than_it_carries_are_told_to_come_back_and_the_others_are_
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_server_that_is_about_to_stop_is_alive_and_not_ready_and_ends_its_connections(database: Database) {
+async fn stopping_server_is_alive_not_ready_and_closes(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.with_key("ada").await;
     assert!(ada.get(EMPLOYEES).await.is(200).all("connection").is_empty());

@@ -23,7 +23,7 @@ async fn send_from(browser: &Client, user: &str, path: &str, fields: &[(&str, &s
 
 #[apply(each_database)]
 #[tokio::test]
-async fn each_function_is_refused_from_a_page_of_another_account_and_changes_nothing(database: Database) {
+async fn page_of_another_account_can_change_nothing(database: Database) {
     let app = &TestApp::start(database).await;
     let own = Box::pin(Belongings::of(app, "bob", "blue")).await;
     let (ada, root) = (app.user("ada").await.id.to_string(), app.admin().await);

@@ -23,7 +23,7 @@ fn has_field(answer: &Answer, name: &str) -> bool {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_visitor_sees_what_is_public(database: Database) {
+async fn visitor_sees_the_public_pages(database: Database) {
     let app = &TestApp::start(database).await;
     for (path, texts) in [
         ("/", &["<h1>API keys", "href=\"/sign-up\"", "href=\"/sign-in\"", "Sign up", "Sign in"][..]),
@@ -44,7 +44,7 @@ async fn a_visitor_sees_what_is_public(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_protected_sends_a_visitor_to_sign_in_and_back(database: Database) {
+async fn protected_page_sends_a_visitor_to_sign_in_and_back(database: Database) {
     let app = &TestApp::start(database).await;
     for path in ["/profile", "/employees"] {
         for (client, path) in [
@@ -62,7 +62,7 @@ async fn what_is_protected_sends_a_visitor_to_sign_in_and_back(database: Databas
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_protected_redirects_whatever_the_client_accepts(database: Database) {
+async fn protected_page_redirects_for_any_accept_header(database: Database) {
     let app = &TestApp::start(database).await;
     for client in [app.browser(), app.browser().with("accept", "*/*"), app.browser().with("accept", "application/json")]
     {
@@ -72,7 +72,7 @@ async fn what_is_protected_redirects_whatever_the_client_accepts(database: Datab
 
 #[apply(each_database)]
 #[tokio::test]
-async fn whoever_is_signed_in_sees_their_own(database: Database) {
+async fn signed_in_user_sees_their_own(database: Database) {
     let app = &TestApp::start(database).await;
     let made = app.make_key("ada").await;
     app.employee("ada", ("Grace Hopper", Hr, 134_000)).await;
@@ -247,7 +247,7 @@ async fn each_error_has_its_entry_on_the_page_that_problems_point_to(database: D
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_browsers_files_are_kept_for_ever_under_a_name_that_changes(database: Database) {
+async fn browser_files_are_immutable_under_versioned_names(database: Database) {
     let app = &TestApp::start(database).await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("pkg")).unwrap();

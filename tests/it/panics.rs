@@ -36,7 +36,7 @@ fn own() -> Router<AppState> {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn in_a_handler_of_the_api_it_is_a_problem(database: Database) {
+async fn panic_in_an_api_handler_is_a_problem(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.with_own(own());
     let ada = app.with_key("ada").await;
@@ -52,7 +52,7 @@ async fn in_a_handler_of_the_api_it_is_a_problem(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn in_a_page_it_is_a_page_that_shows_the_id_of_the_request(database: Database) {
+async fn panic_in_a_page_is_a_page_with_the_request_id(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.with_own(own());
     let browser = app.browser();
@@ -68,7 +68,7 @@ async fn in_a_page_it_is_a_page_that_shows_the_id_of_the_request(database: Datab
 
 #[apply(each_database)]
 #[tokio::test]
-async fn in_a_server_function_it_is_an_error_for_the_page_or_a_page_of_its_own(database: Database) {
+async fn panic_in_a_server_function_is_an_error_or_a_page(database: Database) {
     let app = &TestApp::start(database).await;
     let browser = app.browser();
     let answer = browser.call("broken_function", &[]).await;

@@ -40,7 +40,7 @@ async fn a_key_in_use_costs_an_endpoint_no_query_of_its_own(database: Database) 
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_page_costs_one_query_for_its_session_and_one_for_each_of_its_lists(database: Database) {
+async fn page_costs_one_query_for_the_session_and_one_per_list(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     // The keys, the sessions, what happened.

@@ -314,7 +314,7 @@ async fn rehash_at_a_sign_in_never_brings_an_old_password_back(database: Databas
 
 #[apply(each_database)]
 #[tokio::test]
-async fn changing_the_password_ends_the_other_sessions_in_the_same_transaction(database: Database) {
+async fn password_change_ends_sessions_in_its_transaction(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, other) = (app.signed_in("ada").await, app.signed_in("ada").await);
     // No session can be deleted: then the password is not changed either.
@@ -377,7 +377,7 @@ async fn invitation_is_not_accepted_past_its_end(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn admins_who_remove_each_other_at_once_leave_one(database: Database) {
+async fn concurrent_removals_leave_one_team_admin(database: Database) {
     let app = &TestApp::start(database).await;
     for round in 0..10 {
         let slug = format!("team-{round}");
@@ -401,7 +401,7 @@ async fn admins_who_remove_each_other_at_once_leave_one(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn superusers_who_demote_each_other_at_once_leave_one(database: Database) {
+async fn concurrent_demotions_leave_one_superuser(database: Database) {
     let app = &TestApp::start(database).await;
     for _ in 0..10 {
         app.change("ada", AccountChange::Promote).await;
@@ -420,7 +420,7 @@ async fn superusers_who_demote_each_other_at_once_leave_one(database: Database) 
 
 #[apply(each_database)]
 #[tokio::test]
-async fn removed_admin_who_keeps_trying_does_not_come_back(database: Database) {
+async fn removed_team_admin_cannot_come_back(database: Database) {
     let app = &TestApp::start(database).await;
     for round in 0..10 {
         let slug = format!("team-{round}");
@@ -467,7 +467,7 @@ async fn retired_secret_does_not_revoke_its_successor(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn verify_requires_the_team_of_a_limited_key_and_sends_every_header(database: Database) {
+async fn verify_requires_the_team_and_sends_every_header(database: Database) {
     let app = &TestApp::start(database).await;
     let red = app.team("red", "ada", &[]).await;
     app.team("blue", "ada", &[]).await;
@@ -502,7 +502,7 @@ async fn verify_requires_the_team_of_a_limited_key_and_sends_every_header(databa
 
 #[apply(each_database)]
 #[tokio::test]
-async fn verify_refuses_a_session_that_another_origin_uses_whatever_the_method(database: Database) {
+async fn verify_rejects_cross_origin_sessions_for_any_method(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await.without("sec-fetch-site").without("origin");
     let key = app.with_key("ada").await;

@@ -75,7 +75,7 @@ async fn no_row_has_one(app: &TestApp) {
 /// Each server function, each of its fields, with JavaScript and without.
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_in_any_field_of_any_form_is_answered_and_stored_nowhere(database: Database) {
+async fn key_in_any_form_field_is_never_returned_or_stored(database: Database) {
     let app = &TestApp::start(database).await;
     let app = &app.configured(|config| config.keys.max_keys_per_user = 10_000);
     let key = app.make_key("ada").await.key;

@@ -21,7 +21,7 @@ async fn rotate(app: &TestApp, key: &str, grace: &str) -> String {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_no_grace_is_refused_and_changes_nothing(database: Database) {
+async fn invalid_grace_is_rejected_and_changes_nothing(database: Database) {
     let app = &TestApp::start(database).await;
     let old = app.make_key("ada").await.key;
     for body in [
@@ -51,7 +51,7 @@ async fn a_rotated_key_keeps_all_but_its_secret(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_old_secret_works_to_the_end_of_its_grace_and_not_at_that_instant(database: Database) {
+async fn previous_secret_works_until_the_end_of_its_grace(database: Database) {
     let app = &TestApp::start(database).await;
     for (grace, seconds) in [("15m", 900), ("1h", 3600), ("24h", 86_400), ("7d", 604_800)] {
         let old = app.make_key("ada").await.key;
@@ -83,7 +83,7 @@ async fn the_old_secret_never_outlives_the_key(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn an_expiry_that_is_brought_forward_takes_the_old_secret_with_it(database: Database) {
+async fn earlier_expiry_also_ends_the_previous_secret(database: Database) {
     let app = &TestApp::start(database).await;
     let made = app.make_key("ada").await;
     rotate(app, &made.key, "7d").await;
@@ -182,7 +182,7 @@ async fn without_javascript_the_new_secret_is_shown_once(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_revoked_expired_or_somebody_elses_cannot_be_rotated(database: Database) {
+async fn revoked_expired_or_foreign_key_cannot_be_rotated(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, made) = (app.signed_in("ada").await, app.make_key("ada").await);
     let id = made.facts.id.as_str();

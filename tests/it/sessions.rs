@@ -40,7 +40,7 @@ fn attributes(answer: &Answer) -> Vec<&str> {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn over_http_the_cookie_is_for_this_host_only_and_out_of_reach_of_scripts(database: Database) {
+async fn http_cookie_is_host_only_and_http_only(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     let answer = sign_in(&app.browser()).await;
@@ -123,7 +123,7 @@ async fn one_session_too_many_ends_the_one_seen_least_recently(database: Databas
 
 #[apply(each_database)]
 #[tokio::test]
-async fn each_sign_in_begins_a_new_session_and_ends_the_one_before_in_this_browser(database: Database) {
+async fn sign_in_replaces_the_session_of_this_browser(database: Database) {
     let app = &TestApp::start(database).await;
     let (first, elsewhere) = (app.signed_in("ada").await, app.signed_in("ada").await);
     let answer = sign_in(&first).await;
@@ -184,7 +184,7 @@ async fn a_session_ends_after_thirty_days_however_much_it_is_used(database: Data
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_session_is_seen_to_the_minute_without_a_write_for_each_request(database: Database) {
+async fn session_use_is_recorded_once_per_minute(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     let seen = async || app.number("SELECT seen_at FROM sessions").await - NOW.as_millis();
@@ -264,7 +264,7 @@ async fn signing_out_everywhere_else_leaves_this_session(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_session_that_was_ended_in_another_tab_is_told_so(database: Database) {
+async fn session_ended_in_another_tab_is_reported(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;
     ada.call("sign_out", &[]).await.is(200);

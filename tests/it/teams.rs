@@ -31,7 +31,7 @@ async fn leave(client: &Client, user: &str) -> crate::support::Answer {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn for_whoever_is_not_in_a_team_it_is_not_there(database: Database) {
+async fn team_is_404_for_non_members(database: Database) {
     let app = &TestApp::start(database).await;
     let red = app.team("red", "ada", &[]).await;
     let (bob, ada) = (app.signed_in("bob").await, id(app, "ada").await);
@@ -134,7 +134,7 @@ async fn the_last_admin_stays_also_when_two_go_at_once(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_teams_employees_are_the_teams_and_ones_own_are_ones_own(database: Database) {
+async fn employees_of_team_and_user_are_separate(database: Database) {
     let app = &TestApp::start(database).await;
     app.team("red", "ada", &["mia"]).await;
     let (ada, mia) = (app.with_key("ada").await, app.signed_in("mia").await);
@@ -160,7 +160,7 @@ async fn a_teams_employees_are_the_teams_and_ones_own_are_ones_own(database: Dat
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_key_for_a_team_reaches_that_team_as_long_as_its_user_is_in_it(database: Database) {
+async fn team_key_works_while_its_user_is_a_member(database: Database) {
     let app = &TestApp::start(database).await;
     let red = app.team("red", "ada", &["mia"]).await;
     app.team("blue", "mia", &[]).await;
@@ -238,7 +238,7 @@ async fn disabled_accounts_do_not_count_as_admins(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn nobody_makes_a_key_for_a_team_that_they_are_not_in(database: Database) {
+async fn non_member_cannot_make_a_team_key(database: Database) {
     let app = &TestApp::start(database).await;
     let red = app.team("red", "ada", &[]).await;
     let bob = app.signed_in("bob").await;

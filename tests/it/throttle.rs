@@ -57,7 +57,7 @@ async fn events(app: &TestApp) -> Vec<String> {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn after_five_that_failed_each_makes_the_next_wait_twice_as_long_and_a_right_one_ends_it(database: Database) {
+async fn failed_sign_ins_double_the_wait_and_success_resets_it(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     for _ in 0..2 {
@@ -78,7 +78,7 @@ async fn after_five_that_failed_each_makes_the_next_wait_twice_as_long_and_a_rig
 
 #[apply(each_database)]
 #[tokio::test]
-async fn nobody_waits_for_more_than_15_minutes_and_a_day_later_all_is_forgotten(database: Database) {
+async fn wait_is_at_most_15_minutes_and_forgotten_after_a_day(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     fail(&app.browser(), ADA, 1).await;
@@ -142,7 +142,7 @@ async fn the_table_holds_nothing_that_was_typed(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn strangers_cannot_make_a_browser_wait_that_has_signed_in_before(database: Database) {
+async fn strangers_cannot_delay_a_known_browser(database: Database) {
     let app = &TestApp::start(database).await;
     for name in ["ada", "bob"] {
         app.user(name).await;
@@ -173,7 +173,7 @@ async fn a_browser_that_is_known_waits_for_what_failed_there(database: Database)
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_browser_is_known_until_the_password_changes_and_the_one_that_changes_it_stays_known(database: Database) {
+async fn password_change_forgets_all_known_browsers_but_this_one(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     let elsewhere = known(app, ADA).await;
@@ -188,7 +188,7 @@ async fn a_browser_is_known_until_the_password_changes_and_the_one_that_changes_
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_cookie_of_a_known_browser_opens_nothing_and_outlives_signing_out(database: Database) {
+async fn device_cookie_opens_nothing_and_survives_signing_out(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     let ada = known(app, ADA).await;
@@ -220,7 +220,7 @@ async fn an_operator_lifts_the_wait(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn an_address_may_fail_ten_times_a_minute_whatever_the_account_and_the_browser(database: Database) {
+async fn address_may_fail_ten_sign_ins_per_minute(database: Database) {
     let app = &TestApp::start(database).await;
     for name in ["ada", "bob", "cy", "root"] {
         app.user(name).await;
@@ -245,7 +245,7 @@ async fn an_address_may_fail_ten_times_a_minute_whatever_the_account_and_the_bro
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_network_of_ipv6_is_one_address_and_another_setting_another_limit(database: Database) {
+async fn ipv6_network_counts_as_one_address_and_limit_is_settable(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.configured(|config| config.sign_in_rate = 2);
     let from = |ip: &str| app.browser().coming_from(ip);
@@ -285,7 +285,7 @@ async fn an_address_may_try_to_sign_up_ten_times_an_hour(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn without_javascript_the_answer_is_the_form_with_the_email_and_how_long_to_wait(database: Database) {
+async fn throttled_form_without_javascript_keeps_email_and_wait(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     fail(&app.browser(), ADA, 5).await;
@@ -367,7 +367,7 @@ async fn two_servers_tell_the_audit_once(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_flood_of_made_up_accounts_takes_a_bounded_room_and_frees_no_real_one(database: Database) {
+async fn flood_of_unknown_accounts_is_bounded_and_evicts_no_real_one(database: Database) {
     let app = &TestApp::start(database).await;
     app.user("ada").await;
     fail(&app.browser(), ADA, 5).await;
@@ -417,7 +417,7 @@ async fn what_was_not_looked_at_does_not_count(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn the_current_password_cannot_be_guessed_in_a_session_that_was_left_open(database: Database) {
+async fn current_password_cannot_be_guessed_in_an_open_session(database: Database) {
     let app = &TestApp::start(database).await;
     let (ada, elsewhere) = (app.signed_in("ada").await, app.signed_in("ada").await);
     let change = async |client: &Client, current: &str| {

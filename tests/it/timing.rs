@@ -22,7 +22,7 @@ fn distribution(mut times: Vec<Duration>) -> String {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_wrong_secret_with_a_right_prefix_takes_the_way_of_a_wrong_prefix(database: Database) {
+async fn wrong_secret_costs_the_same_as_a_wrong_prefix(database: Database) {
     let app = &TestApp::start(database).await;
     let made = app.make_key("ada").await;
     let wrong_prefix = || make_key("kf").key.expose_secret().to_owned();

@@ -84,7 +84,7 @@ async fn a_forwarded_address_counts_from_a_trusted_proxy_only(database: Database
 /// Azure adds the port. Without it all people would share the proxy's limit.
 #[apply(each_database)]
 #[tokio::test]
-async fn people_behind_a_proxy_have_limits_of_their_own_however_it_writes_addresses(database: Database) {
+async fn clients_behind_a_proxy_have_separate_limits(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.configured(|config| config.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]);
     app.user("ada").await;
@@ -160,7 +160,7 @@ async fn a_limit_is_exact_and_says_when_to_come_back(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn what_is_refused_for_the_key_itself_spends_nothing(database: Database) {
+async fn rejected_key_spends_no_quota(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.configured(|config| config.key_rate = 1);
     let client = app.with_key("ada").await;
@@ -202,7 +202,7 @@ async fn an_administrator_gives_a_key_its_own_limit(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn unknown_keys_are_limited_by_address_and_valid_ones_never(database: Database) {
+async fn unknown_keys_are_limited_by_address(database: Database) {
     let app = &TestApp::start(database).await;
     let made_up: Vec<_> = (0..202).map(|_| made_up()).collect();
     let (known, new) = (app.make_key("ada").await.key, app.make_key("ada").await.key);
@@ -227,7 +227,7 @@ async fn unknown_keys_are_limited_by_address_and_valid_ones_never(database: Data
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_flood_of_unknown_keys_of_an_address_waits_apart_and_no_key_that_was_found_waits_with_it(database: Database) {
+async fn flood_of_unknown_keys_delays_no_known_key(database: Database) {
     let app = &TestApp::start(database).await;
     let (known, new) = (app.make_key("ada").await.key, app.make_key("ada").await.key);
     let from = |key: &str, ip: &str| from(&app.anonymous().with_key(key), ip);

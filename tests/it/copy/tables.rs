@@ -39,7 +39,7 @@ async fn every_table_and_column_of_the_migrations_is_carried(database: Database)
 
 #[apply(each_database)]
 #[tokio::test]
-async fn each_table_has_a_primary_key_and_comes_after_those_that_it_refers_to(database: Database) {
+async fn tables_have_primary_keys_and_follow_their_references(database: Database) {
     let app = &TestApp::start(database).await;
     let place = |name: &str| TABLES.iter().position(|table| table.name == name).unwrap();
     let (references, keys) = if is_postgres(app) {
