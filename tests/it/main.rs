@@ -58,6 +58,7 @@ mod own_endpoint;
 mod page_user;
 mod pages;
 mod panics;
+mod prose;
 mod queries;
 mod races;
 mod rate_limit_headers;
