@@ -154,7 +154,7 @@ async fn an_own_endpoint_is_in_the_document(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
-async fn a_request_that_was_begun_ends_and_the_next_one_after_a_revocation_is_refused(database: Database) {
+async fn revocation_rejects_the_next_request_not_the_running(database: Database) {
     let app = &TestApp::start(database).await;
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (inside, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
