@@ -39,6 +39,7 @@ mod employees_input;
 mod fold;
 mod headers;
 mod health;
+mod imports;
 mod invalidation;
 mod invitations;
 mod key_lists;
