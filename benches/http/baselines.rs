@@ -147,9 +147,9 @@ struct Row {
     department: String,
     salary: i64,
     #[serde(serialize_with = "rfc3339")]
-    created_at: Timestamp,
+    created_at: i64,
     #[serde(serialize_with = "rfc3339")]
-    updated_at: Timestamp,
+    updated_at: i64,
 }
 
 #[derive(Serialize)]
@@ -161,8 +161,8 @@ struct Page {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&at.rfc3339())
+fn rfc3339<S: Serializer>(millis: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&Timestamp::from_millis(*millis).rfc3339())
 }
 
 /// Lists the employees with one plain query.

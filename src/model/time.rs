@@ -14,8 +14,6 @@ pub fn wait(seconds: u32) -> String {
 
 /// An instant: Unix time in milliseconds, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::Type))]
-#[cfg_attr(feature = "ssr", sqlx(transparent))]
 pub struct Timestamp(i64);
 
 impl Timestamp {

@@ -304,6 +304,6 @@ mod sqlite_only {
     #[tokio::test]
     async fn its_help_says_to_stop_the_server() {
         let help = run("", &["copy", "--help"], &[], "").await.done().out;
-        assert!(help.contains("stop the server") && help.contains("--from <URL>"), "{help}");
+        assert!(help.contains("Stop the server") && help.contains("--from <URL>"), "{help}");
     }
 }

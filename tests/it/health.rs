@@ -140,7 +140,7 @@ async fn missing_database_is_a_503_page_and_no_redirect(database: Database) {
     app.state.db.close().await;
     let page = ada.open("/profile").await;
     assert_eq!(page.status, 503, "{page:?}");
-    assert!(page.body.contains("could not be loaded") && page.all("location").is_empty(), "{page:?}");
+    assert!(page.body.contains("couldn't be loaded") && page.all("location").is_empty(), "{page:?}");
 }
 
 #[apply(each_database)]

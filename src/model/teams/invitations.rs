@@ -12,13 +12,11 @@ pub const INVITATION_TTL: i64 = 14 * DAY;
 
 /// An open invitation, as its recipient sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Invitation {
     /// The slug of the team.
     pub slug: String,
     /// The name of the team.
     pub name: String,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
     /// The email address of the admin who sent it.
     pub inviter: String,
@@ -27,11 +25,9 @@ pub struct Invitation {
 
 /// An open invitation, as the admins of its team see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct SentInvitation {
     /// The email address of the recipient.
     pub email: String,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
     /// The email address of the admin who sent it.
     pub inviter: String,

@@ -21,7 +21,6 @@ pub const MAX_TEAMS: i64 = 50;
 pub const MAX_MEMBERS: i64 = 500;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Team {
     pub id: TeamId,
     /// The part of the address: `/a/{slug}`.
@@ -76,23 +75,18 @@ impl TryFrom<String> for Role {
 
 /// A team of a user, with the role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Membership {
-    #[cfg_attr(feature = "ssr", sqlx(flatten))]
     pub team: Team,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
 }
 
 /// A member of a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Member {
     pub user_id: UserId,
     pub email: String,
     /// The display name. May be empty.
     pub name: String,
-    #[cfg_attr(feature = "ssr", sqlx(try_from = "String"))]
     pub role: Role,
     pub created_at: Timestamp,
 }

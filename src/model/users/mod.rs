@@ -27,7 +27,6 @@ pub const PAGE_USER_PATH: &str = "/as/";
 
 /// An account, as its owner and the pages see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct User {
     pub id: UserId,
     /// In lowercase.
@@ -46,9 +45,7 @@ impl User {
 
 /// An account, as administrators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ssr", derive(sqlx::FromRow))]
 pub struct Account {
-    #[cfg_attr(feature = "ssr", sqlx(flatten))]
     pub user: User,
     pub disabled_at: Option<Timestamp>,
     pub created_at: Timestamp,
