@@ -34,7 +34,7 @@ test("without JavaScript: a password that is too long is not cut, and its field 
   await page.getByLabel("Email").fill("nobody@example.com");
   await page.getByLabel("Password").fill("🔑 four words ".repeat(12));
   await page.getByRole("button", { name: "Sign in" }).click();
-  await expect(page.getByText("A password has at most 128 characters; this has 156.")).toBeVisible();
+  await expect(page.getByText("A password has at most 128 characters, and this one has 156.")).toBeVisible();
 });
 
 test("without JavaScript: who fails too often gets the form again, with the email address and how long to wait", async ({ page, expectedErrors }) => {

@@ -104,6 +104,6 @@ test("the display name, the password and the other sessions", async ({ page, bro
   await expect(page.getByText("This is not your current password.")).toBeVisible();
   await page.getByLabel("Current password").fill(password);
   await page.getByRole("button", { name: "Change password" }).click();
-  await expect(page.getByRole("status").filter({ hasText: "Your password is changed" })).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "Password changed." })).toBeVisible();
   await expect(page.getByLabel("New password")).toHaveValue("");
 });

@@ -198,7 +198,7 @@ test("a session that ended in another tab shows an error, and nothing is lost", 
   await context.clearCookies();
   await form.getByLabel("Name").fill("Too late");
   await form.getByRole("button", { name: "Create", exact: true }).click();
-  await expect(form.getByRole("alert")).toContainText("You are signed out.");
+  await expect(form.getByRole("alert")).toContainText("You're signed out.");
   await expect(form.getByLabel("Name")).toHaveValue("Too late");
 });
 

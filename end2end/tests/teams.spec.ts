@@ -15,7 +15,7 @@ test("a team, its employees, and a key that reaches nothing else", async ({ page
   await expect(page.getByRole("heading", { level: 1, name: "Red team" })).toBeVisible();
   await page.getByLabel("Email").fill(bob.email);
   await page.getByRole("button", { name: "Add member" }).click();
-  await expect(page.getByText("No email is sent: ask them to accept it on their Teams page.")).toBeVisible();
+  await expect(page.getByText("No email is sent, so ask them to accept it on their Teams page.")).toBeVisible();
   const sent = page.getByRole("table", { name: "Invitations" });
   await expect(sent.getByRole("row", { name: bob.email })).toContainText("Member");
   await expect(page.getByRole("table", { name: "Members" })).not.toContainText(bob.email);
