@@ -88,8 +88,17 @@ impl Server {
         self.execute("SELECT pg_reload_conf()").await;
     }
 
-    /// Waits until a standby has all that this one has.
+    /// Waits until transactions that are open now have ended, and the standby has replayed what they wrote.
     pub async fn is_caught_up_with_by(&self, standby: &Self) {
+        let now = self.text("SELECT clock_timestamp()::text").await;
+        let open = format!(
+            "SELECT COUNT(*)::text FROM pg_stat_activity WHERE backend_type = 'client backend' AND xact_start < '{now}'"
+        );
+        let since = Instant::now();
+        while self.text(&open).await != "0" {
+            assert!(since.elapsed() < CAUGHT_UP, "a transaction does not end");
+            sleep(Duration::from_millis(20)).await;
+        }
         let written = self.text("SELECT pg_current_wal_lsn()::text").await;
         let sql = format!("SELECT (pg_last_wal_replay_lsn() >= '{written}')::text");
         let since = Instant::now();
