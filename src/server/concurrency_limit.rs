@@ -12,7 +12,7 @@ use crate::error::{AppError, Limit};
 pub const MAX_RUNNING: usize = 2;
 /// Reads of one owner that wait, at most until the deadline of their request. The next is rejected: each waiting read holds
 /// one of the 256 permits that all requests share.
-pub const MAX_WAITING: usize = 30;
+pub const MAX_WAITING: usize = 14;
 /// A permit is usually free again within a second.
 const TOO_MANY_READS: AppError = AppError::RateLimited { limit: Limit::ConcurrentReads, retry_after: 1 };
 
