@@ -13,6 +13,7 @@
 
 mod baselines;
 mod compare;
+#[path = "../../tests/support/http.rs"]
 mod connection;
 mod data;
 mod keys;

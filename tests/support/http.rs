@@ -1,6 +1,4 @@
-//! Minimal HTTP/1.1 client with keep-alive over plain TCP.
-//!
-//! `benches/http/connection.rs` is its own client, because there each microsecond of the client counts.
+//! Minimal HTTP/1.1 client with keep-alive over plain TCP, for tests and the benchmark.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +11,12 @@ const BUFFER: usize = 128 * 1024;
 
 /// Returns the bytes of a request to Keyfob. A request without a body has no length.
 pub fn request(line: &str, headers: &[&str], body: &str) -> Vec<u8> {
-    let first = [&*format!("{line} HTTP/1.1"), "Host: localhost:8000"];
+    request_to("localhost:8000", line, headers, body)
+}
+
+/// Returns the bytes of a request to another host.
+pub fn request_to(host: &str, line: &str, headers: &[&str], body: &str) -> Vec<u8> {
+    let first = [&*format!("{line} HTTP/1.1"), &*format!("Host: {host}")];
     let length = format!("Content-Length: {}", body.len());
     let length = (!body.is_empty()).then_some(&*length);
     let head: Vec<&str> = first.into_iter().chain(headers.iter().copied()).chain(length).collect();

@@ -213,12 +213,6 @@ impl Tx {
         done
     }
 
-    /// A statement of a transaction is never retried alone; see [`retry::repeat`].
-    #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
-    pub async fn repeats<T>(&mut self, _: &Call, _: &Result<T, sqlx::Error>) -> bool {
-        false
-    }
-
     /// Disables timeouts, for work on whole tables.
     pub async fn disable_timeouts(&mut self) -> Result<(), sqlx::Error> {
         self.limit = Duration::from_hours(24);

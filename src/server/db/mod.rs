@@ -85,47 +85,6 @@ pub(crate) async fn with_timeout<T>(
     tokio::time::timeout(limit, work).await.map_err(late)?
 }
 
-/// Runs a statement, and once more where that is safe and helps: see [`Conn::repeats`].
-macro_rules! run {
-    ($on:expr, [$($arg:expr),*], |$sqlite:ident, $sqlite_args:ident| $on_sqlite:expr, |$postgres:ident, $postgres_args:ident, $keep:ident| $on_postgres:expr) => {{
-        let mut call = $on.call()$(.bind($arg))*;
-        loop {
-            let done = match $on.start(&mut call).await {
-                Err(error) => Err(error),
-                Ok($crate::server::db::Backend::Sqlite($sqlite)) => {
-                    let $sqlite_args = call.sqlite();
-                    $crate::server::db::with_timeout(call.limit, $on_sqlite).await
-                }
-                Ok($crate::server::db::Backend::Postgres($postgres)) => {
-                    let ($postgres_args, $keep) = (call.postgres(), call.keeps_plan);
-                    $crate::server::db::with_timeout(call.limit, $on_postgres).await
-                }
-            };
-            let done = $on.finish(done).await;
-            if !$on.repeats(&call, &done).await {
-                break done;
-            }
-        }
-    }};
-}
-pub(crate) use run;
-
-/// Fetches rows as a type: `fetch!(conn, all User, "SELECT …", a)`, with `one`, `optional` or `all`.
-macro_rules! fetch {
-    ($on:expr, one $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_one, $row, $($rest)*) };
-    ($on:expr, optional $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_optional, $row, $($rest)*) };
-    ($on:expr, all $row:ty, $($rest:tt)*) => { $crate::server::db::fetch!(@ $on, fetch_all, $row, $($rest)*) };
-    (@ $on:expr, $method:ident, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::server::db::run!(
-            $on,
-            [$($arg),*],
-            |conn, args| sqlx::query_as_with::<sqlx::Sqlite, $row, _>($sql, args).$method(conn),
-            |conn, args, keep| sqlx::query_as_with::<sqlx::Postgres, $row, _>($sql, args).persistent(keep).$method(conn)
-        )
-    };
-}
-pub(crate) use fetch;
-
 /// The longest text that is searched for, in characters: one more than the longest that there can be, an email address.
 const SEARCH_MAX: usize = 255;
 
@@ -159,23 +118,8 @@ impl Db {
         matches!(self, Self::Postgres { session: Session { pooled: true, .. }, .. })
     }
 
-    /// A connection to read by.
-    pub async fn read(&self) -> Result<Conn, AppError> {
-        Ok(match self {
-            Self::Sqlite { read, .. } => Conn::Sqlite(pool::acquire(read).await?),
-            Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
-        })
-    }
-
     /// A connection for one statement that writes.
-    ///
-    /// # Errors
-    /// [`AppError::Unavailable`] if none could be had in time.
-    pub async fn write(&self) -> Result<Conn, AppError> {
-        Ok(self.writer().await?)
-    }
-
-    async fn writer(&self) -> Result<Conn, Error> {
+    async fn write(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite { write, .. } => Conn::SqliteWriter(write.acquire().await?),
             Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
@@ -220,7 +164,7 @@ impl Db {
         match self {
             Self::Sqlite { read, write, .. } => {
                 pool::close(read).await;
-                // The connections of `near` outlive this, so that closing the others does not empty the log into the file.
+                // The connections of the inline reader outlive this, so that closing the others does not empty the log into the file.
                 let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await;
                 write.close().await;
             }

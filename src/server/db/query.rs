@@ -15,7 +15,7 @@ use sqlx::{Postgres, Sqlite};
 
 use super::call::Call;
 use super::row::{ColumnPositions, DriverRow, Param, Row};
-use super::{Backend, Db, Error, STATEMENT_TIMEOUT, Tx, postgres_conn, with_timeout};
+use super::{Backend, Conn, Db, Error, STATEMENT_TIMEOUT, Tx, postgres_conn, with_timeout};
 use crate::error::AppError;
 
 /// Reads a row into a type.
@@ -69,7 +69,7 @@ impl Db {
 
     /// Runs a single statement that writes, and returns the number of rows that it changed.
     pub async fn execute(&self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, Error> {
-        let mut conn = self.writer().await?;
+        let mut conn = self.write().await?;
         let mut call = bind(conn.call(), params);
         loop {
             let done = match conn.start(&mut call).await {
@@ -87,16 +87,21 @@ impl Db {
     async fn query_postgres(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Rows, Error> {
         let Self::Postgres { statements, session, .. } = self else { return Err(Error::PoolClosed) };
         let mut conn = postgres_conn(statements, *session).await?;
-        let mut call = bind(conn.call().reads(), params);
-        loop {
-            let found = match conn.start(&mut call).await {
-                Err(error) => Err(error),
-                Ok(on) => with_timeout(STATEMENT_TIMEOUT, fetch(on, sql, &mut call)).await,
-            };
-            let found = conn.finish(found).await;
-            if !conn.repeats(&call, &found).await {
-                return found;
-            }
+        let call = bind(conn.call().reads(), params);
+        fetch_on(&mut conn, call, sql).await
+    }
+}
+
+/// Returns the rows of a single statement. Repeats it where that is safe and helps: see [`Conn::repeats`].
+pub(super) async fn fetch_on(conn: &mut Conn, mut call: Call, sql: &'static str) -> Result<Rows, Error> {
+    loop {
+        let found = match conn.start(&mut call).await {
+            Err(error) => Err(error),
+            Ok(on) => with_timeout(call.limit, fetch(on, sql, &mut call)).await,
+        };
+        let found = conn.finish(found).await;
+        if !conn.repeats(&call, &found).await {
+            return found;
         }
     }
 }
@@ -149,13 +154,13 @@ impl Tx {
 }
 
 /// The rows that a driver of sqlx returned.
-enum Rows {
+pub(super) enum Rows {
     Sqlite(Vec<SqliteRow>),
     Postgres(Vec<PgRow>),
 }
 
 impl Rows {
-    fn map<T>(&self, map: Mapper<T>) -> Result<Vec<T>, AppError> {
+    pub(super) fn map<T>(&self, map: Mapper<T>) -> Result<Vec<T>, AppError> {
         let columns = ColumnPositions::default();
         match self {
             Self::Sqlite(rows) => rows.iter().map(|row| map(Row::new(DriverRow::Sqlite(row), &columns))).collect(),

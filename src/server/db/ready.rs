@@ -8,7 +8,8 @@ use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
 use super::error::{Class, class, read_only};
-use super::{Db, fetch, with_timeout};
+use super::query::fetch_on;
+use super::{Db, postgres_conn, with_timeout};
 use crate::error::AppError;
 use crate::server::clock::Stopwatch;
 
@@ -68,12 +69,14 @@ impl Db {
         if !self.has_migrations().await? {
             return Ok(false);
         }
-        if let Self::Sqlite { write, probe, .. } = self {
-            return Ok(probe.writes(write).await);
-        }
-        let mut conn = self.read().await?;
-        let (read_only_now,) = fetch!(conn, one(String,), "SELECT current_setting('transaction_read_only')")?;
-        if read_only_now == "on" {
+        let (statements, session) = match self {
+            Self::Sqlite { write, probe, .. } => return Ok(probe.writes(write).await),
+            Self::Postgres { statements, session, .. } => (statements, *session),
+        };
+        let mut conn = postgres_conn(statements, session).await?;
+        let call = conn.call();
+        let rows = fetch_on(&mut conn, call, "SELECT current_setting('transaction_read_only') AS read_only").await?;
+        if rows.map(|row| row.get::<String>("read_only"))? == ["on"] {
             // The connection is not used again, and the others are checked.
             conn.finish(Err::<(), _>(read_only())).await?;
         }

@@ -25,9 +25,9 @@ pub struct Query {
 }
 
 impl Query {
-    /// Whether it is the first page of the whole list, which each order's index gives without reading anything else.
-    fn is_first_page(&self) -> bool {
-        self.department.is_none() && self.search.trim().is_empty() && self.page == 1
+    /// Whether it reads the whole list. Then an index alone has the first page and the count.
+    fn is_unfiltered(&self) -> bool {
+        self.department.is_none() && self.search.trim().is_empty()
     }
 }
 
@@ -97,7 +97,7 @@ pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Op
     let (limit, offset) = (i64::from(query.page_size), i64::from(query.page - 1) * i64::from(query.page_size));
     let (owner, search) = (tenant.owner.as_str(), search.as_str());
     let mut permits = None;
-    let employees = if query.is_first_page() {
+    let employees = if query.is_unfiltered() && query.page == 1 {
         state.db.query_inline(query.order.first_page_sql(), params![owner, limit], employee).await?
     } else {
         permits = Some(acquire_permits(state, tenant).await?);
@@ -112,8 +112,7 @@ pub async fn list(state: &AppState, tenant: &Tenant, query: &Query) -> Result<Op
         if permits.is_none() {
             permits = Some(acquire_permits(state, tenant).await?);
         }
-        if department.is_empty() && search.is_empty() {
-            // The index alone has the answer.
+        if query.is_unfiltered() {
             count(state, "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1", params![owner]).await?
         } else {
             let sql = "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1 AND ($2 = '' OR department = $2) \
