@@ -31,6 +31,7 @@ mod disk;
 mod http2;
 mod limits;
 mod lock;
+mod measurements;
 mod overload;
 mod sign_ins;
 mod stopping;
