@@ -85,7 +85,7 @@ pub async fn insert_rows(
             Backend::Sqlite(conn) => run!(sqlx::Sqlite, conn, rows),
             Backend::Postgres(conn) => run!(sqlx::Postgres, conn, rows),
         };
-        tx.finish(done).await?;
+        tx.finish(done)?;
     }
     Ok(())
 }

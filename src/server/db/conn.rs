@@ -26,24 +26,22 @@ const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// A connection for single statements.
 pub enum Conn {
-    /// Read-only.
-    Sqlite(PooledConn<SqliteConnection>),
-    SqliteWriter(PoolConnection<Sqlite>),
-    Postgres(PooledConn<PgConnection>),
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PooledConn),
     /// PostgreSQL behind a pooler. Each statement is a transaction, which may have another session.
     Pooler(PoolerConn),
 }
 
 /// Connections behind a pooler.
 pub struct PoolerConn {
-    pool: Pool<PgConnection>,
+    pool: Pool,
     /// The transaction of the statement that runs now.
     tx: Option<PgTransaction>,
 }
 
 impl PoolerConn {
     /// Opens nothing yet.
-    pub(super) const fn new(pool: Pool<PgConnection>) -> Self {
+    pub(super) const fn new(pool: Pool) -> Self {
         Self { pool, tx: None }
     }
 }
@@ -95,7 +93,7 @@ impl Conn {
     #[must_use]
     pub fn call(&self) -> Call {
         match self {
-            Self::Sqlite(_) | Self::SqliteWriter(_) => Call::new(STATEMENT_TIMEOUT, false, true),
+            Self::Sqlite(_) => Call::new(STATEMENT_TIMEOUT, false, true),
             Self::Postgres(_) => Call::new(STATEMENT_TIMEOUT, true, true),
             Self::Pooler(_) => Call::new(STATEMENT_TIMEOUT, true, false),
         }
@@ -106,13 +104,9 @@ impl Conn {
         call.wrong.take().map_or(Ok(()), Err)?;
         call.tries += 1;
         Ok(match self {
-            Self::Sqlite(pooled) => {
-                // Until the result is known: a request can be cancelled while it waits.
-                pooled.healthy = false;
-                Backend::Sqlite(&mut pooled.conn)
-            }
-            Self::SqliteWriter(conn) => Backend::Sqlite(conn),
+            Self::Sqlite(conn) => Backend::Sqlite(conn),
             Self::Postgres(pooled) => {
+                // Until the result is known: a request can be cancelled while it waits.
                 pooled.healthy = false;
                 Backend::Postgres(&mut pooled.conn)
             }
@@ -127,8 +121,7 @@ impl Conn {
     /// Records the result of a statement, and commits it where it is its own transaction.
     pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self {
-            Self::Sqlite(pooled) => pooled.note(&done),
-            Self::SqliteWriter(_) => {}
+            Self::Sqlite(_) => {}
             Self::Postgres(pooled) => pooled.note(&done),
             Self::Pooler(PoolerConn { tx, .. }) => {
                 if let Some(mut tx) = tx.take() {
@@ -158,7 +151,7 @@ impl Conn {
             return false;
         }
         match self {
-            Self::Sqlite(_) | Self::SqliteWriter(_) => false,
+            Self::Sqlite(_) => false,
             Self::Postgres(_) | Self::Pooler(_) if class == Class::Conflict => {
                 sleep(RETRY_DELAY * call.tries).await;
                 true
@@ -198,15 +191,13 @@ impl Tx {
     }
 
     /// Returns the connection for a statement.
-    #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
-    pub async fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
+    pub fn start(&mut self, call: &mut Call) -> Result<Backend<'_>, sqlx::Error> {
         call.wrong.take().map_or(Ok(()), Err)?;
         self.backend()
     }
 
     /// Records the result of a statement.
-    #[expect(clippy::unused_async, reason = "the query macros call it as that of a connection")]
-    pub async fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+    pub fn finish<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         if let Running::Postgres(tx, _) = &mut self.on {
             tx.note(&done);
         }

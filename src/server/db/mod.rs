@@ -24,8 +24,6 @@ pub mod subscription;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
-use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
 
 pub use self::conn::{Backend, Conn, Session, Tx};
 use self::conn::{PoolerConn, Running};
@@ -54,7 +52,6 @@ pub const CHANNEL: &str = "keyfob";
 #[derive(Clone, Debug)]
 pub enum Db {
     Sqlite {
-        read: Pool<SqliteConnection>,
         /// One connection: SQLite has one writer at a time.
         write: SqlitePool,
         /// For [`Db::query_inline`] and lookups.
@@ -65,8 +62,8 @@ pub enum Db {
         probe: WriteProbe,
     },
     Postgres {
-        statements: Pool<PgConnection>,
-        transactions: Pool<PgConnection>,
+        statements: Pool,
+        transactions: Pool,
         servers: Servers,
         changes: Invalidations,
         session: Session,
@@ -121,7 +118,7 @@ impl Db {
     /// A connection for one statement that writes.
     async fn write(&self) -> Result<Conn, Error> {
         Ok(match self {
-            Self::Sqlite { write, .. } => Conn::SqliteWriter(write.acquire().await?),
+            Self::Sqlite { write, .. } => Conn::Sqlite(write.acquire().await?),
             Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
         })
     }
@@ -162,8 +159,7 @@ impl Db {
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write, .. } => {
-                pool::close(read).await;
+            Self::Sqlite { write, .. } => {
                 // The connections of the inline reader outlive this, so that closing the others does not empty the log into the file.
                 let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await;
                 write.close().await;
@@ -176,7 +172,7 @@ impl Db {
     }
 }
 
-async fn postgres_conn(statements: &Pool<PgConnection>, session: Session) -> Result<Conn, sqlx::Error> {
+async fn postgres_conn(statements: &Pool, session: Session) -> Result<Conn, sqlx::Error> {
     Ok(if session.pooled {
         Conn::Pooler(PoolerConn::new(statements.clone()))
     } else {

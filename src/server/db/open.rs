@@ -11,11 +11,10 @@ use super::error::is_damage;
 use super::inline_reader::InlineReader;
 use super::invalidations::Invalidations;
 use super::list_reader::ListReader;
-use super::pool::RecheckCounter;
 use super::ready::WriteProbe;
 use super::servers::Servers;
 use super::sqlite::{SqliteFile, must_be_there};
-use super::{Db, pool, postgres};
+use super::{Db, postgres};
 
 /// The reason why the database could not be opened, in one line for the operator.
 #[derive(Debug)]
@@ -29,8 +28,6 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// How many connections of sqlx read from SQLite, each on a thread.
-const MAX_SQLITE_READERS: usize = 8;
 /// How long a change waits for the SQLite writer before it fails with 503. A longer queue would delay everything in it.
 const WRITER_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -138,16 +135,8 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     let first = options.connect().await?;
     let write = write.connect_with(options.clone()).await?;
     let (inline_reader, lists) = (InlineReader::new(options.get_filename()), ListReader::new(options.get_filename()));
-    let read = pool::open(options.read_only(true), &RecheckCounter::default(), MAX_SQLITE_READERS).await?;
     first.close().await?;
-    Ok(Db::Sqlite {
-        read,
-        write,
-        inline_reader,
-        lists,
-        changes: Invalidations::default(),
-        probe: WriteProbe::default(),
-    })
+    Ok(Db::Sqlite { write, inline_reader, lists, changes: Invalidations::default(), probe: WriteProbe::default() })
 }
 
 /// Locks the database against other processes that open or migrate it, until the file is dropped.

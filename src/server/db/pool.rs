@@ -1,4 +1,4 @@
-//! Connection pool for single statements and transactions. sqlx's own pool pings a connection before and after each use:
+//! Connection pool of PostgreSQL, for single statements and transactions. sqlx's own pool pings a connection before and after each use:
 //! two more round trips for every query. This one checks a connection only after a use that failed or was cancelled, after
 //! another connection met a lost or read-only server, and after an interval.
 
@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
+use sqlx::Connection;
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
 
 use super::error::class;
 use super::servers::Servers;
@@ -25,59 +24,21 @@ pub(super) const CHECK_TIMEOUT: Duration = Duration::from_millis(300);
 /// An older connection is replaced, so that load spreads again after a change of servers.
 const MAX_AGE: Duration = Duration::from_mins(30);
 
+/// A connection in use is checked again after this time: a server that became a standby still answers, with old data.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
 /// A pool of connections. Cheap to clone.
-pub type Pool<C> = managed::Pool<ConnManager<C>>;
+pub type Pool = managed::Pool<ConnManager>;
 /// A connection taken from it.
-pub type PooledConn<C> = Object<ConnManager<C>>;
-
-/// A type of connection that the pool can hold.
-pub trait Poolable: Connection + Sized {
-    /// What opens them.
-    type Source: Send + Sync;
-    /// A connection in use is checked again after this time.
-    const CHECK_INTERVAL: Duration;
-
-    fn open(from: &Self::Source) -> impl Future<Output = Result<Self, sqlx::Error>> + Send;
-
-    /// Checks that the connection answers and can be used.
-    fn check(&mut self, from: &Self::Source) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
-}
-
-impl Poolable for SqliteConnection {
-    type Source = SqliteConnectOptions;
-    /// A file does not become another one.
-    const CHECK_INTERVAL: Duration = Duration::MAX;
-
-    async fn open(from: &Self::Source) -> Result<Self, sqlx::Error> {
-        from.connect().await
-    }
-
-    async fn check(&mut self, _: &Self::Source) -> Result<(), sqlx::Error> {
-        self.ping().await
-    }
-}
-
-impl Poolable for PgConnection {
-    type Source = Servers;
-    /// A server that became a standby still answers, with old data.
-    const CHECK_INTERVAL: Duration = Duration::from_secs(2);
-
-    async fn open(from: &Servers) -> Result<Self, sqlx::Error> {
-        from.connect().await
-    }
-
-    async fn check(&mut self, from: &Servers) -> Result<(), sqlx::Error> {
-        from.check(self).await
-    }
-}
+pub type PooledConn = Object<ConnManager>;
 
 /// Counts how often a server was found to be gone or read-only, for the pools of one database.
 pub(super) type RecheckCounter = Arc<AtomicU64>;
 
 /// A connection in the pool.
 #[derive(Debug)]
-pub struct Pooled<C> {
-    pub conn: C,
+pub struct Pooled {
+    pub conn: PgConnection,
     /// Whether its last use was completed.
     pub(super) healthy: bool,
     /// Whether it must not be used again.
@@ -89,7 +50,7 @@ pub struct Pooled<C> {
     rechecks: RecheckCounter,
 }
 
-impl<C> Pooled<C> {
+impl Pooled {
     /// Records the result of a use. Any answer of the server, also an error, shows that the connection works.
     pub(super) fn note<T>(&mut self, done: &Result<T, sqlx::Error>) {
         self.healthy = matches!(done, Ok(_) | Err(sqlx::Error::Database(_) | sqlx::Error::RowNotFound));
@@ -105,52 +66,48 @@ impl<C> Pooled<C> {
 }
 
 /// Opens and checks connections.
-pub struct ConnManager<C: Poolable> {
-    from: C::Source,
+pub struct ConnManager {
+    servers: Servers,
     rechecks: RecheckCounter,
 }
 
-impl<C: Poolable> std::fmt::Debug for ConnManager<C> {
-    // The options have the password.
+impl std::fmt::Debug for ConnManager {
+    // The servers have the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ConnManager")
     }
 }
 
-impl<C: Poolable> managed::Manager for ConnManager<C> {
-    type Type = Pooled<C>;
+impl managed::Manager for ConnManager {
+    type Type = Pooled;
     type Error = sqlx::Error;
 
-    async fn create(&self) -> Result<Pooled<C>, sqlx::Error> {
+    async fn create(&self) -> Result<Pooled, sqlx::Error> {
         let seen = self.rechecks.load(Relaxed);
         // Rarely used and large: in a box, it does not make every request's future larger.
-        let conn = Box::pin(C::open(&self.from)).await?;
+        let conn = Box::pin(self.servers.connect()).await?;
         let (rechecks, checked) = (self.rechecks.clone(), Duration::ZERO);
         Ok(Pooled { conn, healthy: true, spoilt: false, seen, checked, rechecks })
     }
 
-    async fn recycle(&self, pooled: &mut Pooled<C>, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(&self, pooled: &mut Pooled, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
         let (age, rechecks) = (metrics.age(), self.rechecks.load(Relaxed));
         if pooled.spoilt || age > MAX_AGE {
             return Err(RecycleError::message("too old or spoilt"));
         }
         let in_use = pooled.healthy && metrics.last_used() < MAX_IDLE;
-        if in_use && pooled.seen == rechecks && age.saturating_sub(pooled.checked) < C::CHECK_INTERVAL {
+        if in_use && pooled.seen == rechecks && age.saturating_sub(pooled.checked) < CHECK_INTERVAL {
             return Ok(());
         }
-        with_timeout(CHECK_TIMEOUT, Box::pin(pooled.conn.check(&self.from))).await?;
+        with_timeout(CHECK_TIMEOUT, Box::pin(self.servers.check(&mut pooled.conn))).await?;
         (pooled.seen, pooled.checked, pooled.healthy) = (rechecks, age, true);
         Ok(())
     }
 }
 
 /// Opens a pool. The connection that was used last is reused first: its caches are warm.
-pub(super) async fn open<C: Poolable>(
-    from: C::Source,
-    rechecks: &RecheckCounter,
-    max_size: usize,
-) -> Result<Pool<C>, sqlx::Error> {
-    let builder = Pool::builder(ConnManager { from, rechecks: rechecks.clone() });
+pub(super) async fn open(servers: Servers, rechecks: &RecheckCounter, max_size: usize) -> Result<Pool, sqlx::Error> {
+    let builder = Pool::builder(ConnManager { servers, rechecks: rechecks.clone() });
     let builder = builder.max_size(max_size).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
     let builder = builder.wait_timeout(Some(ACQUIRE_TIMEOUT)).create_timeout(Some(ACQUIRE_TIMEOUT));
     let pool = builder.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
@@ -159,7 +116,7 @@ pub(super) async fn open<C: Poolable>(
 }
 
 /// Takes a connection, and waits if all are in use.
-pub async fn acquire<C: Poolable>(pool: &Pool<C>) -> Result<PooledConn<C>, sqlx::Error> {
+pub async fn acquire(pool: &Pool) -> Result<PooledConn, sqlx::Error> {
     pool.get().await.map_err(|error| match error {
         PoolError::Backend(error) => error,
         PoolError::Closed => sqlx::Error::PoolClosed,
@@ -168,7 +125,7 @@ pub async fn acquire<C: Poolable>(pool: &Pool<C>) -> Result<PooledConn<C>, sqlx:
 }
 
 /// Closes the pool and its connections.
-pub async fn close<C: Poolable>(pool: &Pool<C>) {
+pub async fn close(pool: &Pool) {
     while pool.status().available > 0 {
         let Ok(pooled) = pool.get().await else { break };
         // The connection is gone either way.

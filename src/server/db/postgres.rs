@@ -121,11 +121,11 @@ async fn run(conn: &mut PgConnection, statement: &'static str) -> Result<(), sql
 /// A transaction. Dropped without [`PgTransaction::commit`], it is rolled back.
 pub(super) struct PgTransaction {
     /// `None` after the end.
-    pooled: Option<PooledConn<PgConnection>>,
+    pooled: Option<PooledConn>,
 }
 
 impl PgTransaction {
-    pub async fn begin(pool: &Pool<PgConnection>, statement: &'static str) -> Result<Self, sqlx::Error> {
+    pub async fn begin(pool: &Pool, statement: &'static str) -> Result<Self, sqlx::Error> {
         let mut tries = 0;
         loop {
             let mut pooled = pool::acquire(pool).await?;

@@ -31,7 +31,7 @@ impl Db {
         map: Mapper<T>,
     ) -> Result<Vec<T>, AppError> {
         match self {
-            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(Error::PoolClosed.into()),
+            Self::Sqlite { write: pool, .. } if pool.is_closed() => Err(Error::PoolClosed.into()),
             Self::Sqlite { lists, .. } => lists.query(STATEMENT_TIMEOUT, sql, params, map).await,
             Self::Postgres { .. } => self.query_postgres(sql, params).await?.map(map),
         }
@@ -46,7 +46,7 @@ impl Db {
         map: Mapper<T>,
     ) -> Result<Vec<T>, AppError> {
         match self {
-            Self::Sqlite { read: pool, .. } if pool.is_closed() => Err(Error::PoolClosed.into()),
+            Self::Sqlite { write: pool, .. } if pool.is_closed() => Err(Error::PoolClosed.into()),
             Self::Sqlite { inline_reader, .. } => inline_reader.query(sql, params, map),
             Self::Postgres { .. } => self.query_postgres(sql, params).await?.map(map),
         }
@@ -115,11 +115,11 @@ impl Tx {
         map: Mapper<T>,
     ) -> Result<Vec<T>, AppError> {
         let mut call = bind(self.call(), params);
-        let found = match self.start(&mut call).await {
+        let found = match self.start(&mut call) {
             Err(error) => Err(error),
             Ok(on) => with_timeout(call.limit, fetch(on, sql, &mut call)).await,
         };
-        self.finish(found).await?.map(map)
+        self.finish(found)?.map(map)
     }
 
     /// Returns the only row of a statement, if there is one.
@@ -145,11 +145,11 @@ impl Tx {
     /// Runs a statement that writes, and returns the number of rows that it changed.
     pub async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, Error> {
         let mut call = bind(self.call(), params);
-        let done = match self.start(&mut call).await {
+        let done = match self.start(&mut call) {
             Err(error) => Err(error),
             Ok(on) => with_timeout(call.limit, execute(on, sql, &mut call)).await,
         };
-        self.finish(done).await
+        self.finish(done)
     }
 }
 
