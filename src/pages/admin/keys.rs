@@ -15,7 +15,7 @@ use crate::pages::QueryParams;
 use crate::pages::keys::CreateKey;
 use crate::pages::keys::create::{CreateDialog, ExpiryFields};
 use crate::pages::keys::reveal::NewKeyDialog;
-use crate::pages::keys::table::KeyCells;
+use crate::pages::keys::table::{OWNED_KEY_COLUMNS, OwnedKeyRow, name_id};
 use crate::pages::pagination::NextPage;
 use crate::pages::reauth::Reauth;
 use crate::ui::browser;
@@ -23,7 +23,7 @@ use crate::ui::dialog::{Cancel, Dialog, DialogTrigger};
 use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
 use crate::ui::field::{Field, Hidden, PageUser, Select, SelectOption};
 use crate::ui::layout::{PageHead, Section};
-use crate::ui::table::{Cell, Table};
+use crate::ui::table::Table;
 
 const PATH: &str = "/admin/keys";
 
@@ -122,7 +122,7 @@ fn KeyList(page: KeyPage, address: QueryParams) -> impl IntoView {
         let text = if is_filtered { "No keys match your search." } else { "There are no keys yet." };
         view! { <p class="empty">{text}</p> }.into_any()
     } else {
-        let columns = vec!["Name", "Owner", "Key", "Access", "Last used", "Expires", "Status", ""];
+        let columns = OWNED_KEY_COLUMNS.to_vec();
         let form = kept.clone();
         let row = move |entry: KeyEntry| view! { <KeyRow entry now kept=kept.clone()/> };
         view! {
@@ -168,13 +168,13 @@ fn SearchForm(query: KeyQuery) -> impl IntoView {
 
 #[component]
 fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
-    let (status, name_id, id) = (entry.key.status(now), format!("key-{}", entry.key.id), entry.key.id.to_string());
-    let usable = status != Status::Revoked;
+    let (name_id, id) = (name_id(&entry), entry.key.id.to_string());
+    let usable = entry.key.status(now) != Status::Revoked;
     let tick = usable.then(|| {
         let label = format!("Select {}", isolated(entry.key.name.as_str()));
-        view! { <input type="checkbox" form="chosen" name="revoke" value=id.clone() aria-label=label/> }
+        view! { <input type="checkbox" form="chosen" name="revoke" value=id.clone() aria-label=label/> }.into_any()
     });
-    let links = usable.then(|| {
+    let actions = usable.then(|| {
         let link = |name: &str, label: &'static str| {
             let (href, about) = (list(&kept, (name, &id)), name_id.clone());
             view! { <a class="btn btn-sm" href=href aria-describedby=about>{label}</a> }
@@ -183,20 +183,9 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
             {link("edit", "Edit")}
             {link("revoke", "Revoke")}
         }
+        .into_any()
     });
-    let KeyCells { key, access, used, expires, state, .. } = KeyCells::new(&entry, now);
-    view! {
-        <tr role="row" class=if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" }>
-            <td role="cell" data-label="Name" class="wide"><span>{tick} " " <bdi id=name_id>{entry.key.name.as_str().to_owned()}</bdi></span></td>
-            <Cell label="Owner" class="person"><bdi>{entry.owner}</bdi></Cell>
-            <Cell label="Key">{key}</Cell>
-            <Cell label="Access">{access}</Cell>
-            <Cell label="Last used">{used}</Cell>
-            <Cell label="Expires">{expires}</Cell>
-            <Cell label="Status">{state}</Cell>
-            <Cell label="" class="actions">{links}</Cell>
-        </tr>
-    }
+    view! { <OwnedKeyRow entry now tick actions/> }
 }
 
 #[component]

@@ -20,7 +20,7 @@ pub fn KeyTable(keys: Vec<KeyEntry>, now: Timestamp, open: RwSignal<OpenDialog>)
 
 #[component]
 fn KeyRow(entry: KeyEntry, now: Timestamp, open: RwSignal<OpenDialog>) -> impl IntoView {
-    let (id, name_id) = (entry.key.id.to_string(), format!("key-{}", entry.key.id));
+    let (id, name_id) = (entry.key.id.to_string(), name_id(&entry));
     let name = entry.key.name.as_str().to_owned();
     let status = entry.key.status(now);
     let KeyCells { key, access, used, created, expires, state } = KeyCells::new(&entry, now);
@@ -49,6 +49,41 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, open: RwSignal<OpenDialog>) -> impl I
             <Cell label="Expires">{expires}</Cell>
             <Cell label="Status">{state}</Cell>
             <Cell label="" class="actions">{rotate}{revoke}</Cell>
+        </tr>
+    }
+}
+
+/// The columns of [`OwnedKeyRow`].
+pub const OWNED_KEY_COLUMNS: [&str; 8] = ["Name", "Owner", "Key", "Access", "Last used", "Expires", "Status", ""];
+
+/// Returns the HTML id of the name of a key, which describes the buttons of its row.
+pub fn name_id(entry: &KeyEntry) -> String {
+    format!("key-{}", entry.key.id)
+}
+
+/// A row of a table of keys of several people.
+#[component]
+pub fn OwnedKeyRow(
+    entry: KeyEntry,
+    now: Timestamp,
+    /// What is before the name.
+    tick: Option<AnyView>,
+    actions: Option<AnyView>,
+) -> impl IntoView {
+    let (status, name_id) = (entry.key.status(now), name_id(&entry));
+    let KeyCells { key, access, used, expires, state, .. } = KeyCells::new(&entry, now);
+    view! {
+        <tr role="row" class=if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" }>
+            <td role="cell" data-label="Name" class="wide">
+                <span>{tick} " " <bdi id=name_id>{entry.key.name.as_str().to_owned()}</bdi></span>
+            </td>
+            <Cell label="Owner" class="person"><bdi>{entry.owner}</bdi></Cell>
+            <Cell label="Key">{key}</Cell>
+            <Cell label="Access">{access}</Cell>
+            <Cell label="Last used">{used}</Cell>
+            <Cell label="Expires">{expires}</Cell>
+            <Cell label="Status">{state}</Cell>
+            <Cell label="" class="actions">{actions}</Cell>
         </tr>
     }
 }

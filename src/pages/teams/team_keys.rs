@@ -8,14 +8,14 @@ use crate::model::keys::{KeyEntry, KeySlice, Status};
 use crate::model::teams::Team;
 use crate::model::time::Timestamp;
 use crate::pages::QueryParams;
-use crate::pages::keys::table::KeyCells;
+use crate::pages::keys::table::{OWNED_KEY_COLUMNS, OwnedKeyRow, name_id};
 use crate::pages::pagination::NextPage;
 use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
 use crate::ui::feedback::{ActionErrors, FormError};
 use crate::ui::field::PageUser;
 use crate::ui::layout::Section;
-use crate::ui::table::{Cell, Table};
+use crate::ui::table::Table;
 
 /// Revokes a key that is limited to the team.
 #[server(prefix = "/fn", endpoint = "revoke_team_key")]
@@ -41,7 +41,7 @@ pub fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoVi
         view! { <p class="empty">"No keys are limited to this team. Members create them on their profile page."</p> }
             .into_any()
     } else {
-        let columns = vec!["Name", "Owner", "Key", "Access", "Last used", "Expires", "Status", ""];
+        let columns = OWNED_KEY_COLUMNS.to_vec();
         view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }.into_any()
     };
     view! {
@@ -55,24 +55,11 @@ pub fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoVi
 
 #[component]
 fn TeamKeyRow(path: String, entry: KeyEntry, now: Timestamp) -> impl IntoView {
-    let (status, name_id, id) = (entry.key.status(now), format!("key-{}", entry.key.id), entry.key.id.to_string());
-    let revoke = (status != Status::Revoked).then(|| {
-        let href = format!("{path}?revoke={id}");
-        view! { <a class="btn btn-sm" href=href aria-describedby=name_id.clone()>"Revoke"</a> }
+    let actions = (entry.key.status(now) != Status::Revoked).then(|| {
+        let href = format!("{path}?revoke={}", entry.key.id);
+        view! { <a class="btn btn-sm" href=href aria-describedby=name_id(&entry)>"Revoke"</a> }.into_any()
     });
-    let KeyCells { key, access, used, expires, state, .. } = KeyCells::new(&entry, now);
-    view! {
-        <tr role="row" class=if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" }>
-            <td role="cell" data-label="Name" class="wide"><bdi id=name_id>{entry.key.name.as_str().to_owned()}</bdi></td>
-            <Cell label="Owner" class="person"><bdi>{entry.owner}</bdi></Cell>
-            <Cell label="Key">{key}</Cell>
-            <Cell label="Access">{access}</Cell>
-            <Cell label="Last used">{used}</Cell>
-            <Cell label="Expires">{expires}</Cell>
-            <Cell label="Status">{state}</Cell>
-            <Cell label="" class="actions">{revoke}</Cell>
-        </tr>
-    }
+    view! { <OwnedKeyRow entry now tick=None actions/> }
 }
 
 #[component]
