@@ -15,12 +15,16 @@ macro_rules! actions {
         pub enum Action { $(#[doc = concat!("`", $text, "`")] $name),* }
 
         impl Action {
-            /// All actions: name and label.
-            pub const ALL: &[(&'static str, &'static str)] = &[$(($text, $label)),*];
+            pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// Returns the name in the database: `key.create`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
+            }
+
+            /// Returns the label on pages.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label),* }
             }
         }
     };
@@ -54,9 +58,44 @@ actions! {
     TeamRemove "team.remove" "Left or removed from a team"
 }
 
-/// Returns the label of an action by its name in the database.
-pub fn label(action: &str) -> &str {
-    Action::ALL.iter().find(|(name, _)| *name == action).map_or(action, |(_, label)| label)
+/// The action of a recorded event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum RecordedAction {
+    Known(Action),
+    /// The name of an action that only a newer version knows.
+    Unknown(String),
+}
+
+impl RecordedAction {
+    /// Returns the name in the database.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(action) => action.as_str(),
+            Self::Unknown(name) => name,
+        }
+    }
+
+    /// Returns the label on pages.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Known(action) => action.label(),
+            Self::Unknown(name) => name,
+        }
+    }
+}
+
+impl From<String> for RecordedAction {
+    fn from(name: String) -> Self {
+        let known = Action::ALL.iter().find(|action| action.as_str() == name);
+        known.map_or(Self::Unknown(name), |action| Self::Known(*action))
+    }
+}
+
+impl From<RecordedAction> for String {
+    fn from(action: RecordedAction) -> Self {
+        action.as_str().to_owned()
+    }
 }
 
 /// An audit event.
@@ -65,8 +104,7 @@ pub struct AuditEntry {
     /// Ids of later events sort later.
     pub id: String,
     pub at: Timestamp,
-    /// The name of the [`Action`].
-    pub action: String,
+    pub action: RecordedAction,
     pub actor: String,
     /// The client address. Empty if unknown.
     pub ip: String,
@@ -145,6 +183,15 @@ mod tests {
     fn span(from: &str, to: &str) -> Result<(String, String), FieldErrors> {
         let query = AuditQuery { from: from.to_owned(), to: to.to_owned(), ..AuditQuery::default() };
         query.span().map(|span| (span.from.rfc3339(), span.until.rfc3339()))
+    }
+
+    #[test]
+    fn actions_have_names_of_their_own_and_unknown_ones_are_kept() {
+        for action in Action::ALL {
+            assert_eq!(RecordedAction::from(action.as_str().to_owned()), RecordedAction::Known(*action));
+        }
+        let newer = RecordedAction::from("key.polish".to_owned());
+        assert_eq!((newer.as_str(), newer.label()), ("key.polish", "key.polish"));
     }
 
     #[test]

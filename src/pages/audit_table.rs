@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::model::audit::{AuditEntry, label};
+use crate::model::audit::AuditEntry;
 use crate::ui::table::{Cell, Table};
 use crate::ui::time::Time;
 
@@ -13,7 +13,7 @@ pub fn EventTable(entries: Vec<AuditEntry>) -> impl IntoView {
         view! {
             <tr role="row">
                 <Cell label="When"><Time at=entry.at/></Cell>
-                <Cell label="What">{label(&entry.action).to_owned()}</Cell>
+                <Cell label="What">{entry.action.label().to_owned()}</Cell>
                 <Cell label="To"><bdi>{entry.subject}</bdi> <bdi class="under">{entry.detail}</bdi></Cell>
                 <Cell label="By" class="person"><bdi>{entry.actor}</bdi></Cell>
                 <Cell label="From">{entry.ip}</Cell>

@@ -44,6 +44,25 @@ async fn the_later_of_two_versions_uses_is_shown(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
+async fn a_filled_database_of_version_12_keeps_its_last_uses_when_it_is_migrated(database: Database) {
+    let app = &TestApp::start(database).await;
+    let client = app.with_key("ada").await.with("user-agent", "new/1.0");
+    for column in ["used_at", "used_ip", "used_agent"] {
+        app.sql(&format!("ALTER TABLE usage DROP COLUMN {column}")).await;
+    }
+    app.sql("DELETE FROM _sqlx_migrations WHERE version = 13").await;
+    used_as_before(app, 7).await;
+    app.state.db.migrate().await.unwrap();
+    let page = profile(app).await;
+    assert!(page.contains("7 minutes ago") && page.contains("192.0.2.1"), "{page}");
+    client.get(EMPLOYEES).await.is(200);
+    app.write_usage().await;
+    assert_eq!(app.texts("SELECT used_agent FROM usage").await, ["new/1.0"]);
+    assert_eq!(app.number("SELECT allowed FROM usage").await, 2);
+}
+
+#[apply(each_database)]
+#[tokio::test]
 async fn the_last_use_stays_when_its_day_is_deleted(database: Database) {
     let app = &TestApp::start(database).await;
     let client = app.with_key("ada").await;

@@ -15,8 +15,8 @@ pub struct KeyEntry {
     pub owner_disabled_at: Option<Timestamp>,
     /// The name of the team.
     pub team: Option<String>,
-    /// The role of the user in the team of the key. `None` without a team, and after the user left it.
-    pub role: Option<String>,
+    /// Whether the user is in the team of the key. `false` without a team.
+    pub in_team: bool,
     /// The time of the last use, to the minute.
     pub used_at: Option<Timestamp>,
     pub used_ip: Option<String>,
@@ -30,15 +30,15 @@ pub struct KeyEntry {
     pub leaked_at: Option<Timestamp>,
     /// Requests per minute, `None` for the server's default.
     pub rate: Option<i64>,
-    /// Its requests of the last [`USAGE_DAYS`] days, as the database has them; see [`KeyEntry::usage`].
-    pub days: Option<String>,
+    /// The days with requests among the last [`USAGE_DAYS`], in any order; see [`KeyEntry::usage`].
+    pub days: Vec<DayUsage>,
 }
 
 /// The number of days that the usage chart shows.
 pub const USAGE_DAYS: i64 = 30;
 
 /// The requests of one day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayUsage {
     /// The number of days since 1970-01-01 in UTC.
     pub day: i64,
@@ -49,25 +49,19 @@ pub struct DayUsage {
 impl KeyEntry {
     /// Returns why an active key is rejected.
     pub const fn rejection(&self) -> Option<KeyRejection> {
-        match (&self.owner_disabled_at, &self.key.team_id, &self.role) {
+        match (&self.owner_disabled_at, &self.key.team_id, self.in_team) {
             (Some(_), ..) => Some(KeyRejection::AccountDisabled),
-            (None, Some(_), None) => Some(KeyRejection::NotInTeam),
+            (None, Some(_), false) => Some(KeyRejection::NotInTeam),
             _ => None,
         }
     }
 
     /// Returns the requests of the last [`USAGE_DAYS`] days until `now`, one entry per day, oldest first.
     pub fn usage(&self, now: Timestamp) -> Vec<DayUsage> {
-        let days = self.days.as_deref().unwrap_or_default().split_ascii_whitespace().filter_map(|text| {
-            let mut numbers = text.split(':').map(str::parse::<i64>);
-            let mut next = || numbers.next()?.ok();
-            Some(DayUsage { day: next()?, allowed: next()?, refused: next()? })
-        });
-        let known: Vec<_> = days.collect();
         let last = now.as_millis() / DAY;
         (last - USAGE_DAYS + 1..=last)
             .map(|day| {
-                let found = known.iter().find(|known| known.day == day).copied();
+                let found = self.days.iter().find(|known| known.day == day).copied();
                 found.unwrap_or(DayUsage { day, allowed: 0, refused: 0 })
             })
             .collect()
@@ -253,7 +247,7 @@ mod tests {
             owner: String::new(),
             owner_disabled_at: None,
             team: None,
-            role: None,
+            in_team: false,
             used_at: None,
             used_ip: None,
             used_agent: None,
@@ -262,7 +256,10 @@ mod tests {
             old_used_at: None,
             leaked_at: None,
             rate: None,
-            days: Some(format!("{}:1:2 {today}:30:4 junk", today - USAGE_DAYS)),
+            days: vec![
+                DayUsage { day: today - USAGE_DAYS, allowed: 1, refused: 2 },
+                DayUsage { day: today, allowed: 30, refused: 4 },
+            ],
         };
         let usage = entry.usage(NOW);
         assert_eq!(usage.len(), 30);

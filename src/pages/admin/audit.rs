@@ -45,7 +45,8 @@ pub fn AdminAuditPage(data: Result<AuditPage, AppError>) -> impl IntoView {
 /// The search form, with the errors of its fields.
 #[component]
 fn SearchForm(query: AuditQuery, wrong: Option<FieldErrors>) -> impl IntoView {
-    let actions = [("", "All")].into_iter().chain(Action::ALL.iter().copied());
+    let actions = Action::ALL.iter().map(|action| (action.as_str(), action.label()));
+    let actions = [("", "All")].into_iter().chain(actions);
     let actions = actions.map(|(value, label)| SelectOption::new(value, label)).collect();
     let error = |field| Signal::stored(wrong.as_ref().and_then(|wrong| wrong.first(field)).map(ToOwned::to_owned));
     let (from, to) = (error("from"), error("to"));

@@ -101,7 +101,7 @@ fn entry(row: Row<'_>) -> Result<AuditEntry, AppError> {
     Ok(as_shown(AuditEntry {
         id: row.get("id")?,
         at: row.get("at")?,
-        action: row.get("action")?,
+        action: row.get::<String>("action")?.into(),
         actor: row.get("actor")?,
         ip: row.get("ip")?,
         subject: row.get("subject")?,

@@ -105,7 +105,14 @@ impl Part {
             write(["when", "what", "to", "detail", "by", "from"])?;
         }
         for entry in &entries {
-            write([&entry.at.rfc3339(), &entry.action, &entry.subject, &entry.detail, &entry.actor, &entry.ip])?;
+            write([
+                &entry.at.rfc3339(),
+                entry.action.as_str(),
+                &entry.subject,
+                &entry.detail,
+                &entry.actor,
+                &entry.ip,
+            ])?;
         }
         let lines = csv.into_inner().map_err(|_| AppError::Internal)?.into();
         let last = entries.last().filter(|_| entries.len() == BATCH_SIZE).map(|entry| entry.id.clone());

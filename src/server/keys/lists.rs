@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::facts;
 use crate::error::AppError;
-use crate::model::keys::{KeyEntry, KeyId, KeyList, KeySlice, USAGE_DAYS};
+use crate::model::keys::{DayUsage, KeyEntry, KeyId, KeyList, KeySlice, USAGE_DAYS};
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::UserId;
@@ -54,7 +54,7 @@ pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
         owner: row.get("owner")?,
         owner_disabled_at: row.get("owner_disabled_at")?,
         team: row.get("team")?,
-        role: row.get("role")?,
+        in_team: row.get::<Option<String>>("role")?.is_some(),
         used_at,
         used_ip,
         used_agent,
@@ -63,8 +63,18 @@ pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
         old_used_at: row.get("old_used_at")?,
         leaked_at: row.get("leaked_at")?,
         rate: row.get("rate")?,
-        days: row.get("days")?,
+        days: parse_days(&row.get::<Option<String>>("days")?.unwrap_or_default()),
     })
+}
+
+/// Reads the days that [`entries`] aggregates into one text: `20710:12:0 20711:3:1`.
+fn parse_days(text: &str) -> Vec<DayUsage> {
+    let day = |text: &str| {
+        let mut numbers = text.split(':').map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(DayUsage { day: next()?, allowed: next()?, refused: next()? })
+    };
+    text.split_ascii_whitespace().filter_map(day).collect()
 }
 
 /// How many keys a page shows.
@@ -312,4 +322,17 @@ pub async fn list_of_team(
     drop(turns);
     let about = by_id(&state.db, entries!("WHERE k.id = $2 AND k.team_id = $3"), &wanted, about).await?;
     Ok(KeySlice { keys: found.keys, next: found.next, about })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_read_and_anything_else_is_left_out() {
+        let days = [(20710, 12, 0), (20711, 3, 1)].map(|(day, allowed, refused)| DayUsage { day, allowed, refused });
+        assert_eq!(parse_days("20710:12:0 20711:3:1"), days);
+        assert_eq!(parse_days(""), []);
+        assert_eq!(parse_days("junk 1:2 1:x:3 20710:12:0 20711:3:1"), days);
+    }
 }
