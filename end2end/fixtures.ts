@@ -7,7 +7,7 @@ import type { AxeResults } from "axe-core";
 export { expect };
 
 /** The program under test, and the database that its server works on: for what only the operator can do. */
-export const keyfob = new URL("../target/quick/keyfob", import.meta.url).pathname;
+export const keyfob = new URL("../target/debug/keyfob", import.meta.url).pathname;
 export const database = `sqlite://${new URL(".data/keyfob.db", import.meta.url).pathname}`;
 
 interface Fixtures {

@@ -38,7 +38,7 @@ export default defineConfig({
   ],
   webServer: {
     // The removal stands here because this file is read again by each worker.
-    command: "rm -rf .data && exec ../target/quick/keyfob serve",
+    command: "rm -rf .data && exec ../target/debug/keyfob serve",
     env: {
       DATABASE_URL: "sqlite://.data/keyfob.db",
       KEYFOB_ADDR: "127.0.0.1:8765",

@@ -53,7 +53,9 @@ cargo_leptos() {
 wasm_bindgen() {
     if is_version wasm-bindgen "$WASM_BINDGEN"; then return; fi
     say "Installing wasm-bindgen $WASM_BINDGEN into .tools (once; a minute or two)"
-    cargo install wasm-bindgen-cli --version "$WASM_BINDGEN" --root .tools
+    # It runs for a second; optimising it fully takes a minute.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0 \
+        cargo install wasm-bindgen-cli --version "$WASM_BINDGEN" --root .tools
 }
 
 # Writes the bill of materials.
