@@ -1,30 +1,34 @@
 //! The document around every page, and the navigation.
 //!
-//! The server matches, guards and renders each page, and links are plain links. There is no router in the browser: it would
-//! be a quarter of the download.
+//! The server matches, guards and loads each page, for a document and for the browser, which renders it again in place: see
+//! [`navigate`]. Forms are sent by [`form`].
 
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
-use leptos::server::ServerActionError;
+use leptos::server_fn::ServerFn;
 
+use crate::error::AppError;
 use crate::model::text::isolated;
-use crate::model::users::User;
-use crate::pages::PageData;
-use crate::pages::reauth::{Reauth, ReauthDialog};
+use crate::model::theme::Theme;
+use crate::model::users::{PAGE_USER_PATH, User};
+use crate::pages::keys::reveal::NewKeyShown;
+use crate::pages::notice::DoneNotice;
+use crate::pages::reauth::{ConfirmPassword, Reauth, ReauthDialog};
 use crate::pages::sign_in::SignOutButton;
+use crate::pages::theme::{SetTheme, ShownTheme, ThemeSwitch};
+use crate::pages::{Page, PageData, QueryParams};
+use crate::ui::feedback::{FailedForm, LastFailure, UnreachableNotice};
 use crate::ui::field::RenderedFor;
 use crate::ui::layout::{AppShell, Brand, DocumentTitle, NavLink};
-
-/// The id of the element that holds the [`PageData`] as JSON.
-pub const PAGE_DATA_ID: &str = "visit";
+use crate::ui::{browser, form, navigate};
 
 /// Renders the document around a page. `version` is the path of the browser's files.
 pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl IntoView + use<> {
-    let title = format!("{} · Keyfob", isolated(data.page.title()));
+    let (title, theme) = (document_title(&data), data.theme.attribute());
     // The JSON must not end the script element.
     let json = serde_json::to_string(&data).unwrap_or_default().replace('<', "\\u003c");
     view! {
-        <html lang="en">
+        <html lang="en" data-theme=theme>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -33,7 +37,7 @@ pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl Int
                 <DocumentTitle text=title/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
-                <script type="application/json" id=PAGE_DATA_ID nonce=use_nonce() inner_html=json></script>
+                <script type="application/json" id=navigate::PAGE_DATA_ID data-version=version.to_owned() nonce=use_nonce() inner_html=json></script>
                 <AutoReload options=options.clone()/>
                 <Program version=version.to_owned()/>
             </head>
@@ -75,17 +79,105 @@ fn Program(version: String) -> impl IntoView {
 /// A page with the navigation around it.
 #[component]
 pub fn App(data: PageData) -> impl IntoView {
-    let PageData { user, path, query, page, form_error } = data;
-    if let Some(error) = form_error {
-        provide_context(ServerActionError::new(&error.function, &error.error));
-    }
-    provide_context(query);
-    provide_context(RenderedFor(user.as_ref().map(|user| user.id.clone())));
-    provide_context(Reauth::default());
-    let nav = user.map(|user| view! { <UserNav user path/> });
+    let failure = LastFailure(RwSignal::new(data.form_error.clone()));
+    provide_context(failure);
+    let reauth = Reauth::default();
+    provide_context(reauth);
+    let new_key = NewKeyShown::default();
+    provide_context(new_key);
+    provide_context(RenderedFor(data.user.as_ref().map(|user| user.id.clone())));
+    let data_theme = data.theme;
+    let shown = RwSignal::new(data);
+    provide_context(Memo::new(move |_| shown.with(|shown| shown.query.clone())));
+    let theme = RwSignal::new(data_theme);
+    provide_context(ShownTheme(theme));
+    let unreachable = RwSignal::new(None);
+    Effect::new(move |_| start(shown, failure, reauth, new_key, theme, unreachable));
+
+    let nav = Memo::new(move |_| shown.with(|shown| (shown.user.clone(), shown.path.clone())));
+    let nav = move || {
+        let (user, path) = nav.get();
+        user.map(|user| view! { <UserNav user path/> })
+    };
+    // Another team's page has the same kind of data, but is another page.
+    let place = Memo::new(move |_| shown.with(|shown| (std::mem::discriminant(&shown.page), shown.path.clone())));
+    let page = move || {
+        // Read, not only tracked: a memo that nobody reads has no sources.
+        place.read();
+        Page::render(shown)
+    };
     view! {
-        <AppShell nav=view! { <Brand/> {nav} }.into_any()>{page.render()}</AppShell>
+        <AppShell nav=view! { <Brand/> {nav} }.into_any() footer=view! { <Footer/> }.into_any()>
+            <UnreachableNotice url=unreachable/>
+            <DoneNotice/>
+            {page}
+        </AppShell>
         <ReauthDialog/>
+    }
+}
+
+/// Lets links and forms change the page. Runs in the browser only.
+fn start(
+    shown: RwSignal<PageData>,
+    LastFailure(failure): LastFailure,
+    reauth: Reauth,
+    NewKeyShown(new_key): NewKeyShown,
+    theme: RwSignal<Theme>,
+    unreachable: RwSignal<Option<String>>,
+) {
+    let user = shown.with_untracked(|shown| shown.user.as_ref().map(|user| user.id.clone()));
+    let prefix = user.as_ref().map_or_else(String::new, |user| format!("{PAGE_USER_PATH}{user}"));
+    let show = move |json: String| {
+        let data: PageData = serde_json::from_str(&json).ok()?;
+        // A page of another account needs a document: nothing of this one may stay in memory.
+        if data.user.as_ref().map(|user| &user.id) != user.as_ref() {
+            return None;
+        }
+        let title = document_title(&data);
+        failure.set(None);
+        shown.set(data);
+        Some(title)
+    };
+    navigate::start(navigate::Hooks {
+        show: Callback::new(show),
+        set_unreachable: Callback::new(move |url| unreachable.set(url)),
+    });
+    form::start(form::Hooks {
+        prefix,
+        set_error: Callback::new(move |(action, error): (String, Option<AppError>)| {
+            failure.set(error.map(|error| FailedForm { action, error }));
+        }),
+        answered: Callback::new(move |(action, body): (String, String)| {
+            if action == ConfirmPassword::url() {
+                reauth.confirmed();
+            } else if action == SetTheme::url() {
+                let chosen: Theme = serde_json::from_str(&body).unwrap_or_default();
+                browser::set_theme(chosen.attribute());
+                theme.set(chosen);
+            } else if let Ok(key) = serde_json::from_str(&body) {
+                // The dialog with the form is closed, so that a reload does not open it again.
+                shown.update(|shown| shown.query = QueryParams::default());
+                navigate::drop_query();
+                new_key.set(Some(key));
+            }
+        }),
+        reauthenticate: Callback::new(move |()| reauth.ask()),
+    });
+}
+
+fn document_title(data: &PageData) -> String {
+    format!("{} · Keyfob", isolated(data.page.title()))
+}
+
+#[component]
+fn Footer() -> impl IntoView {
+    view! {
+        <nav aria-label="Reference" class="footer-links">
+            <a href="/api/docs">"API docs"</a>
+            <a href="/docs/errors">"Errors"</a>
+            <span>"Keyfob " {env!("CARGO_PKG_VERSION")}</span>
+        </nav>
+        <ThemeSwitch/>
     }
 }
 
@@ -101,6 +193,7 @@ fn UserNav(user: User, path: String) -> impl IntoView {
             {link("/employees", "Employees", "/employees/")}
             {link("/teams", "Teams", "/a/")}
             {admin}
+            {link("/api/docs", "API docs", "/api/docs/")}
         </nav>
         <div class="nav-user">
             <bdi class="nav-name">{user.label().to_owned()}</bdi>

@@ -11,7 +11,8 @@ use self::codes::{
     ACCOUNT_CHANGED, ACCOUNT_DISABLED, CONTENT_TOO_LARGE, CREDENTIALS_AMBIGUOUS, CREDENTIALS_MISSING, CROSS_ORIGIN,
     HTTPS_NEEDED, INTERNAL_ERROR, KEY_EXPIRED, KEY_MALFORMED, KEY_REVOKED, KEY_UNKNOWN, MALFORMED_JSON,
     METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, RATE_LIMITED, REAUTHENTICATION_REQUIRED, SCOPE_MISSING,
-    SESSION_REQUIRED, SUPERUSER_REQUIRED, TEAM_MISMATCH, UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED,
+    SESSION_REQUIRED, SUPERUSER_REQUIRED, TEAM_MISMATCH, UNAVAILABLE, UNREACHABLE, UNSUPPORTED_MEDIA_TYPE,
+    VALIDATION_FAILED,
 };
 pub use self::codes::{ERROR_CODES, ErrorCode};
 pub use self::limit::{Limit, Quota};
@@ -64,6 +65,8 @@ pub enum AppError {
     },
     /// The database does not answer, or the server is overloaded.
     Unavailable,
+    /// The browser has no connection to the server. No server responds with it.
+    Unreachable,
     /// A bug, or a failure that only the operator can fix; the log has the cause.
     Internal,
 }
@@ -96,6 +99,7 @@ impl AppError {
             Self::UnsupportedMediaType => &UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited { .. } => &RATE_LIMITED,
             Self::Unavailable => &UNAVAILABLE,
+            Self::Unreachable => &UNREACHABLE,
             Self::Internal => &INTERNAL_ERROR,
         }
     }

@@ -35,13 +35,8 @@ pub fn hydrate() {
         console_error_panic_hook::set_once();
     }
     let data: Option<pages::PageData> =
-        ui::browser::text_of(app::PAGE_DATA_ID).and_then(|json| serde_json::from_str(&json).ok());
+        ui::browser::text_of(ui::navigate::PAGE_DATA_ID).and_then(|json| serde_json::from_str(&json).ok());
     if let Some(data) = data {
-        // Each call of a server function names the user of this page.
-        if let Some(user) = &data.user {
-            let root = format!("{}{}", model::users::PAGE_USER_PATH, user.id);
-            let _ = leptos::server_fn::client::try_set_server_url(Box::leak(root.into_boxed_str()));
-        }
         leptos::mount::hydrate_body(move || app::App(app::AppProps { data }));
         ui::browser::mark_running();
     }

@@ -12,8 +12,6 @@ use crate::rows::{VERIFY, api};
 
 /// Number of measured starts.
 const STARTS: usize = 5;
-/// Time between two looks at the memory.
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
 /// Keys in use when the memory is measured.
 const KEYS_IN_USE: u32 = 100_000;
 
@@ -48,25 +46,17 @@ pub async fn memory(lab: &Lab, report: &mut Report) -> io::Result<()> {
     let keys = number(KEYS_IN_USE);
     eprintln!("Measuring the memory: one request with each of {keys} keys");
     let load = api(Asks::in_turn(VERIFY, &store.keys), "");
-    let mut peak = idle;
-    let running = load.run_times(server.addr, KEYS_IN_USE as usize);
-    tokio::pin!(running);
-    let took = loop {
-        match tokio::time::timeout(SAMPLE_INTERVAL, &mut running).await {
-            Ok(took) => break took?,
-            Err(_) => peak = peak.max(server.memory().ok_or_else(unknown)?),
-        }
-    };
+    let took = load.run_times(server.addr, KEYS_IN_USE as usize).await?;
     let used = server.memory().ok_or_else(unknown)?;
 
     let name = format!("{keys} keys in use, each once within {:.1} s", took.as_secs_f64());
     let mut lines = Vec::new();
-    for (name, what, now, peak, limit) in [
-        ("idle, after one answer".to_owned(), "memory, idle".to_owned(), idle, idle, 40),
-        (name, format!("memory, {keys} keys in use"), used, peak.max(used), 120),
+    for (name, what, memory, limit) in [
+        ("idle, after one answer".to_owned(), "memory, idle".to_owned(), idle, 40),
+        (name, format!("memory, {keys} keys in use"), used, 120),
     ] {
-        lines.push([name, megabytes(now), megabytes(peak)]);
-        report.targets.push(Target::memory(&what, peak, limit));
+        lines.push([name, megabytes(memory.now), megabytes(memory.peak)]);
+        report.targets.push(Target::memory(&what, memory.peak, limit));
     }
     report.tables.push(Table { heads: ["Memory of keyfob serve, on all cores", "now", "peak"], lines });
     Ok(())

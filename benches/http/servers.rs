@@ -28,6 +28,13 @@ pub struct Server {
     log: PathBuf,
 }
 
+/// Resident memory of a process, in bytes.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    pub now: u64,
+    pub peak: u64,
+}
+
 impl Server {
     /// Starts a program on these cores, with only `env` in its environment. Its output goes to a file in `folder`.
     pub fn start(
@@ -87,14 +94,13 @@ impl Server {
         Some(CLOCK_TICK * (user + system))
     }
 
-    /// Returns the bytes of memory that the process holds, if the system reports them. Pages of files that it has mapped are not
-    /// among them: they are the system's cache, which gives them up when it needs the memory.
-    pub fn memory(&self) -> Option<u64> {
+    /// Returns the resident memory, if the system reports it.
+    pub fn memory(&self) -> Option<Memory> {
         let bytes = |start| {
             let line = line_of(&format!("/proc/{}/status", self.child.id()), start)?;
             Some(line.strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
         };
-        Some(bytes("RssAnon:")? + bytes("RssShmem:")?)
+        Some(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
     }
 }
 

@@ -47,7 +47,7 @@ test("without JavaScript: the other sessions are ended with the password", async
   await page.getByRole("button", { name: "Sign out everywhere else" }).click();
   await page.getByLabel("Password").fill(account.password);
   await page.getByRole("button", { name: "Continue" }).click();
-  await expect(page).toHaveURL(/\/profile\??$/);
+  await expect(page).toHaveURL(/\/profile\?done=signed-out&n=1$/);
   await expect(page.getByRole("table", { name: "Sessions" }).getByRole("row")).toHaveCount(2);
   await other.goto("/profile");
   await expect(other).toHaveURL(/\/sign-in\?next=\/profile$/);

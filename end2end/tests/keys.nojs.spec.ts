@@ -35,7 +35,7 @@ test("without JavaScript: from signing up to a key that is used and revoked", as
   await expect(page.getByRole("alertdialog")).toBeHidden();
   await row.getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("button", { name: "Revoke key" }).click();
-  await expect(page).toHaveURL(/\/profile$/);
+  await expect(page).toHaveURL(/\/profile\?done=revoked$/);
   await expect(page.getByText("You have no active keys.")).toBeVisible();
   const refused = await request.get(API, { headers });
   expect(refused.status()).toBe(401);

@@ -31,7 +31,7 @@ test("without WebAssembly: a key with a date and scopes, from signing up to revo
   await expect(row).toContainText("31 Dec 2999");
   await row.getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("button", { name: "Revoke key" }).click();
-  await expect(page).toHaveURL(/\/profile$/);
+  await expect(page).toHaveURL(/\/profile\?done=revoked$/);
   expect((await request.get(API, { headers })).status()).toBe(401);
 });
 

@@ -78,6 +78,13 @@ pub(super) const REAUTHENTICATION_REQUIRED: ErrorCode = ErrorCode {
     fix: "Nothing has changed yet.",
 };
 
+pub(super) const UNREACHABLE: ErrorCode = ErrorCode {
+    code: "unreachable",
+    status: 503,
+    title: "The server can't be reached.",
+    fix: "Check your connection, then try again. What you typed is still here.",
+};
+
 pub(super) const ACCOUNT_CHANGED: ErrorCode = ErrorCode {
     code: "account_changed",
     status: 409,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::FieldErrors;
 use super::teams::TeamId;
-use super::text::{short_text, shown};
+use super::text::{short_text, shown, thousands};
 use super::time::Timestamp;
 use super::users::UserId;
 
@@ -162,14 +162,7 @@ impl Salary {
 impl std::fmt::Display for Salary {
     /// Writes a thin space between thousands: `52 000`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = self.0.to_string();
-        for (i, digit) in digits.char_indices() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) {
-                f.write_str("\u{202f}")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        f.write_str(&thousands(self.0))
     }
 }
 
@@ -197,6 +190,42 @@ impl EmployeeForm {
     }
 }
 
+/// Which employees a page shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmployeeQuery {
+    /// Part of a name.
+    pub search: String,
+    pub department: Option<Department>,
+    /// The order, as in `?ordering=` of the API: `-salary`. Anything else sorts by name.
+    pub ordering: String,
+    /// The number of the page, from 1.
+    pub page: u32,
+    /// The id of the employee that the open dialog is about.
+    pub about: Option<String>,
+}
+
+impl EmployeeQuery {
+    /// Returns the parameters of the address that every page of the list keeps.
+    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+        let department = self.department.map_or("", Department::as_str);
+        [("search", self.search.as_str()), ("department", department), ("ordering", &self.ordering)]
+            .map(|(name, value)| (name, value.to_owned()))
+            .into()
+    }
+}
+
+/// The figures of a department.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DepartmentFigures {
+    /// Its short name.
+    pub department: String,
+    /// The sum of the salaries.
+    pub total: i64,
+    /// Their average.
+    pub average: f64,
+    pub headcount: i64,
+}
+
 /// A page of employees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmployeeList {
@@ -209,6 +238,8 @@ pub struct EmployeeList {
     pub count: i64,
     /// The employee that the open dialog is about. The page may not contain it.
     pub about: Option<Employee>,
+    /// The query, without anything that looks like a key.
+    pub query: EmployeeQuery,
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ pub mod employees;
 pub mod fields;
 pub mod keys;
 pub mod link;
-pub mod no_js_error;
 pub mod reauth;
 pub mod redact;
 pub mod team_page;
 pub mod teams;
 pub mod text;
+pub mod theme;
 pub mod time;
 pub mod users;
 

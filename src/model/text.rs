@@ -12,6 +12,19 @@ const MAX_MARKS: usize = 6;
 const JOINER: char = '\u{200d}';
 const NON_JOINER: char = '\u{200c}';
 
+/// Writes a whole number with a thin space between thousands: `52 000`.
+pub fn thousands(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "-" } else { "" });
+    for (i, digit) in digits.char_indices() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Checks and normalises one line of text: trimmed, in normal form C. It may be empty. Rejects API keys, more than `limit`
 /// characters, control characters and invisible characters.
 pub fn normalize(raw: &str, limit: usize) -> Result<String, String> {
@@ -117,6 +130,14 @@ fn code(c: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1\u{202f}000"), (-1_234_567, "-1\u{202f}234\u{202f}567")]
+        {
+            assert_eq!(thousands(number), text);
+        }
+    }
 
     #[track_caller]
     fn refused(text: &str) -> String {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::AppError;
 use crate::ui::layout::PlainDocument;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeData {
     /// The public address of the server.
     pub origin: String,
@@ -17,8 +17,8 @@ pub struct HomeData {
 
 /// `/`
 #[component]
-pub fn HomePage(data: HomeData) -> impl IntoView {
-    let HomeData { origin, sign_up, signed_in } = data;
+pub fn HomePage(data: Memo<HomeData>) -> impl IntoView {
+    let HomeData { origin, sign_up, signed_in } = data.get_untracked();
     let call =
         format!("curl {origin}/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"");
     let links: &[_] = match (signed_in, sign_up) {

@@ -9,12 +9,14 @@ pub mod employees;
 pub mod errors;
 pub mod home;
 pub mod keys;
+pub mod notice;
 mod pagination;
 pub mod profile;
 mod query;
 pub mod reauth;
 pub mod sign_in;
 pub mod teams;
+pub mod theme;
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -23,29 +25,31 @@ pub use self::query::QueryParams;
 use crate::error::AppError;
 use crate::model::audit::AuditPage;
 use crate::model::keys::KeyPage;
-use crate::model::no_js_error::NoJsError;
 use crate::model::team_page::TeamPage;
+use crate::model::theme::Theme;
 use crate::model::users::{AccountPage, User};
+use crate::ui::feedback::FailedForm;
 
 /// Everything that a page is rendered from. The page's source contains it as JSON, so it holds no secret. It is complete
 /// before the rendering starts: nothing streams, and nothing is rendered twice.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PageData {
     /// The signed-in user.
     pub user: Option<User>,
     /// The path of the page, without a trailing slash.
     pub path: String,
     pub query: QueryParams,
+    pub theme: Theme,
     pub page: Page,
-    /// The error of the form that led here, without JavaScript.
-    pub form_error: Option<NoJsError>,
+    /// The form that failed and led here, without JavaScript.
+    pub form_error: Option<FailedForm>,
 }
 
 /// Declares the pages: variant with its data, title, component.
 macro_rules! pages {
     ($($variant:ident $(($data:ident: $type:ty))?, $title:expr, $($component:ident)::+;)*) => {
         /// A page with its data. A part that could not be loaded shows its error in place.
-        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub enum Page { $($variant $(($type))?),* }
 
         impl Page {
@@ -55,14 +59,32 @@ macro_rules! pages {
                 match self { $(Self::$variant $(($data))? => $title),* }
             }
 
-            /// Renders the content of the page.
-            pub fn render(self) -> AnyView {
-                match self {
-                    $(Self::$variant $(($data))? => view! { <$($component)::+ $(data=$data)?/> }.into_any()),*
+            /// Renders the content of the page that is shown. It follows the data until a page of another kind is shown.
+            pub fn render(shown: RwSignal<PageData>) -> AnyView {
+                match shown.with_untracked(|shown| shown.page.clone()) {
+                    $(Self::$variant $(($data))? => {
+                        $(let $data = follow(shown, $data, |page| match page {
+                            Self::$variant($data) => Some($data),
+                            _ => None,
+                        });)?
+                        view! { <$($component)::+ $(data=$data)?/> }.into_any()
+                    }),*
                 }
             }
         }
     };
+}
+
+/// Returns the data of the page that is shown, while it is of the same kind.
+fn follow<T: Clone + PartialEq + Send + Sync + 'static>(
+    shown: RwSignal<PageData>,
+    first: T,
+    data_of: fn(&Page) -> Option<&T>,
+) -> Memo<T> {
+    Memo::new(move |before: Option<&T>| {
+        let now = shown.with(|shown| data_of(&shown.page).cloned());
+        now.unwrap_or_else(|| before.unwrap_or(&first).clone())
+    })
 }
 
 pages! {

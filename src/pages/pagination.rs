@@ -15,7 +15,7 @@ pub fn NextPage(
     #[prop(default = "after")] cursor: &'static str,
     next: Option<String>,
 ) -> impl IntoView {
-    let is_later_page = !QueryParams::from_context().text(cursor).is_empty();
+    let is_later_page = QueryParams::from_context().with_untracked(|query| !query.text(cursor).is_empty());
     let (first_filter, first_path) = (filter.clone(), path.clone());
     let first = is_later_page.then(|| {
         view! {

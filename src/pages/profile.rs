@@ -1,22 +1,18 @@
 //! `/profile`
 
-use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 use serde::{Deserialize, Serialize};
 
 use super::audit_table::EventTable;
 use super::keys::KeySection;
-use super::reauth::Reauth;
 use crate::error::AppError;
 use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
 use crate::model::users::{PASSWORD_MIN, SessionFacts, User};
-use crate::ui::browser;
-use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
+use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
-use crate::ui::refetch::refetching_signal;
 use crate::ui::table::{Cell, Table};
 use crate::ui::time::Time;
 
@@ -24,14 +20,18 @@ use crate::ui::time::Time;
 #[server(prefix = "/fn", endpoint = "save_name")]
 pub async fn save_name(name: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::users::rename(&state.db, &session, &name, state.now()).await
+    crate::server::users::rename(&state.db, &session, &name, state.now()).await?;
+    crate::server::redirect("/profile?done=saved");
+    Ok(())
 }
 
 /// Changes the password and ends the other sessions.
 #[server(prefix = "/fn", endpoint = "change_password")]
 pub async fn change_password(current: String, new: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    crate::server::auth::login::change_password(&state, &session, current.into(), new.into()).await
+    crate::server::auth::login::change_password(&state, &session, current.into(), new.into()).await?;
+    crate::server::redirect("/profile?done=password");
+    Ok(())
 }
 
 /// Returns the active sessions of the signed-in user, newest first.
@@ -45,14 +45,18 @@ pub async fn list_sessions() -> Result<Vec<SessionFacts>, AppError> {
 #[server(prefix = "/fn", endpoint = "end_session")]
 pub async fn end_session(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::require_recent_auth().await?;
-    crate::server::auth::sessions::end_own(&state.db, &session, &id, state.now()).await
+    crate::server::auth::sessions::end_own(&state.db, &session, &id, state.now()).await?;
+    crate::server::redirect("/profile?done=session");
+    Ok(())
 }
 
 /// Ends the other sessions of the signed-in user.
 #[server(prefix = "/fn", endpoint = "end_other_sessions")]
 pub async fn end_other_sessions() -> Result<u64, AppError> {
     let (state, session) = crate::server::auth::require_recent_auth().await?;
-    crate::server::auth::sessions::end_others(&state.db, &session, state.now()).await
+    let ended = crate::server::auth::sessions::end_others(&state.db, &session, state.now()).await?;
+    crate::server::redirect(&format!("/profile?done=signed-out&n={ended}"));
+    Ok(ended)
 }
 
 /// Returns the audit events of the signed-in user, newest first.
@@ -62,7 +66,7 @@ pub async fn list_activity() -> Result<Vec<AuditEntry>, AppError> {
     crate::server::audit::of_user(&state.db, &session.user, crate::server::audit::ON_PROFILE).await
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileData {
     pub user: User,
     pub keys: Result<KeyList, AppError>,
@@ -72,18 +76,21 @@ pub struct ProfileData {
 
 /// `/profile`
 #[component]
-pub fn ProfilePage(data: ProfileData) -> impl IntoView {
-    let ProfileData { user, keys, sessions, activity } = data;
-    let email = user.email.clone();
-    let activity = match activity {
+pub fn ProfilePage(data: Memo<ProfileData>) -> impl IntoView {
+    // Each section follows its own part: what is typed in one stays when another changes.
+    let user = Memo::new(move |_| data.with(|data| data.user.clone()));
+    let keys = Memo::new(move |_| data.with(|data| data.keys.clone()));
+    let sessions = Memo::new(move |_| data.with(|data| data.sessions.clone()));
+    let activity = Memo::new(move |_| data.with(|data| data.activity.clone()));
+    let activity = move || match activity.get() {
         Ok(entries) => view! { <EventTable entries/> }.into_any(),
         Err(error) => view! { <LoadError what="Your activity" error/> }.into_any(),
     };
     view! {
         <PageHead title="Profile" lead="Your API keys, your account, and where you're signed in."/>
         <KeySection keys/>
-        <NameSection user/>
-        <PasswordSection email/>
+        {move || view! { <NameSection user=user.get()/> }}
+        <PasswordSection email=user.get_untracked().email/>
         <SessionSection sessions/>
         <Section id="activity-heading" title="Recent activity">{activity}</Section>
     }
@@ -91,13 +98,11 @@ pub fn ProfilePage(data: ProfileData) -> impl IntoView {
 
 #[component]
 fn NameSection(user: User) -> impl IntoView {
-    let action = ServerAction::<SaveName>::new();
-    let errors = ActionErrors::of(action);
-    let saved = move || matches!(action.value().get(), Some(Ok(()))).then(|| "Saved.".to_owned());
+    let errors = FormErrors::of(SaveName::url());
     view! {
         <Section id="account-heading" title="Account">
             <p class="quiet">"You sign in with " <bdi>{user.email}</bdi> "."</p>
-            <ActionForm action attr:class="form">
+            <form method="post" action=SaveName::url() class="form">
                 <PageUser/>
                 <FormError errors/>
                 <Field
@@ -110,29 +115,18 @@ fn NameSection(user: User) -> impl IntoView {
                     hint="The name that this site shows for you. If it's empty, your email address is shown."
                     error=errors.at("name")
                 />
-                <div class="form-foot">
-                    <button class="btn" disabled=move || action.pending().get()>"Save"</button>
-                    <StatusMessage text=Signal::derive(saved)/>
-                </div>
-            </ActionForm>
+                <div class="form-foot"><button class="btn">"Save"</button></div>
+            </form>
         </Section>
     }
 }
 
 #[component]
 fn PasswordSection(email: String) -> impl IntoView {
-    let action = ServerAction::<ChangePassword>::new();
-    let errors = ActionErrors::of(action);
-    let done = "Password changed. Your other sessions were signed out.";
-    let changed = move || matches!(action.value().get(), Some(Ok(()))).then(|| done.to_owned());
-    Effect::new(move |_| {
-        if changed().is_some() {
-            browser::reset_form("password-form");
-        }
-    });
+    let errors = FormErrors::of(ChangePassword::url());
     view! {
         <Section id="password-heading" title="Change password">
-            <ActionForm action attr:class="form" attr:id="password-form">
+            <form method="post" action=ChangePassword::url() class="form">
                 <PageUser/>
                 <FormError errors/>
                 // Tells password managers whose password changes. It is not sent.
@@ -155,51 +149,26 @@ fn PasswordSection(email: String) -> impl IntoView {
                     hint="At least 8 characters."
                     error=errors.at("new")
                 />
-                <div class="form-foot">
-                    <button class="btn" disabled=move || action.pending().get()>"Change password"</button>
-                    <StatusMessage text=Signal::derive(changed)/>
-                </div>
-            </ActionForm>
+                <div class="form-foot"><button class="btn">"Change password"</button></div>
+            </form>
         </Section>
     }
 }
 
 #[component]
-fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoView {
-    let end = ServerAction::<EndSession>::new();
-    let end_others = ServerAction::<EndOtherSessions>::new();
-    let (error, others_errors, reauth) = (ActionErrors::of(end), ActionErrors::of(end_others), Reauth::from_context());
-    reauth.retry_after_reauth(error);
-    reauth.retry_after_reauth(others_errors);
-    let send = move |event: SubmitEvent| {
-        event.prevent_default();
-        reauth.send(move || drop(end_others.dispatch(EndOtherSessions {})));
-    };
-    let changes = move || (end.version().get(), end_others.version().get());
-    let sessions = refetching_signal(sessions, changes, |_| list_sessions());
-    let ended = move || match end_others.value().get()? {
-        Ok(0) => Some("You have no other sessions.".to_owned()),
-        Ok(1) => Some("1 other session was signed out.".to_owned()),
-        Ok(n) => Some(format!("{n} other sessions were signed out.")),
-        Err(_) => None,
+fn SessionSection(sessions: Memo<Result<Vec<SessionFacts>, AppError>>) -> impl IntoView {
+    let action = view! {
+        <form method="post" action=EndOtherSessions::url()>
+            <PageUser/>
+            <button class="btn">"Sign out everywhere else"</button>
+        </form>
     };
     view! {
-        <Section
-            id="sessions-heading"
-            title="Sessions"
-            action=view! {
-                <form method="post" action=EndOtherSessions::url() on:submit=send>
-                    <PageUser/>
-                    <button class="btn">"Sign out everywhere else"</button>
-                </form>
-            }
-            .into_any()
-        >
-            <FormError errors=others_errors/>
-            <FormError errors=error/>
-            <StatusMessage text=Signal::derive(ended)/>
+        <Section id="sessions-heading" title="Sessions" action=action.into_any()>
+            <FormError errors={FormErrors::of(EndOtherSessions::url())}/>
+            <FormError errors={FormErrors::of(EndSession::url())}/>
             {move || match sessions.get() {
-                Ok(sessions) => view! { <SessionTable sessions end/> }.into_any(),
+                Ok(sessions) => view! { <SessionTable sessions/> }.into_any(),
                 Err(error) => view! { <LoadError what="Your sessions" error/> }.into_any(),
             }}
         </Section>
@@ -207,23 +176,15 @@ fn SessionSection(sessions: Result<Vec<SessionFacts>, AppError>) -> impl IntoVie
 }
 
 #[component]
-fn SessionTable(sessions: Vec<SessionFacts>, end: ServerAction<EndSession>) -> impl IntoView {
-    let reauth = Reauth::from_context();
-    let row = move |session: SessionFacts| {
+fn SessionTable(sessions: Vec<SessionFacts>) -> impl IntoView {
+    let row = |session: SessionFacts| {
         let action = if session.current {
             view! { <span class="quiet">"This session"</span> }.into_any()
         } else {
-            let id = session.id.to_string();
-            let sent = id.clone();
-            let send = move |event: SubmitEvent| {
-                event.prevent_default();
-                let id = sent.clone();
-                reauth.send(move || drop(end.dispatch(EndSession { id: id.clone() })));
-            };
             view! {
-                <form method="post" action=EndSession::url() on:submit=send>
+                <form method="post" action=EndSession::url()>
                     <PageUser/>
-                    <input type="hidden" name="id" value=id.clone()/>
+                    <input type="hidden" name="id" value=session.id.to_string()/>
                     <button class="btn btn-sm">"End session"</button>
                 </form>
             }

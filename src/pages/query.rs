@@ -1,20 +1,21 @@
 //! The query string of a page.
 
-use leptos::prelude::use_context;
+use leptos::prelude::{Memo, use_context};
 use serde::{Deserialize, Serialize};
 
 use crate::model::audit::AuditQuery;
+use crate::model::employees::{Department, EmployeeQuery};
 use crate::model::keys::{KeyQuery, Sort, StateFilter};
 use crate::model::redact::redact;
 
 /// Decoded query parameters: which dialog is open, and which page of a list is shown. Components take them from the context.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryParams(pub Vec<(String, String)>);
 
 impl QueryParams {
-    /// Returns the query of the page that is being rendered.
-    pub fn from_context() -> Self {
-        use_context().unwrap_or_default()
+    /// Returns the query of the page that is shown.
+    pub fn from_context() -> Memo<Self> {
+        use_context().unwrap_or_else(|| Memo::new(|_| Self::default()))
     }
 
     /// Returns the first value of a parameter.
@@ -39,14 +40,15 @@ impl QueryParams {
         Self(shown.map(|(name, value)| (redact(&name).into_owned(), redact(&value).into_owned())).collect())
     }
 
-    /// Returns the number of the list page, 1 by default.
-    pub fn page_number(&self) -> u32 {
-        self.get("page").and_then(|page| page.parse().ok()).unwrap_or(1)
-    }
-
-    /// Returns the id of the employee that the open dialog is about.
-    pub fn employee_id(&self) -> Option<String> {
-        self.get("edit").or_else(|| self.get("delete"))
+    /// Returns the search of `/employees`.
+    pub fn employee_query(&self) -> EmployeeQuery {
+        EmployeeQuery {
+            search: self.text("search"),
+            department: Department::parse(&self.text("department")).ok(),
+            ordering: self.text("ordering"),
+            page: self.get("page").and_then(|page| page.parse().ok()).unwrap_or(1),
+            about: self.get("edit").or_else(|| self.get("delete")),
+        }
     }
 
     /// Returns the id of the key that the open dialog is about.

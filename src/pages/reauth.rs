@@ -1,17 +1,15 @@
 //! Re-authentication ("sudo mode") before sensitive actions: in a dialog, or without JavaScript on a separate page. Afterwards the
 //! action continues.
 
-use std::sync::Arc;
-
-use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 
 use crate::error::AppError;
 use crate::model::reauth::PendingForm;
-use crate::ui::browser;
 use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::feedback::{ActionErrors, FormError};
-use crate::ui::field::Field;
+use crate::ui::feedback::{FormError, FormErrors};
+use crate::ui::field::{Field, PageUser};
+use crate::ui::form;
 use crate::ui::layout::PlainDocument;
 
 const TITLE: &str = "Confirm with your password";
@@ -25,83 +23,49 @@ pub async fn confirm_password(password: String) -> Result<(), AppError> {
     crate::server::auth::login::reauthenticate(&state, &session, password.into()).await
 }
 
-/// Calls a server function. It is no [`Callback`], because that is disposed with its table row.
-type Call = Arc<dyn Fn() + Send + Sync>;
-
-/// Pending re-authentication. Components take it from the context.
+/// Whether the dialog asks for the password. Components take it from the context.
 #[derive(Clone, Copy, Default)]
-pub struct Reauth {
-    /// The last call that may need the password.
-    sent: StoredValue<Option<Call>>,
-    /// The call to repeat after the password. The dialog is open while there is one.
-    asking: RwSignal<Option<Call>>,
-}
+pub struct Reauth(RwSignal<bool>);
 
 impl Reauth {
-    pub fn from_context() -> Self {
-        use_context().unwrap_or_default()
+    /// Asks for the password, for the form that the server refused.
+    pub fn ask(self) {
+        self.0.set(true);
     }
 
-    /// Makes a call that may need the password.
-    pub fn send(self, call: impl Fn() + Send + Sync + 'static) {
-        self.send_call(Arc::new(call));
-    }
-
-    fn send_call(self, call: Call) {
-        self.sent.set_value(Some(Arc::clone(&call)));
-        call();
-    }
-
-    /// Asks for the password if the call fails with [`AppError::ReauthenticationRequired`].
-    pub fn retry_after_reauth(self, errors: ActionErrors) {
-        Effect::new(move |_| {
-            if errors.is(&AppError::ReauthenticationRequired)
-                && let Some(call) = self.sent.try_update_value(Option::take).flatten()
-            {
-                self.asking.set(Some(call));
-            }
-        });
+    /// Sends that form again.
+    pub fn confirmed(self) {
+        self.0.set(false);
+        form::repeat();
     }
 }
 
 /// The dialog that asks for the password, above any other.
 #[component]
 pub fn ReauthDialog() -> impl IntoView {
-    let reauth = Reauth::from_context();
-    let confirm = ServerAction::<ConfirmPassword>::new();
-    let errors = ActionErrors::of(confirm);
+    let Reauth(is_open) = use_context().unwrap_or_default();
+    let errors = FormErrors::of(ConfirmPassword::url());
     let close = Callback::new(move |()| {
-        confirm.clear();
-        reauth.asking.set(None);
+        form::forget();
+        is_open.set(false);
     });
-    Effect::new(move |_| {
-        if let (Some(Ok(())), Some(again)) = (confirm.value().get(), reauth.asking.get_untracked()) {
-            close.run(());
-            reauth.send_call(again);
-        }
-    });
-    let send = move |event: SubmitEvent| {
-        event.prevent_default();
-        if !confirm.pending().get_untracked() {
-            confirm.dispatch(ConfirmPassword { password: browser::value_of(FIELD) });
-        }
-    };
     let dialog = move || {
         view! {
             <Dialog id="confirm" title=TITLE on_dismiss=close>
                 <p>{WHY}</p>
-                <form class="form" id="confirm-form" on:submit=send>
+                <form method="post" action=ConfirmPassword::url() class="form" id="confirm-form">
+                    <PageUser/>
                     <FormError errors/>
                     <PasswordField name="password" error=errors.at("password")/>
                 </form>
                 <div class="dialog-foot">
                     <Cancel back="/profile" on_cancel=close/>
-                    <button class="btn btn-primary" form="confirm-form" disabled=move || confirm.pending().get()>"Continue"</button>
+                    <button class="btn btn-primary" form="confirm-form">"Continue"</button>
                 </div>
             </Dialog>
         }
     };
-    move || reauth.asking.with(Option::is_some).then(dialog)
+    move || is_open.get().then(dialog)
 }
 
 #[component]

@@ -1,13 +1,14 @@
 //! Sign-up, sign-in and sign-out.
 
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 use serde::{Deserialize, Serialize};
 
 use super::QueryParams;
 use crate::error::AppError;
 use crate::model::link::link;
 use crate::model::users::PASSWORD_MIN;
-use crate::ui::feedback::{ActionErrors, FormError};
+use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::Field;
 
 /// Creates an account and signs in.
@@ -32,7 +33,7 @@ pub async fn sign_out() -> Result<(), AppError> {
 }
 
 /// What the sign-in and sign-up pages depend on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignInOptions {
     /// Whether people can sign up.
     pub sign_up: bool,
@@ -42,14 +43,14 @@ pub struct SignInOptions {
 
 /// `/sign-in`
 #[component]
-pub fn SignInPage(data: SignInOptions) -> impl IntoView {
-    let action = ServerAction::<SignIn>::new();
-    let errors = ActionErrors::of(action);
+pub fn SignInPage(data: Memo<SignInOptions>) -> impl IntoView {
+    let errors = FormErrors::of(SignIn::url());
+    let data = data.get_untracked();
     view! {
         <div class="narrow">
             <h1>"Sign in"</h1>
             <PlainHttp origin=data.secure_origin/>
-            <ActionForm action attr:class="form">
+            <form method="post" action=SignIn::url() class="form" data-document="">
                 <Next/>
                 <FormError errors/>
                 <EmailField errors/>
@@ -61,8 +62,8 @@ pub fn SignInPage(data: SignInOptions) -> impl IntoView {
                     autocomplete="current-password"
                     error=errors.at("password")
                 />
-                <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign in"</button>
-            </ActionForm>
+                <button class="btn btn-primary">"Sign in"</button>
+            </form>
             {data.sign_up.then(|| {
                 view! { <p class="quiet">"Don't have an account? " <a href=with_next("/sign-up")>"Sign up"</a></p> }
             })}
@@ -93,7 +94,8 @@ fn with_next(path: &str) -> String {
 
 /// `/sign-up`
 #[component]
-pub fn SignUpPage(data: SignInOptions) -> impl IntoView {
+pub fn SignUpPage(data: Memo<SignInOptions>) -> impl IntoView {
+    let data = data.get_untracked();
     let other = view! { <p class="quiet">"Already have an account? " <a href=with_next("/sign-in")>"Sign in"</a></p> };
     let form = if data.sign_up {
         view! { <SignUpForm/> }.into_any()
@@ -112,10 +114,9 @@ pub fn SignUpPage(data: SignInOptions) -> impl IntoView {
 
 #[component]
 fn SignUpForm() -> impl IntoView {
-    let action = ServerAction::<SignUp>::new();
-    let errors = ActionErrors::of(action);
+    let errors = FormErrors::of(SignUp::url());
     view! {
-            <ActionForm action attr:class="form">
+            <form method="post" action=SignUp::url() class="form" data-document="">
                 <Next/>
                 <FormError errors/>
                 <EmailField errors/>
@@ -129,13 +130,13 @@ fn SignUpForm() -> impl IntoView {
                     hint="At least 8 characters. Four random words are easy to remember and hard to guess."
                     error=errors.at("password")
                 />
-                <button class="btn btn-primary" disabled=move || action.pending().get()>"Sign up"</button>
-            </ActionForm>
+                <button class="btn btn-primary">"Sign up"</button>
+            </form>
     }
 }
 
 #[component]
-fn EmailField(errors: ActionErrors) -> impl IntoView {
+fn EmailField(errors: FormErrors) -> impl IntoView {
     view! {
         <Field
             id="email"
@@ -157,16 +158,15 @@ fn Next() -> impl IntoView {
 
 /// Returns the query parameter that fills a field, such as the text typed before.
 fn typed(name: &str) -> String {
-    QueryParams::from_context().get(name).unwrap_or_default()
+    QueryParams::from_context().with_untracked(|query| query.text(name))
 }
 
 /// The button "Sign out".
 #[component]
 pub fn SignOutButton() -> impl IntoView {
-    let action = ServerAction::<SignOut>::new();
     view! {
-        <ActionForm action>
+        <form method="post" action=SignOut::url() data-document="">
             <button class="btn btn-ghost">"Sign out"</button>
-        </ActionForm>
+        </form>
     }
 }

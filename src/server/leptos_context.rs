@@ -20,21 +20,9 @@ pub fn append_header(name: HeaderName, value: &str) {
     }
 }
 
-/// Redirects a browser without JavaScript to the page, which closes the dialog of the form. With JavaScript the browser stays.
-pub fn redirect_if_no_js(path: &str) {
-    if is_form() {
-        leptos_axum::redirect(path);
-    }
-}
-
-/// Redirects every browser.
+/// Shows a page after a change: a browser without JavaScript is redirected, the program of the page opens it in place.
 pub fn redirect(path: &str) {
     leptos_axum::redirect(path);
-}
-
-/// Whether a form called the running server function, without JavaScript.
-fn is_form() -> bool {
-    use_context::<Parts>().is_some_and(|parts| accepts_html(&parts.headers))
 }
 
 /// Whether `Accept` names HTML: a browser loads a page, or sends a form without JavaScript.

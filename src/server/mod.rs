@@ -22,6 +22,7 @@ pub mod request_context;
 pub mod site;
 pub mod state;
 pub mod teams;
+pub mod theme;
 pub mod users;
 
-pub use self::leptos_context::{redirect, redirect_if_no_js};
+pub use self::leptos_context::redirect;

@@ -10,6 +10,7 @@ use tracing::Span;
 use super::auth::random;
 use super::log_format::RedactedPath;
 use super::rate_limits::Remaining;
+use crate::model::theme::Theme;
 use crate::model::users::User;
 
 /// Longest logged HTTP method, in bytes. A client may make one up.
@@ -75,6 +76,7 @@ pub struct RequestContext {
     key_prefix: OnceCell<String>,
     key_quota: Cell<Option<KeyQuota>>,
     is_denial_logged: Cell<bool>,
+    theme: Cell<Theme>,
 }
 
 impl RequestContext {
@@ -91,6 +93,7 @@ impl RequestContext {
             key_prefix: OnceCell::new(),
             key_quota: Cell::new(None),
             is_denial_logged: Cell::new(false),
+            theme: Cell::default(),
         }
     }
 
@@ -139,6 +142,16 @@ pub fn current_span() -> Span {
         tracing::error_span!("request", id, method, %path, route, user, key)
     });
     span.unwrap_or_else(Span::none)
+}
+
+/// Returns the colours in which a page is rendered.
+pub fn theme() -> Theme {
+    with(|context| context.theme.get()).unwrap_or_default()
+}
+
+/// Notes the colours that the reader chose.
+pub fn set_theme(theme: Theme) {
+    with(|context| context.theme.set(theme));
 }
 
 /// Notes that a handler of the JSON API answers: its errors are problems.

@@ -2,7 +2,7 @@
 
 use leptos::prelude::{document, window};
 use web_sys::wasm_bindgen::JsCast;
-use web_sys::{HtmlDialogElement, HtmlElement, HtmlFormElement, HtmlInputElement};
+use web_sys::{FocusOptions, HtmlDialogElement, HtmlElement, HtmlInputElement};
 
 /// Marks that the program runs. The style sheet hides elements that need it. A browser with JavaScript may lack WebAssembly.
 pub fn mark_running() {
@@ -34,19 +34,22 @@ pub fn focused() -> Option<HtmlElement> {
     element.and_then(|element| element.dyn_into().ok())
 }
 
-/// Returns the first control of an open dialog, if no element has the focus.
-pub fn first_in_dialog() -> Option<HtmlElement> {
-    let first = "dialog[open] :is(input:not([type='hidden']), select, button)";
-    let found = document().query_selector(first).ok().flatten().filter(|_| focused().is_none());
-    found.and_then(|element| element.dyn_into().ok())
+/// Moves the focus after a dialog closed: to what opened it, into the dialog below, or to the element with the id.
+pub fn focus_after_dialog(opener: &str, otherwise: &str) {
+    let in_dialog = "dialog[open] :is(input:not([type='hidden']), select, button)";
+    match (has_dialog(), focused()) {
+        (true, Some(_)) => {}
+        (true, None) => {
+            focus_selector(in_dialog);
+        }
+        (false, _) if focus_selector(opener) => {}
+        (false, _) => focus_id(otherwise),
+    }
 }
 
-/// Focuses an element, or the one with the id if it is gone.
-pub fn give_focus(element: Option<HtmlElement>, otherwise: &str) {
-    let other = || document().get_element_by_id(otherwise).and_then(|element| element.dyn_into().ok());
-    if let Some(element) = element.filter(|element| element.is_connected()).or_else(other) {
-        let _ = element.focus();
-    }
+/// Focuses the element with the id.
+pub fn focus_id(id: &str) {
+    focus_selector(&format!("[id=\"{id}\"]"));
 }
 
 /// Focuses the first invalid field.
@@ -57,9 +60,65 @@ pub fn focus_invalid() {
     }
 }
 
-/// Goes to another page of this site.
-pub fn go(path: &str) {
-    let _ = window().location().set_href(path);
+/// Marks that a page is on its way.
+pub fn mark_pending(pending: bool) {
+    if let Some(root) = document().document_element() {
+        let _ = root.toggle_attribute_with_force("data-pending", pending);
+    }
+}
+
+/// Sets the theme of the document; none follows the system.
+pub fn set_theme(theme: Option<&str>) {
+    if let Some(root) = document().document_element() {
+        let _ = match theme {
+            Some(theme) => root.set_attribute("data-theme", theme),
+            None => root.remove_attribute("data-theme"),
+        };
+    }
+}
+
+/// Whether a dialog is open.
+pub fn has_dialog() -> bool {
+    document().query_selector("dialog[open]").is_ok_and(|found| found.is_some())
+}
+
+/// Focuses the heading of the page.
+pub fn focus_heading() {
+    let heading = document().query_selector("#content h1").ok().flatten();
+    if let Some(heading) = heading.and_then(|heading| heading.dyn_into::<HtmlElement>().ok()) {
+        heading.set_tab_index(-1);
+        let options = FocusOptions::new();
+        options.set_prevent_scroll(true);
+        let _ = heading.focus_with_options(&options);
+    }
+}
+
+/// Returns a selector of the focused element: by its id, or by where it leads to.
+pub fn focused_selector() -> String {
+    let Some(element) = focused() else { return String::new() };
+    let quoted = |text: String| text.replace('\\', "\\\\").replace('"', "\\\"");
+    match (element.id(), element.get_attribute("href")) {
+        (id, _) if !id.is_empty() => format!("[id=\"{}\"]", quoted(id)),
+        (_, Some(href)) => format!("a[href=\"{}\"]", quoted(href)),
+        _ => String::new(),
+    }
+}
+
+/// Focuses the element with the selector. Returns whether there is one.
+pub fn focus_selector(selector: &str) -> bool {
+    if selector.is_empty() {
+        return false;
+    }
+    let found = document().query_selector(selector).ok().flatten();
+    let found = found.and_then(|element| element.dyn_into::<HtmlElement>().ok());
+    found.is_some_and(|element| element.focus().is_ok())
+}
+
+/// Replaces the text of an element.
+pub fn set_text(id: &str, text: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        element.set_text_content(Some(text));
+    }
 }
 
 /// Returns the text of an element.
@@ -67,18 +126,9 @@ pub fn text_of(id: &str) -> Option<String> {
     document().get_element_by_id(id)?.text_content()
 }
 
-/// Returns the value of a field.
-pub fn value_of(id: &str) -> String {
-    let field = document().get_element_by_id(id).and_then(|element| element.dyn_into::<HtmlInputElement>().ok());
-    field.map(|field| field.value()).unwrap_or_default()
-}
-
-/// Clears the fields of a form.
-pub fn reset_form(id: &str) {
-    let form = document().get_element_by_id(id).and_then(|element| element.dyn_into::<HtmlFormElement>().ok());
-    if let Some(form) = form {
-        form.reset();
-    }
+/// Returns an attribute of an element, or an empty text.
+pub fn data_of(id: &str, attribute: &str) -> String {
+    document().get_element_by_id(id).and_then(|element| element.get_attribute(attribute)).unwrap_or_default()
 }
 
 /// Copies text to the clipboard. Returns whether the browser allowed it.

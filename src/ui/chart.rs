@@ -35,3 +35,36 @@ pub fn Bars(bars: Vec<Bar>) -> impl IntoView {
         </svg>
     }
 }
+
+/// A row of a [`BarTable`].
+pub struct BarRow {
+    pub label: &'static str,
+    /// The length of its bar, in proportion to the other rows.
+    pub value: i64,
+    pub text: String,
+}
+
+/// A table of numbers with a bar for each.
+#[component]
+pub fn BarTable(title: &'static str, rows: Vec<BarRow>) -> impl IntoView {
+    let max = rows.iter().map(|row| row.value).max().unwrap_or(0).max(1);
+    let row = |BarRow { label, value, text }: BarRow| {
+        // Wide numbers: a sum of salaries has no limit.
+        let width = (i128::from(value) * 1000 / i128::from(max)).to_string();
+        view! {
+            <tr>
+                <th scope="row">{label}</th>
+                <td class="bar-cell" aria-hidden="true">
+                    <svg viewBox="0 0 1000 8" preserveAspectRatio="none"><rect class="bar" width=width height="8"/></svg>
+                </td>
+                <td class="number">{text}</td>
+            </tr>
+        }
+    };
+    view! {
+        <table>
+            <caption>{title}</caption>
+            <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
+        </table>
+    }
+}

@@ -1,12 +1,18 @@
-//! Dialogs with the native `<dialog>` element. The server renders a dialog open if the URL selects it, so it works without
-//! JavaScript. With JavaScript it opens as a modal.
+//! Dialogs with the native `<dialog>` element. The URL selects the dialog that is rendered, so it works without JavaScript. With
+//! JavaScript it opens as a modal.
 
 use leptos::ev::SubmitEvent;
 use leptos::html;
 use leptos::prelude::*;
 
-use super::browser;
 use super::field::Hidden;
+use super::{browser, navigate};
+
+/// Returns what closes a dialog: the page below it is shown.
+pub fn close_to(page: impl Into<String>) -> Callback<()> {
+    let page = page.into();
+    Callback::new(move |()| navigate::go(&page))
+}
 
 /// A dialog that is open while it is rendered. Escape calls `on_dismiss`.
 #[component]
@@ -25,7 +31,7 @@ pub fn Dialog(
     let node = NodeRef::<html::Dialog>::new();
     Effect::new(move |_| {
         if let Some(dialog) = node.get() {
-            let opener = StoredValue::new_local(browser::focused());
+            let opener = navigate::opener();
             browser::show_modal(&dialog);
             // Listen on the window, because no element may have the focus.
             let escape = window_event_listener(leptos::ev::keydown, move |event| {
@@ -36,10 +42,7 @@ pub fn Dialog(
             });
             on_cleanup(move || {
                 escape.remove();
-                let opener = opener.try_get_value().flatten();
-                request_animation_frame(move || {
-                    browser::give_focus(opener.or_else(browser::first_in_dialog), return_to);
-                });
+                request_animation_frame(move || browser::focus_after_dialog(&opener, return_to));
             });
         }
     });
@@ -61,26 +64,26 @@ pub fn Dialog(
     }
 }
 
-/// A button that opens a dialog. Without JavaScript it loads `path?name=value`.
+/// A button that opens a dialog: it leads to `path?name=value`.
 #[component]
 pub fn DialogTrigger(
     #[prop(into)] path: String,
     name: &'static str,
     #[prop(optional, into)] value: String,
+    /// The parameters that stay.
+    #[prop(optional)]
+    kept: Vec<(&'static str, String)>,
     #[prop(into)] label: String,
     #[prop(default = "btn")] class: &'static str,
-    #[prop(optional)] id: Option<&'static str>,
     /// The id of the element that describes the button, such as the name of its row.
     #[prop(optional, into)]
     describes: Option<String>,
-    on_open: Callback<()>,
 ) -> impl IntoView {
-    let open = move |event: SubmitEvent| {
-        event.prevent_default();
-        on_open.run(());
-    };
+    // The focus returns to it, even after its row was rendered again.
+    let id = if value.is_empty() { format!("open-{name}") } else { format!("open-{name}-{value}") };
     view! {
-        <form method="get" action=path on:submit=open>
+        <form method="get" action=path>
+            <Hidden fields=kept/>
             <input type="hidden" name=name value=value/>
             <button class=class id=id aria-describedby=describes>
                 {label}
@@ -96,11 +99,15 @@ pub fn Cancel(
     #[prop(optional)] kept: Vec<(&'static str, String)>,
     #[prop(optional)] autofocus: bool,
     #[prop(default = "Cancel")] label: &'static str,
-    on_cancel: Callback<()>,
+    /// What closes a dialog that has no address.
+    #[prop(optional)]
+    on_cancel: Option<Callback<()>>,
 ) -> impl IntoView {
     let cancel = move |event: SubmitEvent| {
-        event.prevent_default();
-        on_cancel.run(());
+        if let Some(on_cancel) = on_cancel {
+            event.prevent_default();
+            on_cancel.run(());
+        }
     };
     view! {
         <form method="get" action=back on:submit=cancel>

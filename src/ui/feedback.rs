@@ -1,31 +1,35 @@
 //! Errors and status messages. Screen readers announce them.
 
 use leptos::prelude::*;
-use leptos::server::ServerActionError;
-use leptos::server_fn::ServerFn;
-use leptos::server_fn::error::ServerFnUrlError;
+use serde::{Deserialize, Serialize};
 
+use super::navigate;
 use crate::error::AppError;
 use crate::model::fields::WHOLE_FORM;
 
-/// The error of the last call of an action.
+/// A form that failed, by the address that it is sent to, and its error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedForm {
+    pub action: String,
+    pub error: AppError,
+}
+
+/// The form that failed last. Components take it from the context.
 #[derive(Clone, Copy, Debug)]
-pub struct ActionErrors(Signal<Option<AppError>>);
+pub struct LastFailure(pub RwSignal<Option<FailedForm>>);
 
-impl ActionErrors {
-    /// Returns the error of an action. The next call clears it.
-    pub fn of<S>(action: ServerAction<S>) -> Self
-    where
-        S: ServerFn<Error = AppError> + Clone + Send + Sync + 'static,
-        S::Output: Clone + Send + Sync + 'static,
-    {
-        Self(Signal::derive(move || action.value().get().and_then(Result::err)))
-    }
+/// The error of a form.
+#[derive(Clone, Copy, Debug)]
+pub struct FormErrors(Signal<Option<AppError>>);
 
-    /// Returns the error of a plain form that was sent without JavaScript.
-    pub fn of_form<S: ServerFn<Error = AppError>>() -> Self {
-        let error = use_context::<ServerActionError>().filter(|error| error.path() == S::PATH);
-        Self(Signal::stored(error.map(|error| ServerFnUrlError::<AppError>::decode_err(error.err()))))
+impl FormErrors {
+    /// Returns the error of the form that is sent to this address. Sending it again clears the error.
+    pub fn of(action: &'static str) -> Self {
+        let last = use_context::<LastFailure>();
+        Self(Signal::derive(move || {
+            let failed = last?.0.get().filter(|failed| failed.action == action)?;
+            Some(failed.error)
+        }))
     }
 
     /// Returns the message of a field.
@@ -37,14 +41,14 @@ impl ActionErrors {
         self.0.with(|current| current.as_ref() == Some(error))
     }
 
-    pub fn is_empty(self) -> bool {
+    fn is_empty(self) -> bool {
         self.0.with(Option::is_none)
     }
 }
 
 /// The error of a form as a whole. Errors of fields are shown at the fields.
 #[component]
-pub fn FormError(errors: ActionErrors) -> impl IntoView {
+pub fn FormError(errors: FormErrors) -> impl IntoView {
     Effect::new(move |_| {
         if !errors.is_empty() {
             request_animation_frame(super::browser::focus_invalid);
@@ -68,6 +72,25 @@ pub fn LoadError(what: &'static str, error: AppError) -> impl IntoView {
             <p>{error.detail()}</p>
         </div>
     }
+}
+
+/// The page that could not be fetched, with a button to try again.
+#[component]
+pub fn UnreachableNotice(url: RwSignal<Option<String>>) -> impl IntoView {
+    let retry = move |_| {
+        if let Some(url) = url.get_untracked() {
+            navigate::go(&url);
+        }
+    };
+    let notice = move || {
+        view! {
+            <div role="alert" class="notice toast">
+                <p>{AppError::Unreachable.detail()}</p>
+                <button class="btn btn-sm" on:click=retry>"Try again"</button>
+            </div>
+        }
+    };
+    move || url.with(Option::is_some).then(notice)
 }
 
 /// A message about a completed action.

@@ -2,15 +2,20 @@
 
 use leptos::prelude::*;
 
-/// The skip link, the navigation and the content.
+use super::navigate::ANNOUNCER;
+use crate::model::theme::Theme;
+
+/// The skip link, the navigation, the content and the footer.
 #[component]
-pub fn AppShell(nav: AnyView, children: Children) -> impl IntoView {
+pub fn AppShell(nav: AnyView, footer: AnyView, children: Children) -> impl IntoView {
     view! {
         <a href="#content" class="skip-link">"Skip to content"</a>
         <div class="frame">
             <header class="frame-nav">{nav}</header>
             <main id="content" class="frame-content" tabindex="-1">{children()}</main>
+            <footer class="frame-footer">{footer}</footer>
         </div>
+        <div id=ANNOUNCER aria-live="polite" class="sr-only"></div>
     }
 }
 
@@ -78,8 +83,9 @@ pub fn DocumentTitle(text: String) -> impl IntoView {
 /// A document without navigation and without the WebAssembly program: for what is shown once, and for errors before a page.
 #[component]
 pub fn PlainDocument(title: &'static str, stylesheet: String, children: Children) -> impl IntoView {
+    let theme = use_context::<Theme>().unwrap_or_default();
     view! {
-        <html lang="en">
+        <html lang="en" data-theme=theme.attribute()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>

@@ -8,17 +8,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::error_response::{error_page, render};
-use super::no_js::error_cookie;
+use super::no_js::error_cookie::{self, NoJsError};
 use super::ssr::render_page;
 use crate::error::AppError;
-use crate::model::no_js_error::NoJsError;
 use crate::model::redact::redact;
 use crate::pages::{Page, PageData, QueryParams};
 use crate::server::auth::sessions::Session;
 use crate::server::auth::{self, origin};
 use crate::server::leptos_context::accepts_html;
-use crate::server::request_context::ErrorFormat;
+use crate::server::request_context::{self, ErrorFormat};
 use crate::server::state::AppState;
+use crate::ui::navigate::PAGE_DATA_TYPE;
 
 /// A request for a page, with its session.
 pub struct PageRequest<S> {
@@ -105,6 +105,10 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
             return render(&self.state, &AppError::NotFound, ErrorFormat::Problem);
         }
         let state = self.state.clone();
+        let wants_data = self.parts.headers.get(header::ACCEPT).is_some_and(|accept| accept == PAGE_DATA_TYPE);
+        if wants_data && !matches!(page, Page::NotFound) {
+            return page_data(&self.into_data(page));
+        }
         let has_error_cookie = error_cookie::read(&state.config, &self.parts.headers).is_some();
         let mut response = render_page(&state, self.into_data(page));
         if has_error_cookie {
@@ -121,9 +125,18 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
             user: session.into().map(|session| session.user),
             path: redact(parts.uri.path()).into_owned(),
             query: query.for_page(),
+            theme: request_context::theme(),
             page,
-            form_error: rerendered.or_else(|| error_cookie::read(&state.config, &parts.headers)),
+            form_error: rerendered.or_else(|| error_cookie::read(&state.config, &parts.headers)).map(Into::into),
         }
+    }
+}
+
+/// Responds with what the browser renders a page from in place: see [`navigate`](crate::ui::navigate).
+fn page_data(data: &PageData) -> Response {
+    match serde_json::to_vec(data) {
+        Ok(json) => ([(header::CONTENT_TYPE, PAGE_DATA_TYPE)], json).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -99,13 +99,16 @@ async fn team_employees(TeamSlug(team): TeamSlug, page: UserPage) -> Response {
 async fn load_employees(page: &UserPage, team: Option<String>) -> Result<Page, AppError> {
     let UserPage { state, session, query, .. } = page;
     let tenant = auth::tenant(state, session.clone(), team.as_deref()).await;
-    let list = match tenant {
+    let (list, figures) = match tenant {
         // Without access to the team, the page is not found. Other errors show in place of the list.
         Err(AppError::NotFound) => return Err(AppError::NotFound),
-        Err(error) => Err(error),
-        Ok(tenant) => employees::page(state, &tenant, query.page_number(), query.employee_id().as_deref()).await,
+        Err(error) => (Err(error.clone()), Err(error)),
+        Ok(tenant) => {
+            let list = employees::page(state, &tenant, query.employee_query());
+            Box::pin(join(list, employees::figures(state, &tenant))).await
+        }
     };
-    Ok(Page::Employees(EmployeesData { list, team }))
+    Ok(Page::Employees(EmployeesData { list, figures, team }))
 }
 
 async fn team_list(page: UserPage) -> Response {

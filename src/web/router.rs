@@ -1,11 +1,13 @@
 //! Every route of the server.
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderValue, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -14,12 +16,16 @@ use super::health::{alive, ready};
 use super::middleware::Edge;
 use super::middleware::csrf::csrf_layer;
 use super::no_js::reauth::require_password;
-use super::no_js::reveal_once::{create_key_without_javascript, rotate_key_without_javascript};
+use super::no_js::reveal_once::{create_key, rotate_key};
 use super::server_fn::server_function;
 use super::{api, assets, pages, security_txt};
 use crate::server::auth::SessionMemo;
-use crate::server::request_context;
 use crate::server::state::AppState;
+use crate::server::{request_context, theme};
+use crate::ui::navigate::VERSION_HEADER;
+
+/// Quality of the compression of pages. Brotli's default of 11 takes many times as long.
+const COMPRESSION_QUALITY: i32 = 4;
 
 /// Returns the service with every route. `own` holds the endpoints that a developer adds; see [`crate::endpoints`].
 pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge {
@@ -31,13 +37,16 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
         .route("/admin/fn/{name}", post(server_function))
         .layer(from_fn_with_state(state.clone(), require_superuser));
     let pages = pages::routes()
-        .route("/fn/{name}", post(server_function))
-        .route("/profile/keys", post(create_key_without_javascript).get(|| async { Redirect::to("/profile") }))
-        .route("/profile/keys/rotate", post(rotate_key_without_javascript).get(|| async { Redirect::to("/profile") }))
         .merge(admin)
         .fallback(pages::not_found)
+        .layer(CompressionLayer::new().quality(CompressionLevel::Precise(COMPRESSION_QUALITY)))
+        // Not compressed, because a response may show a new key: its size would tell something of it (BREACH).
+        .route("/fn/{name}", post(server_function))
+        .route("/profile/keys", post(create_key).get(|| async { Redirect::to("/profile") }))
+        .route("/profile/keys/rotate", post(rotate_key).get(|| async { Redirect::to("/profile") }))
         .layer(from_fn_with_state(state.clone(), require_password))
-        .layer(from_fn(remember_session))
+        .layer(from_fn(enter_page))
+        .layer(from_fn_with_state(state.clone(), refuse_other_version))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(csrf_layer(&state));
 
@@ -52,8 +61,18 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
     Edge::new(routes, state)
 }
 
-async fn remember_session(mut request: Request, next: Next) -> Response {
+/// Answers 409 to a page whose program came from a server of another version: its data may not fit. The program then loads the
+/// document, or sends its form as one.
+async fn refuse_other_version(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    match request.headers().get(VERSION_HEADER) {
+        Some(version) if version.as_bytes() != state.site.version.as_bytes() => StatusCode::CONFLICT.into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+async fn enter_page(mut request: Request, next: Next) -> Response {
     request_context::set_route(request.extensions());
+    request_context::set_theme(theme::read(request.headers()));
     request.extensions_mut().insert(SessionMemo::default());
     next.run(request).await
 }

@@ -15,6 +15,7 @@ use crate::pages::{Page, PageData};
 use crate::server::auth::{self, origin};
 use crate::server::denial_log::log_denied;
 use crate::server::leptos_context::accepts_html;
+use crate::server::request_context;
 use crate::server::state::AppState;
 
 /// Responds to a request from a page that was rendered for another account.
@@ -50,6 +51,7 @@ pub fn html_response<V: IntoView>(state: &AppState, error: Option<&AppError>, vi
     let policy = security_headers::page_policy(&nonce, &state.config);
     let html = Owner::new().with(|| {
         provide_context(nonce);
+        provide_context(request_context::theme());
         view().to_html()
     });
     let status = error.map_or(StatusCode::OK, AppError::status);

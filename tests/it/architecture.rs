@@ -129,10 +129,8 @@ fn no_sql_is_built_by_format() {
 }
 
 #[test]
-fn web_sys_only_in_ui_browser() {
-    none(&lines(r"\bweb_sys\b", |path, line| {
-        path == "ui/browser.rs" || (path == "ui/dialog.rs" && line.contains("leptos::web_sys::Event"))
-    }));
+fn web_sys_only_in_ui() {
+    none(&lines(r"\bweb_sys\b", |path, _| under(path, "ui")));
 }
 
 #[test]

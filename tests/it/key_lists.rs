@@ -51,8 +51,10 @@ fn shown(page: &str) -> Vec<String> {
 
 /// What the link to the next page asks for, in the page that a browser without JavaScript shows.
 fn next(page: &str) -> Option<String> {
+    // The forms of the rows keep this page of the list.
+    let links = page.split(r#"aria-label="Pages""#).nth(1)?.split("</nav>").next()?;
     let field = regex::Regex::new(r#"name="after" value="([^"]+)""#).unwrap();
-    field.captures(page).map(|found| found[1].to_owned())
+    field.captures(links).map(|found| found[1].to_owned())
 }
 
 #[apply(each_database)]

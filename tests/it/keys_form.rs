@@ -146,7 +146,7 @@ async fn revoking_without_javascript_goes_back_to_the_profile(database: Database
     let dialog = format!("http://localhost:8000/profile?revoke={}", made.facts.id);
     let page = ada.get(&format!("/profile?revoke={}", made.facts.id)).await.is(200);
     assert!(page.body.contains("alertdialog") && page.body.contains("Revoke key"), "{}", page.body);
-    ada.submit(&dialog, "revoke_key", &[("id", made.facts.id.as_str())]).await.goes_to("/profile");
+    ada.submit(&dialog, "revoke_key", &[("id", made.facts.id.as_str())]).await.goes_to("/profile?done=revoked");
     app.anonymous().with_key(&made.key).get(EMPLOYEES).await.refused(401, "key_revoked");
     let page = ada.get("/profile").await.is(200);
     let row = format!("id=\"key-{}\"", made.facts.id);

@@ -52,6 +52,7 @@ mod log;
 mod mass_assignment;
 mod matrix;
 mod names;
+mod navigation;
 mod no_js_errors;
 mod openapi;
 mod overload;

@@ -128,10 +128,9 @@ async fn every_form_of_every_page_says_for_whom_it_was_rendered(database: Databa
         &format!("/admin/keys?revoke={key}"),
     ] {
         let page = admin.open(path).await.is(200);
-        for found in form
-            .captures_iter(&page.body)
-            .filter(|found| !["/admin/keys", "/admin/users", "/admin/audit", "/fn/sign_out"].contains(&&found[1]))
-        {
+        for found in form.captures_iter(&page.body).filter(|found| {
+            !["/admin/keys", "/admin/users", "/admin/audit", "/fn/sign_out", "/fn/set_theme"].contains(&&found[1])
+        }) {
             assert!(found[0].contains(&stated), "{path}: {}", &found[0]);
             seen += 1;
         }
@@ -142,17 +141,21 @@ async fn every_form_of_every_page_says_for_whom_it_was_rendered(database: Databa
 
 #[test]
 fn every_form_in_the_source_says_for_whom_it_was_rendered() {
-    // Those of visitors, the one that signs out, a search, and the page that sends the fields of another form again.
+    // Those of visitors, the one that signs out, the theme, a search, and the page that sends the fields of another form again.
     let without = [
         ("pages/sign_in.rs", 3),
         ("pages/admin/keys.rs", 1),
         ("pages/admin/users.rs", 1),
         ("pages/admin/audit.rs", 1),
         ("pages/reauth.rs", 1),
+        ("pages/theme.rs", 1),
     ];
     for (path, text) in crate::architecture::sources().into_iter().filter(|(path, _)| path.starts_with("pages/")) {
-        let forms = text.matches("<ActionForm").count() + text.matches("<form method=\"post\"").count();
+        let forms = text.matches("<form method=\"post\"").count();
         let excepted = without.iter().find(|(file, _)| *file == path).map_or(0, |(_, number)| *number);
-        assert_eq!(text.matches("<PageUser/>").count(), forms - excepted, "src/{path}: a form without <PageUser/>");
+        // The forms of employees share their hidden fields.
+        let shared = text.matches("{form.fields()}").count();
+        let own = text.matches("<PageUser/>").count() - usize::from(path == "pages/employees/mod.rs");
+        assert_eq!(own + shared, forms - excepted, "src/{path}: a form without <PageUser/>");
     }
 }

@@ -181,7 +181,7 @@ async fn employees_are_added_changed_and_removed_without_javascript(database: Da
     let ada = app.signed_in("ada").await;
     let page = "http://localhost:8000/employees";
     let fields = [("form[name]", "Grace Hopper"), ("form[department]", "hr"), ("form[salary]", "5")];
-    ada.submit(&format!("{page}?add="), "add_employee", &fields).await.goes_to("/employees");
+    ada.submit(&format!("{page}?add="), "add_employee", &fields).await.goes_to("/employees?done=added");
     let id = app.texts("SELECT id FROM employees").await.remove(0);
     app.advance(ONE_DAY);
     let fields = [
@@ -190,10 +190,12 @@ async fn employees_are_added_changed_and_removed_without_javascript(database: Da
         ("form[department]", "sales"),
         ("form[salary]", " 6 "),
     ];
-    ada.submit(&format!("{page}?edit={id}"), "edit_employee", &fields).await.goes_to("/employees");
+    ada.submit(&format!("{page}?edit={id}"), "edit_employee", &fields).await.goes_to("/employees?done=saved");
     shows(&ada.open("/employees").await.is(200), &["Grace M. Hopper", "Sales"]);
     assert_eq!(app.number("SELECT created_at FROM employees").await, NOW.as_millis());
-    ada.submit(&format!("{page}?delete={id}"), "delete_employee", &[("id", &id)]).await.goes_to("/employees");
+    ada.submit(&format!("{page}?delete={id}"), "delete_employee", &[("id", &id)])
+        .await
+        .goes_to("/employees?done=deleted");
     shows(&ada.open("/employees").await.is(200), &["There are no employees yet."]);
     assert_eq!(ada.submit(page, "load_sample_employees", &[]).await.status, 302);
     ada.submit(page, "load_sample_employees", &[]).await;

@@ -23,22 +23,32 @@ pub async fn find_events(query: AuditQuery) -> Result<AuditPage, AppError> {
 }
 
 #[component]
-pub fn AdminAuditPage(data: Result<AuditPage, AppError>) -> impl IntoView {
-    let query = data.as_ref().map_or_else(|_| QueryParams::from_context().audit_query(), |page| page.query.clone());
-    let wrong = data.as_ref().err().and_then(AppError::fields).cloned();
-    let content = match data {
-        Ok(page) => view! { <EventList page/> }.into_any(),
-        // The field shows the error.
-        Err(_) if wrong.is_some() => ().into_any(),
-        Err(error) => view! { <LoadError what="The audit log" error/> }.into_any(),
+pub fn AdminAuditPage(data: Memo<Result<AuditPage, AppError>>) -> impl IntoView {
+    let query = QueryParams::from_context();
+    let content = move || match data.get() {
+        Ok(page) => {
+            let query = page.query.clone();
+            view! {
+                <SearchForm query wrong=None/>
+                <EventList page/>
+            }
+            .into_any()
+        }
+        Err(error) => {
+            let (query, wrong) = (query.with_untracked(QueryParams::audit_query), error.fields().cloned());
+            // Errors of fields are shown at the fields.
+            let other = wrong.is_none().then(|| view! { <LoadError what="The audit log" error/> });
+            view! {
+                <SearchForm query wrong/>
+                {other}
+            }
+            .into_any()
+        }
     };
     view! {
         <PageHead title="Audit" lead="Who did what, when and from where. Entries can't be changed."/>
         <AdminNav current=PATH/>
-        <Section id="audit-heading" title="Events">
-            <SearchForm query wrong/>
-            {content}
-        </Section>
+        <Section id="audit-heading" title="Events">{content}</Section>
     }
 }
 

@@ -1,26 +1,21 @@
 //! `/admin/keys`
 
-use leptos::ev::SubmitEvent;
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
-use super::{AdminNav, done};
+use super::AdminNav;
 use crate::error::AppError;
-use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, NewKey, Sort, StateFilter, Status};
+use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, Sort, StateFilter, Status};
 use crate::model::link::link;
 use crate::model::text::isolated;
 use crate::model::time::Timestamp;
 use crate::pages::QueryParams;
-use crate::pages::keys::CreateKey;
 use crate::pages::keys::create::{CreateDialog, ExpiryFields};
-use crate::pages::keys::reveal::NewKeyDialog;
+use crate::pages::keys::reveal::{NewKeyDialog, NewKeyShown};
 use crate::pages::keys::table::{OWNED_KEY_COLUMNS, OwnedKeyRow, name_id};
 use crate::pages::pagination::NextPage;
-use crate::pages::reauth::Reauth;
-use crate::ui::browser;
-use crate::ui::dialog::{Cancel, Dialog, DialogTrigger};
-use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
+use crate::ui::dialog::{Cancel, Dialog, DialogTrigger, close_to};
+use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, Hidden, PageUser, Select, SelectOption};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::table::Table;
@@ -53,45 +48,33 @@ pub async fn revoke_keys(ids: Vec<String>) -> Result<(), AppError> {
 }
 
 #[component]
-pub fn AdminKeysPage(data: Result<KeyPage, AppError>) -> impl IntoView {
+pub fn AdminKeysPage(data: Memo<Result<KeyPage, AppError>>) -> impl IntoView {
     let query = QueryParams::from_context();
-    let create = ServerAction::<CreateKey>::new();
-    Reauth::from_context().retry_after_reauth(ActionErrors::of(create));
-    let (creating, new_key) = (RwSignal::new(query.get("create").is_some()), RwSignal::new(None::<NewKey>));
-    Effect::new(move |_| {
-        if let Some(Ok(new)) = create.value().get() {
-            create.clear();
-            creating.set(false);
-            new_key.set(Some(new));
-        }
-    });
-    let on_open = Callback::new(move |()| creating.set(true));
-    let on_seen = Callback::new(move |()| browser::go(PATH));
-    let opener = view! { <DialogTrigger path=PATH name="create" id="open-create-key" label="Create key" class="btn btn-primary" on_open/> };
-    let content = match data {
+    let NewKeyShown(new_key) = NewKeyShown::from_context();
+    let content = move || match data.get() {
+        Ok(page) => view! { <KeyList page address=query.get()/> }.into_any(),
         Err(error) => view! { <LoadError what="The keys" error/> }.into_any(),
-        Ok(page) => {
-            let (now, form_id, origin) = (page.now, page.form_id.clone(), page.origin.clone());
-            let close = Callback::new(move |()| creating.set(false));
-            let create_dialog = move || {
-                let (form_id, teams) = (form_id.clone(), Vec::new());
-                creating.get().then(|| view! { <CreateDialog now form_id teams for_user=true create close/> })
-            };
-            let new_dialog =
-                move || new_key.get().map(|new| view! { <NewKeyDialog new origin=origin.clone() on_seen/> });
-            view! {
-                <KeyList page address=query/>
-                {create_dialog}
-                {new_dialog}
-            }
-            .into_any()
-        }
     };
+    let create = move || {
+        let page = data.get().ok()?;
+        Some(match new_key.get() {
+            Some(new) => view! { <NewKeyDialog new origin=page.origin back=PATH/> }.into_any(),
+            None => query
+                .get()
+                .get("create")
+                .map(|_| {
+                    let (now, form_id) = (page.now, page.form_id);
+                    view! { <CreateDialog now form_id teams=Vec::new() kept=Vec::new() for_user=true/> }
+                })
+                .into_any(),
+        })
+    };
+    let opener = view! { <DialogTrigger path=PATH name="create" label="Create key" class="btn btn-primary"/> };
     view! {
         <PageHead title="Keys" lead="Every user's keys. A revoked key stops working with the next request."/>
         <AdminNav current=PATH/>
-        <StatusMessage text=done()/>
         <Section id="keys-heading" title="All keys" action=opener.into_any()>{content}</Section>
+        {create}
     }
 }
 
@@ -190,22 +173,13 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
 
 #[component]
 fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
-    let edit = ServerAction::<EditKey>::new();
-    let (errors, reauth) = (ActionErrors::of(edit), Reauth::from_context());
-    reauth.retry_after_reauth(errors);
-    let send = move |event: SubmitEvent| {
-        event.prevent_default();
-        if let (false, Ok(call)) = (edit.pending().get_untracked(), EditKey::from_event(&event)) {
-            reauth.send(move || drop(edit.dispatch(call.clone())));
-        }
-    };
-    let below = list(&kept, ("", ""));
-    let close = Callback::new(move |()| browser::go(&below));
+    let errors = FormErrors::of(EditKey::url());
+    let close = close_to(list(&kept, ("", "")));
     let keep = entry.key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::minute);
     view! {
         <Dialog id="edit-key" title="Edit API key" on_dismiss=close>
             <p class="quiet">"The key " <code>{entry.key.prefix} "…"</code> " of " <bdi>{entry.owner}</bdi>"."</p>
-            <form method="post" action=EditKey::url() class="form" id="edit-key-form" on:submit=send>
+            <form method="post" action=EditKey::url() class="form" id="edit-key-form">
                 <PageUser/>
                 <input type="hidden" name="form[id]" value=entry.key.id.to_string()/>
                 <FormError errors/>
@@ -230,8 +204,8 @@ fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
                 />
             </form>
             <div class="dialog-foot">
-                <Cancel back=PATH kept on_cancel=close/>
-                <button class="btn btn-primary" form="edit-key-form" disabled=move || edit.pending().get()>"Save"</button>
+                <Cancel back=PATH kept/>
+                <button class="btn btn-primary" form="edit-key-form">"Save"</button>
             </div>
         </Dialog>
     }
@@ -239,8 +213,7 @@ fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
 
 #[component]
 fn RevokeDialog(keys: Vec<KeyEntry>, kept: Kept) -> impl IntoView {
-    let below = list(&kept, ("", ""));
-    let close = Callback::new(move |()| browser::go(&below));
+    let close = close_to(list(&kept, ("", "")));
     let (title, label) = match keys.len() {
         1 => ("Revoke this key?".to_owned(), "Revoke key"),
         n => (format!("Revoke these {n} keys?"), "Revoke keys"),
@@ -261,9 +234,9 @@ fn RevokeDialog(keys: Vec<KeyEntry>, kept: Kept) -> impl IntoView {
         <Dialog id="revoke-keys" title alert=true on_dismiss=close>
             <ul>{keys.into_iter().map(item).collect_view()}</ul>
             <p>"Refused from the next request on. You can't undo this."</p>
-            <FormError errors={ActionErrors::of_form::<RevokeKeys>()}/>
+            <FormError errors={FormErrors::of(RevokeKeys::url())}/>
             <div class="dialog-foot">
-                <Cancel back=PATH kept autofocus=true on_cancel=close/>
+                <Cancel back=PATH kept autofocus=true/>
                 <form method="post" action=RevokeKeys::url()>
                     <PageUser/>
                     {ids}

@@ -3,15 +3,14 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
-use super::{AdminNav, done};
+use super::AdminNav;
 use crate::error::AppError;
 use crate::model::link::link;
 use crate::model::users::{Account, AccountPage};
 use crate::pages::QueryParams;
 use crate::pages::pagination::NextPage;
-use crate::ui::browser;
-use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
+use crate::ui::dialog::{Cancel, Dialog, close_to};
+use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::table::{Cell, Table};
@@ -36,16 +35,15 @@ pub async fn change_user(id: String, change: String) -> Result<(), AppError> {
 }
 
 #[component]
-pub fn AdminUsersPage(data: Result<AccountPage, AppError>) -> impl IntoView {
-    let content = match data {
+pub fn AdminUsersPage(data: Memo<Result<AccountPage, AppError>>) -> impl IntoView {
+    let content = move || match data.get() {
         Ok(page) => view! { <UserList page/> }.into_any(),
         Err(error) => view! { <LoadError what="The users" error/> }.into_any(),
     };
     view! {
         <PageHead title="Users" lead="Every user. A disabled user is signed out everywhere, and their keys are rejected."/>
         <AdminNav current=PATH/>
-        <StatusMessage text=done()/>
-        <FormError errors={ActionErrors::of_form::<ChangeUser>()}/>
+        <FormError errors={FormErrors::of(ChangeUser::url())}/>
         <Section id="users-heading" title="All users">{content}</Section>
     }
 }
@@ -55,8 +53,10 @@ fn UserList(page: AccountPage) -> impl IntoView {
     let AccountPage { accounts, next, search, me, about } = page;
     let dialog = about.filter(|account| account.disabled_at.is_none());
     let again = vec![("search", search.clone())];
-    let kept =
-        vec![("search", search.clone()), ("after", QueryParams::from_context().get("after").unwrap_or_default())];
+    let kept = vec![
+        ("search", search.clone()),
+        ("after", QueryParams::from_context().with_untracked(|query| query.text("after"))),
+    ];
     let row = {
         let kept = kept.clone();
         move |account: Account| {
@@ -136,7 +136,7 @@ fn UserRow(account: Account, is_me: bool, kept: Vec<(&'static str, String)>) -> 
 #[component]
 fn DisableDialog(account: Account, kept: Vec<(&'static str, String)>) -> impl IntoView {
     let list = link(PATH, kept.iter().map(|(name, value)| (*name, value.as_str())));
-    let close = Callback::new(move |()| browser::go(&list));
+    let close = close_to(list);
     view! {
         <Dialog id="disable-user" title="Disable this account?" alert=true on_dismiss=close>
             <p>
@@ -145,7 +145,7 @@ fn DisableDialog(account: Account, kept: Vec<(&'static str, String)>) -> impl In
             </p>
             <p>"If they're the only active admin of a team, make another member an admin first."</p>
             <div class="dialog-foot">
-                <Cancel back=PATH kept autofocus=true on_cancel=close/>
+                <Cancel back=PATH kept autofocus=true/>
                 <form method="post" action=ChangeUser::url()>
                     <PageUser/>
                     <input type="hidden" name="id" value=account.user.id.to_string()/>

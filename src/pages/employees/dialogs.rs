@@ -1,69 +1,68 @@
 //! The dialogs that add, edit and delete an employee.
 
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 
-use super::{Actions, OpenDialog, TeamInput};
+use super::{AddEmployee, DeleteEmployee, EditEmployee, ListForm};
 use crate::model::employees::{Department, Employee};
-use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::feedback::{ActionErrors, FormError};
-use crate::ui::field::{Field, PageUser, Select, SelectOption};
+use crate::model::link::link;
+use crate::ui::dialog::{Cancel, Dialog, close_to};
+use crate::ui::feedback::{FormError, FormErrors};
+use crate::ui::field::{Field, Select, SelectOption};
+
+/// The parameters of the list below a dialog.
+type Kept = Vec<(&'static str, String)>;
 
 #[component]
-pub fn AddDialog(open: RwSignal<OpenDialog>, actions: Actions) -> impl IntoView {
-    let action = actions.add;
-    let close = Callback::new(move |()| open.set(OpenDialog::Nothing));
+pub fn AddDialog(form: ListForm, kept: Kept) -> impl IntoView {
+    let close = close_to(link(&form.path, kept.iter().map(|(name, value)| (*name, value.as_str()))));
     view! {
         <Dialog id="add-employee" title="Add employee" on_dismiss=close>
-            <ActionForm action attr:class="form" attr:id="employee-form">
-                <PageUser/>
-                <TeamInput actions/>
-                <EmployeeFields errors=ActionErrors::of(action) employee=None/>
-            </ActionForm>
-            <DialogFoot back=actions.path() pending=action.pending() label="Add" close/>
+            <form method="post" action=AddEmployee::url() class="form" id="employee-form">
+                {form.fields()}
+                <EmployeeFields errors=FormErrors::of(AddEmployee::url()) employee=None/>
+            </form>
+            <DialogFoot back=form.path kept label="Add"/>
         </Dialog>
     }
 }
 
 #[component]
-pub fn EditDialog(employee: Employee, open: RwSignal<OpenDialog>, actions: Actions) -> impl IntoView {
-    let action = actions.edit;
-    let close = Callback::new(move |()| open.set(OpenDialog::Nothing));
+pub fn EditDialog(employee: Employee, form: ListForm, kept: Kept) -> impl IntoView {
+    let close = close_to(link(&form.path, kept.iter().map(|(name, value)| (*name, value.as_str()))));
     view! {
         <Dialog id="edit-employee" title="Edit employee" on_dismiss=close>
-            <ActionForm action attr:class="form" attr:id="employee-form">
-                <PageUser/>
-                <TeamInput actions/>
+            <form method="post" action=EditEmployee::url() class="form" id="employee-form">
+                {form.fields()}
                 <input type="hidden" name="id" value=employee.id.to_string()/>
-                <EmployeeFields errors=ActionErrors::of(action) employee=Some(employee)/>
-            </ActionForm>
-            <DialogFoot back=actions.path() pending=action.pending() label="Save" close/>
+                <EmployeeFields errors=FormErrors::of(EditEmployee::url()) employee=Some(employee)/>
+            </form>
+            <DialogFoot back=form.path kept label="Save"/>
         </Dialog>
     }
 }
 
 #[component]
-pub fn DeleteDialog(employee: Employee, open: RwSignal<OpenDialog>, actions: Actions) -> impl IntoView {
-    let action = actions.delete;
-    let close = Callback::new(move |()| open.set(OpenDialog::Nothing));
+pub fn DeleteDialog(employee: Employee, form: ListForm, kept: Kept) -> impl IntoView {
+    let close = close_to(link(&form.path, kept.iter().map(|(name, value)| (*name, value.as_str()))));
     view! {
         <Dialog id="delete-employee" title="Delete this employee?" alert=true on_dismiss=close>
             <p><strong><bdi>{employee.name.as_str().to_owned()}</bdi></strong> " will be deleted. You can't undo this."</p>
-            <FormError errors=ActionErrors::of(action)/>
+            <FormError errors=FormErrors::of(DeleteEmployee::url())/>
             <div class="dialog-foot">
-                <Cancel back=actions.path() autofocus=true on_cancel=close/>
-                <ActionForm action>
-                    <PageUser/>
-                    <TeamInput actions/>
+                <Cancel back=form.path.clone() kept autofocus=true/>
+                <form method="post" action=DeleteEmployee::url()>
+                    {form.fields()}
                     <input type="hidden" name="id" value=employee.id.to_string()/>
-                    <button class="btn btn-error" disabled=move || action.pending().get()>"Delete employee"</button>
-                </ActionForm>
+                    <button class="btn btn-error">"Delete employee"</button>
+                </form>
             </div>
         </Dialog>
     }
 }
 
 #[component]
-fn EmployeeFields(errors: ActionErrors, employee: Option<Employee>) -> impl IntoView {
+fn EmployeeFields(errors: FormErrors, employee: Option<Employee>) -> impl IntoView {
     let departments = Department::ALL.map(|department| SelectOption::new(department.as_str(), department.label()));
     let (name, department, salary) = employee.map_or_else(
         || (String::new(), Department::Hr, String::new()),
@@ -100,16 +99,11 @@ fn EmployeeFields(errors: ActionErrors, employee: Option<Employee>) -> impl Into
 }
 
 #[component]
-fn DialogFoot(
-    back: String,
-    #[prop(into)] pending: Signal<bool>,
-    label: &'static str,
-    close: Callback<()>,
-) -> impl IntoView {
+fn DialogFoot(back: String, kept: Kept, label: &'static str) -> impl IntoView {
     view! {
         <div class="dialog-foot">
-            <Cancel back on_cancel=close/>
-            <button class="btn btn-primary" form="employee-form" disabled=move || pending.get()>{label}</button>
+            <Cancel back kept/>
+            <button class="btn btn-primary" form="employee-form">{label}</button>
         </div>
     }
 }

@@ -1,16 +1,14 @@
 //! The dialog "Create API key".
 
-use leptos::ev::SubmitEvent;
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 
-use super::CreateKey;
-use crate::model::keys::{AccessKind, DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, KeyForm, Scope, expiry};
+use super::CREATE_PATH;
+use crate::model::keys::{AccessKind, DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, Scope, expiry};
+use crate::model::link::link;
 use crate::model::teams::Membership;
 use crate::model::time::Timestamp;
-use crate::pages::reauth::Reauth;
-use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::feedback::{ActionErrors, FormError};
+use crate::ui::dialog::{Cancel, Dialog, close_to};
+use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{Field, PageUser, Select, SelectOption};
 
 #[component]
@@ -21,17 +19,12 @@ pub fn CreateDialog(
     /// Whether an administrator creates the key for a user.
     #[prop(optional)]
     for_user: bool,
-    create: ServerAction<CreateKey>,
-    close: Callback<()>,
+    /// The parameters of the list below the dialog.
+    kept: Vec<(&'static str, String)>,
 ) -> impl IntoView {
-    let (errors, reauth) = (ActionErrors::of(create), Reauth::from_context());
+    let errors = FormErrors::of(CREATE_PATH);
     let back = if for_user { "/admin/keys" } else { "/profile" };
-    let send = move |event: SubmitEvent| {
-        event.prevent_default();
-        if let (false, Ok(form)) = (create.pending().get_untracked(), KeyForm::from_event(&event)) {
-            reauth.send(move || drop(create.dispatch(CreateKey { form: form.clone() })));
-        }
-    };
+    let close = close_to(link(back, kept.iter().map(|(name, value)| (*name, value.as_str()))));
     let owner = for_user.then(|| {
         view! {
             <Field
@@ -47,7 +40,7 @@ pub fn CreateDialog(
     });
     view! {
         <Dialog id="create-key" title="Create API key" on_dismiss=close>
-            <form method="post" action="/profile/keys" class="form" id="create-key-form" on:submit=send>
+            <form method="post" action=CREATE_PATH class="form" id="create-key-form">
                 <PageUser/>
                 <input type="hidden" name="form_id" value=form_id/>
                 <FormError errors/>
@@ -65,8 +58,8 @@ pub fn CreateDialog(
                 <TeamField teams errors/>
             </form>
             <div class="dialog-foot">
-                <Cancel back on_cancel=close/>
-                <button class="btn btn-primary" form="create-key-form" disabled=move || create.pending().get()>"Create"</button>
+                <Cancel back kept/>
+                <button class="btn btn-primary" form="create-key-form">"Create"</button>
             </div>
         </Dialog>
     }
@@ -81,7 +74,7 @@ pub fn ExpiryFields(
     #[prop(default = "expires")]
     name: &'static str,
     #[prop(default = "date")] date_name: &'static str,
-    errors: ActionErrors,
+    errors: FormErrors,
 ) -> impl IntoView {
     let first = if keep.is_some() { "keep".to_owned() } else { DEFAULT_EXPIRY_DAYS.to_string() };
     let choice = RwSignal::new(first.clone());
@@ -130,7 +123,7 @@ pub fn ExpiryFields(
 
 /// The access: full, read-only, or selected scopes.
 #[component]
-fn AccessFields(errors: ActionErrors) -> impl IntoView {
+fn AccessFields(errors: FormErrors) -> impl IntoView {
     let choice = RwSignal::new(AccessKind::Full.as_str().to_owned());
     let options = AccessKind::ALL.map(|kind| SelectOption::new(kind.as_str(), kind.label()));
     let scope = |scope: &Scope| {
@@ -165,7 +158,7 @@ fn AccessFields(errors: ActionErrors) -> impl IntoView {
 
 /// The team that the key is limited to, if the user is in any.
 #[component]
-fn TeamField(teams: Vec<Membership>, errors: ActionErrors) -> impl IntoView {
+fn TeamField(teams: Vec<Membership>, errors: FormErrors) -> impl IntoView {
     let none = SelectOption::new("", "No team: everything you can access");
     let options =
         teams.into_iter().map(|membership| SelectOption::new(membership.team.id.to_string(), membership.team.name));

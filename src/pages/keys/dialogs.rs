@@ -1,46 +1,42 @@
 //! The dialogs of a row: rotate, revoke, usage.
 
-use leptos::ev::SubmitEvent;
-use leptos::form::FromFormData;
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 
 use super::table::{UsageTotal, bars};
-use super::{RevokeKey, RotateKey};
-use crate::model::keys::{DayUsage, Grace, KeyEntry, RotateForm, USAGE_DAYS};
+use super::{ROTATE_PATH, RevokeKey};
+use crate::model::keys::{DayUsage, Grace, KeyEntry, USAGE_DAYS};
+use crate::model::link::link;
 use crate::model::time::{DAY, Timestamp};
-use crate::pages::reauth::Reauth;
 use crate::ui::chart::Bars;
-use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::feedback::{ActionErrors, FormError};
+use crate::ui::dialog::{Cancel, Dialog, close_to};
+use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{PageUser, Select, SelectOption};
 use crate::ui::table::{Cell, Table};
 
+/// The parameters of the list below a dialog.
+type Kept = Vec<(&'static str, String)>;
+
+/// Returns what closes a dialog of the profile page.
+fn close(kept: &Kept) -> Callback<()> {
+    close_to(link("/profile", kept.iter().map(|(name, value)| (*name, value.as_str()))))
+}
+
 #[component]
-pub fn RotateDialog(
-    entry: KeyEntry,
-    now: Timestamp,
-    rotate: ServerAction<RotateKey>,
-    close: Callback<()>,
-) -> impl IntoView {
-    let (errors, reauth) = (ActionErrors::of(rotate), Reauth::from_context());
-    let send = move |event: SubmitEvent| {
-        event.prevent_default();
-        if let (false, Ok(form)) = (rotate.pending().get_untracked(), RotateForm::from_event(&event)) {
-            reauth.send(move || drop(rotate.dispatch(RotateKey { form: form.clone() })));
-        }
-    };
+pub fn RotateDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
+    let errors = FormErrors::of(ROTATE_PATH);
     let seen = entry.rotated_at.map(|at| at.as_millis().to_string()).unwrap_or_default();
     let graces = Grace::ALL.map(|grace| SelectOption::new(grace.name, grace.label));
     let ends = entry.key.expires_at.map(|at| format!(" Both secrets expire with the key on {}.", at.minute()));
     let previous = entry.old_works_until(now).map(|_| " The previous secret stops working now.");
     view! {
-        <Dialog id="rotate-key" title="Rotate this key" on_dismiss=close>
+        <Dialog id="rotate-key" title="Rotate this key" on_dismiss=close(&kept)>
             <p>
                 "The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong>
                 " gets a new secret, which is shown once. Its name, access and history stay."
                 {ends} {previous}
             </p>
-            <form method="post" action="/profile/keys/rotate" class="form" id="rotate-key-form" on:submit=send>
+            <form method="post" action=ROTATE_PATH class="form" id="rotate-key-form">
                 <PageUser/>
                 <input type="hidden" name="id" value=entry.key.id.to_string()/>
                 <input type="hidden" name="seen" value=seen/>
@@ -56,37 +52,32 @@ pub fn RotateDialog(
                 />
             </form>
             <div class="dialog-foot">
-                <Cancel back="/profile" on_cancel=close/>
-                <button class="btn btn-primary" form="rotate-key-form" disabled=move || rotate.pending().get()>"Rotate key"</button>
+                <Cancel back="/profile" kept/>
+                <button class="btn btn-primary" form="rotate-key-form">"Rotate key"</button>
             </div>
         </Dialog>
     }
 }
 
 #[component]
-pub fn RevokeDialog(
-    entry: KeyEntry,
-    now: Timestamp,
-    revoke: ServerAction<RevokeKey>,
-    close: Callback<()>,
-) -> impl IntoView {
+pub fn RevokeDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
     let used = entry
         .used_at
         .map_or_else(|| "It was never used.".to_owned(), |at| format!("It was last used {}.", at.ago(now)));
     view! {
-        <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close>
+        <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close(&kept)>
             <p>
                 "The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> " ("
                 <code>{entry.key.prefix} "…"</code> ") stops working with the next request. " {used} " You can't undo this."
             </p>
-            <FormError errors=ActionErrors::of(revoke)/>
+            <FormError errors=FormErrors::of(RevokeKey::url())/>
             <div class="dialog-foot">
-                <Cancel back="/profile" autofocus=true on_cancel=close/>
-                <ActionForm action=revoke>
+                <Cancel back="/profile" kept autofocus=true/>
+                <form method="post" action=RevokeKey::url()>
                     <PageUser/>
                     <input type="hidden" name="id" value=entry.key.id.to_string()/>
-                    <button class="btn btn-error" disabled=move || revoke.pending().get()>"Revoke key"</button>
-                </ActionForm>
+                    <button class="btn btn-error">"Revoke key"</button>
+                </form>
             </div>
         </Dialog>
     }
@@ -94,7 +85,7 @@ pub fn RevokeDialog(
 
 /// The requests of a key in the last days: as a sentence, a chart and a table.
 #[component]
-pub fn UsageDialog(entry: KeyEntry, now: Timestamp, close: Callback<()>) -> impl IntoView {
+pub fn UsageDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
     let days = entry.usage(now);
     let total = UsageTotal::new(&days);
     let sentence = format!("{} in the last {USAGE_DAYS} days, {} rejected.", total.requests(), total.rejected);
@@ -110,11 +101,11 @@ pub fn UsageDialog(entry: KeyEntry, now: Timestamp, close: Callback<()>) -> impl
     };
     let used = days.iter().rev().filter(|day| day.allowed + day.refused > 0).map(row).collect_view();
     view! {
-        <Dialog id="key-usage" title="Requests" on_dismiss=close>
+        <Dialog id="key-usage" title="Requests" on_dismiss=close(&kept)>
             <p>"The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> ": " {sentence}</p>
             <div class="chart"><Bars bars=bars(&days)/></div>
             <Table label="Requests per day" columns=vec!["Day", "Accepted", "Rejected"] numbers=&["Accepted", "Rejected"]>{used}</Table>
-            <div class="dialog-foot"><Cancel back="/profile" label="Close" autofocus=true on_cancel=close/></div>
+            <div class="dialog-foot"><Cancel back="/profile" kept label="Close" autofocus=true/></div>
         </Dialog>
     }
 }

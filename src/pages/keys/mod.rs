@@ -6,22 +6,19 @@ pub mod reveal;
 pub mod table;
 
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 
 use self::create::CreateDialog;
 use self::dialogs::{RevokeDialog, RotateDialog, UsageDialog};
-use self::reveal::NewKeyDialog;
+use self::reveal::{NewKeyDialog, NewKeyShown};
 use self::table::KeyTable;
 use super::QueryParams;
 use super::pagination::NextPage;
-use super::reauth::Reauth;
 use crate::error::AppError;
-use crate::model::keys::{KeyEntry, KeyFacts, KeyForm, KeyList, KeySlice, NewKey, RotateForm};
-use crate::model::teams::Membership;
-use crate::model::time::Timestamp;
+use crate::model::keys::{KeyFacts, KeyForm, KeyList, KeySlice, NewKey, RotateForm};
 use crate::ui::dialog::DialogTrigger;
-use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
+use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::layout::Section;
-use crate::ui::refetch::refetching_signal;
 
 /// Returns a page of the signed-in user's keys, and the key that a dialog is about, by its id.
 #[server(prefix = "/fn", endpoint = "list_keys")]
@@ -51,13 +48,18 @@ pub async fn rotate_key(form: RotateForm) -> Result<NewKey, AppError> {
 pub async fn revoke_key(id: String) -> Result<(), AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
     crate::server::keys::revoke_own(&state, &session, &id).await?;
-    crate::server::redirect_if_no_js("/profile");
+    crate::server::redirect("/profile?done=revoked");
     Ok(())
 }
 
-/// The open dialog, with the id of its key.
+/// The address that the form "Create API key" is sent to.
+pub const CREATE_PATH: &str = "/profile/keys";
+/// The address that the form "Rotate" is sent to.
+pub const ROTATE_PATH: &str = "/profile/keys/rotate";
+
+/// The dialog that the URL selects, with the id of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OpenDialog {
+enum OpenDialog {
     Nothing,
     Create,
     Rotate(String),
@@ -66,150 +68,84 @@ pub enum OpenDialog {
 }
 
 impl OpenDialog {
-    fn key_id(self) -> Option<String> {
-        match self {
-            Self::Nothing | Self::Create => None,
-            Self::Rotate(id) | Self::Revoke(id) | Self::Usage(id) => Some(id),
-        }
-    }
-
     fn from_query(query: &QueryParams) -> Self {
-        let one_of = [("rotate", Self::Rotate as fn(String) -> Self), ("revoke", Self::Revoke), ("usage", Self::Usage)];
-        let about = one_of.into_iter().find_map(|(name, open)| query.get(name).map(open));
-        about.unwrap_or_else(|| query.get("create").map_or(Self::Nothing, |_| Self::Create))
+        match (query.get("create"), query.get("rotate"), query.get("revoke"), query.get("usage")) {
+            (Some(_), ..) => Self::Create,
+            (_, Some(id), ..) => Self::Rotate(id),
+            (_, _, Some(id), _) => Self::Revoke(id),
+            (.., Some(id)) => Self::Usage(id),
+            _ => Self::Nothing,
+        }
     }
 }
 
-/// The state of the section.
-#[derive(Clone, Copy)]
-struct SectionState {
-    open: RwSignal<OpenDialog>,
-    /// The new key while it is shown. Nothing else holds it.
-    new_key: RwSignal<Option<NewKey>>,
-    revoked_shown: RwSignal<bool>,
-    /// The cursor of this page of the list.
-    after: StoredValue<Option<String>>,
-    create: ServerAction<CreateKey>,
-    rotate: ServerAction<RotateKey>,
-    revoke: ServerAction<RevokeKey>,
+/// The parameters of the list, which its dialogs keep.
+fn kept(query: &QueryParams) -> Vec<(&'static str, String)> {
+    ["revoked", "after"].map(|name| (name, query.text(name))).into()
 }
 
 #[component]
-pub fn KeySection(keys: Result<KeyList, AppError>) -> impl IntoView {
+pub fn KeySection(keys: Memo<Result<KeyList, AppError>>) -> impl IntoView {
     let query = QueryParams::from_context();
-    let section = SectionState {
-        open: RwSignal::new(OpenDialog::from_query(&query)),
-        new_key: RwSignal::new(None),
-        revoked_shown: RwSignal::new(query.get("revoked").is_some()),
-        after: StoredValue::new(query.get("after")),
-        create: ServerAction::new(),
-        rotate: ServerAction::new(),
-        revoke: ServerAction::new(),
+    let NewKeyShown(new_key) = NewKeyShown::from_context();
+    let dialogs = move || {
+        let list = keys.get();
+        match (new_key.get(), list) {
+            (Some(new), Ok(list)) => view! { <NewKeyDialog new origin=list.origin back="/profile"/> }.into_any(),
+            (None, Ok(list)) => view! { <Dialogs list query=query.get()/> }.into_any(),
+            (_, Err(_)) => ().into_any(),
+        }
     };
-    let reauth = Reauth::from_context();
-    reauth.retry_after_reauth(ActionErrors::of(section.create));
-    reauth.retry_after_reauth(ActionErrors::of(section.rotate));
-    let seen_count = RwSignal::new(0);
-    // Refetch after a revocation, and after a new key was seen. Its dialog is part of the list, so not earlier.
-    let changes = move || (section.revoked_shown.get(), section.revoke.version().get(), seen_count.get());
-    let keys = refetching_signal(keys, changes, move |(revoked, ..)| {
-        list_keys(revoked, section.after.get_value(), section.open.get_untracked().key_id())
-    });
-    // Move the key out of the action, so that only the dialog holds it.
-    Effect::new(move |_| {
-        if let Some(Ok(new)) = section.create.value().get().or_else(|| section.rotate.value().get()) {
-            section.create.clear();
-            section.rotate.clear();
-            section.open.set(OpenDialog::Nothing);
-            section.new_key.set(Some(new));
-        }
-    });
-    let revoked = move || matches!(section.revoke.value().get(), Some(Ok(())));
-    Effect::new(move |_| {
-        if revoked() {
-            section.open.set(OpenDialog::Nothing);
-        }
-    });
-    let status = move || revoked().then(|| "Key revoked.".to_owned());
-    let on_seen = Callback::new(move |()| {
-        section.new_key.set(None);
-        seen_count.update(|n| *n += 1);
-    });
-    let on_open = Callback::new(move |()| {
-        section.create.clear();
-        section.open.set(OpenDialog::Create);
-    });
-    let class = "btn btn-primary";
-    let opener =
-        view! { <DialogTrigger path="/profile" name="create" id="open-create-key" label="Create key" class on_open/> };
+    let opener = view! { <DialogTrigger path="/profile" name="create" label="Create key" class="btn btn-primary"/> };
     view! {
         <Section id="keys-heading" title="API keys" action=opener.into_any()>
             <p class="quiet">"A key lets a program call the API as you. Treat it like a password."</p>
-            <StatusMessage text=Signal::derive(status)/>
             {move || match keys.get() {
-                Ok(list) => view! { <KeyListView list section on_seen/> }.into_any(),
+                Ok(list) => view! { <KeyListView list kept=query.with(kept)/> }.into_any(),
                 Err(error) => view! { <LoadError what="Your keys" error/> }.into_any(),
             }}
+            {dialogs}
         </Section>
     }
 }
 
 #[component]
-fn KeyListView(list: KeyList, section: SectionState, on_seen: Callback<()>) -> impl IntoView {
+fn KeyListView(list: KeyList, kept: Vec<(&'static str, String)>) -> impl IntoView {
     let filter = if list.revoked { vec![("revoked", "1".to_owned())] } else { Vec::new() };
-    let KeyList { keys, next, about, teams, has_revoked, leaked, more_leaked, now, form_id, origin, .. } = list;
+    let KeyList { keys, next, has_revoked, leaked, more_leaked, now, revoked, .. } = list;
     let table = match (keys.is_empty(), has_revoked) {
-        (false, _) => view! { <KeyTable keys=keys.clone() now open=section.open/> }.into_any(),
+        (false, _) => view! { <KeyTable keys now kept/> }.into_any(),
         (true, true) => view! { <p class="empty">"You have no active keys. Revoked keys are hidden."</p> }.into_any(),
         (true, false) => {
             view! { <p class="empty">"You have no keys yet. Create one to call the API from a program."</p> }.into_any()
         }
     };
-    let dialogs =
-        DialogData { keys: KeySlice { keys, next: None, about: about.map(|about| *about) }, teams, now, form_id };
-    let new_key = section.new_key;
-    let new_dialog = move || new_key.get().map(|new| view! { <NewKeyDialog new origin=origin.clone() on_seen/> });
     view! {
         <LeakNotices leaked more_leaked/>
         {table}
         <NextPage path="/profile" filter next/>
-        {has_revoked.then(|| view! { <RevokedToggle section/> })}
-        <Dialogs data=dialogs section/>
-        {new_dialog}
+        {has_revoked.then(|| view! { <RevokedToggle shown=revoked/> })}
     }
 }
 
-/// What the dialogs of the section are rendered from.
-struct DialogData {
-    keys: KeySlice,
-    teams: Vec<Membership>,
-    now: Timestamp,
-    form_id: String,
-}
-
-/// The open dialog. Where its key is gone, the error of its action shows in its place.
+/// The open dialog. Where its key is gone, the error of its form shows in its place.
 #[component]
-fn Dialogs(data: DialogData, section: SectionState) -> impl IntoView {
-    let SectionState { open, create, rotate, revoke, .. } = section;
-    let close = Callback::new(move |()| open.set(OpenDialog::Nothing));
-    let now = data.now;
-    let data = StoredValue::new(data);
-    let find = move |id: &str| -> Option<KeyEntry> { data.with_value(|data| data.keys.find(id).cloned()) };
-    let find_usable = move |id: &str| find(id).filter(|entry| entry.key.revoked_at.is_none());
-    move || match open.get() {
+fn Dialogs(list: KeyList, query: QueryParams) -> impl IntoView {
+    let KeyList { keys, about, teams, now, form_id, .. } = list;
+    let keys = KeySlice { keys, next: None, about: about.map(|about| *about) };
+    let find_usable = |id: &str| keys.find(id).filter(|entry| entry.key.revoked_at.is_none()).cloned();
+    let kept = kept(&query);
+    match OpenDialog::from_query(&query) {
         OpenDialog::Nothing => ().into_any(),
-        OpenDialog::Create => {
-            let (form_id, teams) = data.with_value(|data| (data.form_id.clone(), data.teams.clone()));
-            view! { <CreateDialog now form_id teams create close/> }.into_any()
-        }
-        OpenDialog::Rotate(id) => {
-            find_usable(&id).map(|entry| view! { <RotateDialog entry now rotate close/> }).into_any()
-        }
+        OpenDialog::Create => view! { <CreateDialog now form_id teams kept/> }.into_any(),
+        OpenDialog::Rotate(id) => find_usable(&id).map(|entry| view! { <RotateDialog entry now kept/> }).into_any(),
         OpenDialog::Revoke(id) => match find_usable(&id) {
-            Some(entry) => view! { <RevokeDialog entry now revoke close/> }.into_any(),
-            None => view! { <FormError errors=ActionErrors::of(revoke)/> }.into_any(),
+            Some(entry) => view! { <RevokeDialog entry now kept/> }.into_any(),
+            None => view! { <FormError errors=FormErrors::of(RevokeKey::url())/> }.into_any(),
         },
-        OpenDialog::Usage(id) => find(&id).map(|entry| view! { <UsageDialog entry now close/> }).into_any(),
+        OpenDialog::Usage(id) => {
+            keys.find(&id).cloned().map(|entry| view! { <UsageDialog entry now kept/> }).into_any()
+        }
     }
 }
 
@@ -237,13 +173,7 @@ fn LeakNotices(leaked: Vec<KeyFacts>, more_leaked: bool) -> impl IntoView {
 
 /// The button that shows or hides revoked keys.
 #[component]
-fn RevokedToggle(section: SectionState) -> impl IntoView {
-    let SectionState { revoked_shown, after, .. } = section;
-    let shown = revoked_shown.get_untracked();
+fn RevokedToggle(shown: bool) -> impl IntoView {
     let (label, name) = if shown { ("Hide revoked keys", "all") } else { ("Show revoked keys", "revoked") };
-    let on_open = Callback::new(move |()| {
-        after.set_value(None);
-        revoked_shown.set(!shown);
-    });
-    view! { <DialogTrigger path="/profile" name label class="btn btn-ghost" on_open/> }
+    view! { <DialogTrigger path="/profile" name value="1" label class="btn btn-ghost"/> }
 }

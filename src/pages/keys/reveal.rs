@@ -6,13 +6,33 @@ use leptos::prelude::*;
 
 use crate::error::AppError;
 use crate::model::keys::NewKey;
-use crate::ui::browser;
 use crate::ui::dialog::Dialog;
 use crate::ui::feedback::StatusMessage;
 use crate::ui::layout::PlainDocument;
+use crate::ui::{browser, navigate};
+
+/// The new key while its dialog shows it. Nothing else holds it. Components take it from the context.
+#[derive(Clone, Copy, Default)]
+pub struct NewKeyShown(pub RwSignal<Option<NewKey>>);
+
+impl NewKeyShown {
+    pub fn from_context() -> Self {
+        use_context().unwrap_or_default()
+    }
+}
 
 #[component]
-pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl IntoView {
+pub fn NewKeyDialog(
+    new: NewKey,
+    origin: String,
+    /// The page below the dialog.
+    back: &'static str,
+) -> impl IntoView {
+    let NewKeyShown(shown) = NewKeyShown::from_context();
+    let on_seen = Callback::new(move |()| {
+        shown.set(None);
+        navigate::arrive(back);
+    });
     let copied = RwSignal::new(false);
     let confirm_close = RwSignal::new(false);
     let status = RwSignal::new(None::<String>);
@@ -24,11 +44,15 @@ pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl 
                 event.prevent_default();
             }
         });
-        on_cleanup(move || warning.remove());
+        navigate::block(Some(leave));
+        on_cleanup(move || {
+            warning.remove();
+            navigate::block(None);
+        });
     });
     let keep = move |_| {
         confirm_close.set(false);
-        browser::give_focus(None, "copy-key");
+        browser::focus_id("copy-key");
     };
     let key = StoredValue::new(new.key.clone());
     let copy = move |_| {
@@ -43,7 +67,7 @@ pub fn NewKeyDialog(new: NewKey, origin: String, on_seen: Callback<()>) -> impl 
         });
     };
     view! {
-        <Dialog id="new-key" title="Your new API key" return_to="open-create-key" on_dismiss=leave>
+        <Dialog id="new-key" title="Your new API key" return_to="open-create" on_dismiss=leave>
             <p>
                 "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
                 " now and keep it in a safe place. It won't be shown again."

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 
-use super::OpenDialog;
 use crate::model::keys::{DayUsage, KeyEntry, KeyRejection, Status};
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::browser_name;
@@ -12,32 +11,30 @@ use crate::ui::table::{Cell, Table};
 use crate::ui::time::Day;
 
 #[component]
-pub fn KeyTable(keys: Vec<KeyEntry>, now: Timestamp, open: RwSignal<OpenDialog>) -> impl IntoView {
+pub fn KeyTable(keys: Vec<KeyEntry>, now: Timestamp, kept: Vec<(&'static str, String)>) -> impl IntoView {
     let columns = vec!["Name", "Key", "Access", "Last used", "Created", "Expires", "Status", ""];
-    let row = move |entry: KeyEntry| view! { <KeyRow entry now open/> };
+    let row = move |entry: KeyEntry| view! { <KeyRow entry now kept=kept.clone()/> };
     view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }
 }
 
 #[component]
-fn KeyRow(entry: KeyEntry, now: Timestamp, open: RwSignal<OpenDialog>) -> impl IntoView {
+fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Vec<(&'static str, String)>) -> impl IntoView {
     let (id, name_id) = (entry.key.id.to_string(), name_id(&entry));
     let name = entry.key.name.as_str().to_owned();
     let status = entry.key.status(now);
     let KeyCells { key, access, used, created, expires, state } = KeyCells::new(&entry, now);
-    let trigger = |name: &'static str, label: String, class: &'static str, dialog: OpenDialog| {
-        let on_open = Callback::new(move |()| open.set(dialog.clone()));
-        let (value, describes) = (id.clone(), name_id.clone());
-        view! { <DialogTrigger path="/profile" name value label class describes on_open/> }
+    let trigger = |name: &'static str, label: String, class: &'static str| {
+        let (value, describes, kept) = (id.clone(), name_id.clone(), kept.clone());
+        view! { <DialogTrigger path="/profile" name value kept label class describes/> }
     };
     let days = entry.usage(now);
     let total = UsageTotal::new(&days);
-    let usage = trigger("usage", total.requests(), "link", OpenDialog::Usage(id.clone()));
+    let usage = trigger("usage", total.requests(), "link");
     let rejected = (total.rejected > 0).then(|| second_line(format!("{} rejected", total.rejected)));
     let button = "btn btn-sm";
-    let rotate = matches!(status, Status::Active | Status::ExpiresSoon)
-        .then(|| trigger("rotate", "Rotate".to_owned(), button, OpenDialog::Rotate(id.clone())));
-    let revoke = (status != Status::Revoked)
-        .then(|| trigger("revoke", "Revoke".to_owned(), button, OpenDialog::Revoke(id.clone())));
+    let rotate =
+        matches!(status, Status::Active | Status::ExpiresSoon).then(|| trigger("rotate", "Rotate".to_owned(), button));
+    let revoke = (status != Status::Revoked).then(|| trigger("revoke", "Revoke".to_owned(), button));
     let class = if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" };
     view! {
         <tr role="row" class=class>

@@ -5,7 +5,7 @@ use leptos::server_fn::ServerFn;
 
 use crate::error::AppError;
 use crate::model::teams::{Invitation, SentInvitation, Team};
-use crate::ui::feedback::{ActionErrors, FormError, LoadError};
+use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::PageUser;
 use crate::ui::layout::Section;
 use crate::ui::table::{Cell, Table};
@@ -53,7 +53,7 @@ pub fn InvitationSection(invitations: Result<Vec<Invitation>, AppError>) -> impl
         Ok(invitations) => Some(view! { <InvitationTable invitations/> }.into_any()),
         Err(error) => Some(view! { <LoadError what="Your invitations" error/> }.into_any()),
     };
-    let (accept, decline) = (ActionErrors::of_form::<AcceptInvitation>(), ActionErrors::of_form::<DeclineInvitation>());
+    let (accept, decline) = (FormErrors::of(AcceptInvitation::url()), FormErrors::of(DeclineInvitation::url()));
     view! {
         <InvitationError errors=accept/>
         <InvitationError errors=decline/>
@@ -63,13 +63,12 @@ pub fn InvitationSection(invitations: Result<Vec<Invitation>, AppError>) -> impl
 
 /// The error of accepting or declining an invitation. A missing invitation was open when the page was loaded.
 #[component]
-fn InvitationError(errors: ActionErrors) -> impl IntoView {
-    if errors.is(&AppError::NotFound) {
+fn InvitationError(errors: FormErrors) -> impl IntoView {
+    let gone = move || {
         let sentence = "This invitation is no longer open. Ask a team admin to invite you again.";
         view! { <div role="alert" class="form-error"><p>{sentence}</p></div> }.into_any()
-    } else {
-        view! { <FormError errors/> }.into_any()
-    }
+    };
+    move || if errors.is(&AppError::NotFound) { gone() } else { view! { <FormError errors/> }.into_any() }
 }
 
 #[component]
@@ -109,7 +108,7 @@ fn InvitationTable(invitations: Vec<Invitation>) -> impl IntoView {
 /// The section "Invitations" on the page of a team, for its admins. Hidden without open invitations.
 #[component]
 pub fn SentSection(team: Team, invitations: Vec<SentInvitation>) -> impl IntoView {
-    let errors = ActionErrors::of_form::<CancelInvitation>();
+    let errors = FormErrors::of(CancelInvitation::url());
     let row = move |SentInvitation { email, role, inviter, created_at, expires_at }: SentInvitation| {
         let (slug, id) = (team.slug.clone(), format!("invited-{email}"));
         view! {

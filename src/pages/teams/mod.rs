@@ -1,18 +1,18 @@
-//! The list of teams, and the page of one team. Each change is a plain form that ends in a new page.
+//! The list of teams, and the page of one team.
 
 pub mod invitations;
 mod team;
 mod team_keys;
 
 use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
 use serde::{Deserialize, Serialize};
 
 use self::invitations::InvitationSection;
 pub use self::team::OneTeamPage;
-use super::QueryParams;
 use crate::error::AppError;
 use crate::model::teams::{Invitation, Membership, TeamForm};
-use crate::ui::feedback::{ActionErrors, FormError, LoadError, StatusMessage};
+use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{PageHead, Section};
 use crate::ui::table::{Cell, Table};
@@ -33,25 +33,7 @@ pub async fn create_team(form: TeamForm) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Returns the status message of the action that led to this page.
-fn done() -> Signal<Option<String>> {
-    let sentence = match QueryParams::from_context().get("done").as_deref() {
-        Some("left") => "You left the team.",
-        Some("invited") => {
-            "Invitation created. It's open for 14 days. No email is sent, so ask them to accept it on their Teams page."
-        }
-        Some("cancelled") => "Invitation cancelled.",
-        Some("joined") => "You joined the team.",
-        Some("declined") => "Invitation declined.",
-        Some("role") => "Role changed.",
-        Some("removed") => "Member removed. Their keys for this team were revoked.",
-        Some("revoked") => "Key revoked.",
-        _ => return Signal::stored(None),
-    };
-    Signal::stored(Some(sentence.to_owned()))
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TeamsData {
     pub teams: Result<Vec<Membership>, AppError>,
     pub invitations: Result<Vec<Invitation>, AppError>,
@@ -59,8 +41,7 @@ pub struct TeamsData {
 
 /// `/teams`
 #[component]
-pub fn TeamsPage(data: TeamsData) -> impl IntoView {
-    let TeamsData { teams, invitations } = data;
+pub fn TeamsPage(data: Memo<TeamsData>) -> impl IntoView {
     let row = |Membership { team, role }: Membership| {
         view! {
             <tr role="row">
@@ -70,7 +51,8 @@ pub fn TeamsPage(data: TeamsData) -> impl IntoView {
             </tr>
         }
     };
-    let list = match teams {
+    let list = move || {
+        match data.with(|data| data.teams.clone()) {
         Ok(teams) if teams.is_empty() => {
             view! { <p class="empty">"You're not in a team yet. Create one, or ask a team admin to add you."</p> }.into_any()
         }
@@ -79,16 +61,15 @@ pub fn TeamsPage(data: TeamsData) -> impl IntoView {
         }
         .into_any(),
         Err(error) => view! { <LoadError what="Your teams" error/> }.into_any(),
+    }
     };
-    let create = ServerAction::<CreateTeam>::new();
-    let errors = ActionErrors::of(create);
+    let errors = FormErrors::of(CreateTeam::url());
     view! {
         <PageHead title="Teams" lead="People who share data. A key can be limited to one team."/>
-        <StatusMessage text=done()/>
-        <InvitationSection invitations/>
+        {move || view! { <InvitationSection invitations=data.with(|data| data.invitations.clone())/> }}
         <Section id="teams-heading" title="Your teams">{list}</Section>
         <Section id="create-team-heading" title="Create team">
-            <ActionForm action=create attr:class="form">
+            <form method="post" action=CreateTeam::url() class="form">
                 <PageUser/>
                 <FormError errors/>
                 <Field id="team-name" name="form[name]" label="Name" error=errors.at("name")/>
@@ -100,8 +81,8 @@ pub fn TeamsPage(data: TeamsData) -> impl IntoView {
                     hint="Part of the team's address, for example red-team. You can't change it later."
                     error=errors.at("slug")
                 />
-                <div class="form-foot"><button class="btn" disabled=move || create.pending().get()>"Create team"</button></div>
-            </ActionForm>
+                <div class="form-foot"><button class="btn">"Create team"</button></div>
+            </form>
         </Section>
     }
 }

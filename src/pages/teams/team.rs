@@ -1,20 +1,16 @@
 //! `/a/{team}`: the members of a team.
 
-use leptos::ev::SubmitEvent;
-use leptos::form::FromFormData;
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
-use super::done;
 use super::invitations::SentSection;
 use super::team_keys::TeamKeySection;
 use crate::error::AppError;
 use crate::model::team_page::TeamPage;
 use crate::model::teams::{Member, Role, Team};
 use crate::pages::QueryParams;
-use crate::pages::reauth::Reauth;
-use crate::ui::dialog::{Cancel, Dialog, DialogTrigger};
-use crate::ui::feedback::{ActionErrors, FormError, StatusMessage};
+use crate::ui::dialog::{Cancel, Dialog, DialogTrigger, close_to};
+use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{Field, PageUser, Select, SelectOption};
 use crate::ui::layout::Section;
 use crate::ui::table::{Cell, Table};
@@ -59,39 +55,57 @@ pub async fn remove_member(team: String, user: String) -> Result<(), AppError> {
 
 /// `/a/{team}`
 #[component]
-pub fn OneTeamPage(data: Box<TeamPage>) -> impl IntoView {
-    let TeamPage { team, role, me, members, invitations, keys, now } = *data;
-    let is_admin = role == Role::Admin;
-    let employees = format!("{}/employees", team.path());
-    let shown = team.clone();
-    let row = {
-        let (team, me) = (team.clone(), me.clone());
-        move |member: Member| {
+pub fn OneTeamPage(data: Memo<Box<TeamPage>>) -> impl IntoView {
+    // Each section follows its own part: what is typed in one stays when another changes.
+    let team = data.with_untracked(|data| data.team.clone());
+    let role = Memo::new(move |_| data.with(|data| data.role));
+    let members = Memo::new(move |_| data.with(|data| (data.members.clone(), data.me.clone(), data.role)));
+    let invitations = Memo::new(move |_| data.with(|data| data.invitations.clone()));
+    let keys = Memo::new(move |_| data.with(|data| (data.keys.clone(), data.now)));
+    let slug = StoredValue::new(team.slug.clone());
+    let member_table = move || {
+        let (members, me, role) = members.get();
+        let row = |member: Member| {
             let removable = member.user_id != me;
-            let actions = is_admin.then(|| {
-                let (team, member) = (team.clone(), member.clone());
-                view! { <MemberActions team member removable/> }
+            let actions = (role == Role::Admin).then(|| {
+                let (slug, member) = (slug.get_value(), member.clone());
+                view! { <MemberActions slug member removable/> }
             });
             view! { <MemberRow member actions=actions.into_any()/> }
+        };
+        let rows = members.into_iter().map(row).collect_view();
+        view! { <Table label="Members" columns=vec!["Email", "Name", "Role", "Since", ""]>{rows}</Table> }
+    };
+    let admin = {
+        let team = team.clone();
+        move || {
+            (role.get() == Role::Admin).then(|| {
+                let (sent, with_keys) = (team.clone(), team.clone());
+                view! {
+                    <AddSection team=team.clone()/>
+                    {move || view! { <SentSection team=sent.clone() invitations=invitations.get()/> }}
+                    {move || {
+                        let (keys, now) = keys.get();
+                        view! { <TeamKeySection team=with_keys.clone() keys now/> }
+                    }}
+                }
+            })
         }
     };
+    let employees = format!("{}/employees", team.path());
     view! {
         <div class="page-head">
             <h1><bdi>{team.name.clone()}</bdi></h1>
             <p>"The team's data is at " <code>{team.path()}</code> ", for its members and their keys."</p>
         </div>
-        <StatusMessage text=done()/>
-        <FormError errors={ActionErrors::of_form::<SetRole>()}/>
-        <FormError errors={ActionErrors::of_form::<RemoveMember>()}/>
+        <FormError errors={FormErrors::of(SetRole::url())}/>
+        <FormError errors={FormErrors::of(RemoveMember::url())}/>
         <Section id="employees-heading" title="Employees">
             <p><a class="btn" href=employees>"View employees"</a></p>
         </Section>
-        <Section id="members-heading" title="Members">
-            <Table label="Members" columns=vec!["Email", "Name", "Role", "Since", ""]>{members.into_iter().map(row).collect_view()}</Table>
-        </Section>
-        {is_admin.then(|| view! { <AddSection team=team.clone()/> <SentSection team=team.clone() invitations/> })}
-        {is_admin.then(|| view! { <TeamKeySection team=shown keys now/> })}
-        <LeaveSection team me=me.to_string()/>
+        <Section id="members-heading" title="Members">{member_table}</Section>
+        {admin}
+        <LeaveSection team me=data.with_untracked(|data| data.me.to_string())/>
     }
 }
 
@@ -112,14 +126,14 @@ fn MemberRow(member: Member, actions: AnyView) -> impl IntoView {
 
 /// The actions of an admin on a member.
 #[component]
-fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
+fn MemberActions(slug: String, member: Member, removable: bool) -> impl IntoView {
     let (id, name_id) = (member.user_id.to_string(), format!("member-{}", member.user_id));
     let (role, label) = match member.role {
         Role::Admin => (Role::Member, "Make member"),
         Role::Member => (Role::Admin, "Make admin"),
     };
     let remove = removable.then(|| {
-        let (slug, id, about) = (team.slug.clone(), id.clone(), name_id.clone());
+        let (slug, id, about) = (slug.clone(), id.clone(), name_id.clone());
         view! {
             <form method="post" action=RemoveMember::url()>
                 <PageUser/>
@@ -132,7 +146,7 @@ fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
     view! {
         <form method="post" action=SetRole::url()>
             <PageUser/>
-            <input type="hidden" name="team" value=team.slug/>
+            <input type="hidden" name="team" value=slug/>
             <input type="hidden" name="user" value=id.clone()/>
             <input type="hidden" name="role" value=role.as_str()/>
             <button class="btn btn-sm" aria-describedby=name_id.clone()>{label}</button>
@@ -143,19 +157,11 @@ fn MemberActions(team: Team, member: Member, removable: bool) -> impl IntoView {
 
 #[component]
 fn AddSection(team: Team) -> impl IntoView {
-    let add = ServerAction::<AddMember>::new();
-    let (errors, reauth) = (ActionErrors::of(add), Reauth::from_context());
-    reauth.retry_after_reauth(errors);
-    let send = move |event: SubmitEvent| {
-        event.prevent_default();
-        if let (false, Ok(call)) = (add.pending().get_untracked(), AddMember::from_event(&event)) {
-            reauth.send(move || drop(add.dispatch(call.clone())));
-        }
-    };
+    let errors = FormErrors::of(AddMember::url());
     let roles = Role::ALL.map(|role| SelectOption::new(role.as_str(), role.label()));
     view! {
         <Section id="add-heading" title="Add member">
-            <form method="post" action=AddMember::url() class="form" on:submit=send>
+            <form method="post" action=AddMember::url() class="form">
                 <PageUser/>
                 <input type="hidden" name="team" value=team.slug/>
                 <FormError errors/>
@@ -176,7 +182,7 @@ fn AddSection(team: Team) -> impl IntoView {
                     hint="Members use the team's data. Admins also manage its members and keys."
                     error=errors.at("role")
                 />
-                <div class="form-foot"><button class="btn" disabled=move || add.pending().get()>"Add member"</button></div>
+                <div class="form-foot"><button class="btn">"Add member"</button></div>
             </form>
         </Section>
     }
@@ -184,18 +190,16 @@ fn AddSection(team: Team) -> impl IntoView {
 
 #[component]
 fn LeaveSection(team: Team, me: String) -> impl IntoView {
-    let asking = RwSignal::new(QueryParams::from_context().get("leave").is_some());
-    let path = StoredValue::new(team.path());
-    let close = Callback::new(move |()| asking.set(false));
-    let on_open = Callback::new(move |()| asking.set(true));
+    let (query, path) = (QueryParams::from_context(), team.path());
+    let below = path.clone();
     let dialog = move || {
-        let (slug, me) = (team.slug.clone(), me.clone());
-        asking.get().then(|| {
+        let (slug, me, back) = (team.slug.clone(), me.clone(), below.clone());
+        query.with(|query| query.get("leave")).map(|_| {
             view! {
-                <Dialog id="leave-team" title="Leave this team?" alert=true on_dismiss=close>
+                <Dialog id="leave-team" title="Leave this team?" alert=true on_dismiss=close_to(&back)>
                     <p>"You lose access to the team's data, and your keys for it are revoked. Only an admin can invite you again."</p>
                     <div class="dialog-foot">
-                        <Cancel back=path.get_value() autofocus=true on_cancel=close/>
+                        <Cancel back autofocus=true/>
                         <form method="post" action=RemoveMember::url()>
                             <PageUser/>
                             <input type="hidden" name="team" value=slug/>
@@ -209,7 +213,7 @@ fn LeaveSection(team: Team, me: String) -> impl IntoView {
     };
     view! {
         <Section id="leave-heading" title="Leave">
-            <DialogTrigger path=path.get_value() name="leave" label="Leave this team" on_open/>
+            <DialogTrigger path name="leave" label="Leave this team"/>
         </Section>
         {dialog}
     }

@@ -10,9 +10,8 @@ use crate::model::time::Timestamp;
 use crate::pages::QueryParams;
 use crate::pages::keys::table::{OWNED_KEY_COLUMNS, OwnedKeyRow, name_id};
 use crate::pages::pagination::NextPage;
-use crate::ui::browser;
-use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::feedback::{ActionErrors, FormError};
+use crate::ui::dialog::{Cancel, Dialog, close_to};
+use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::PageUser;
 use crate::ui::layout::Section;
 use crate::ui::table::Table;
@@ -28,10 +27,9 @@ pub async fn revoke_team_key(team: String, id: String) -> Result<(), AppError> {
 
 #[component]
 pub fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoView {
-    let revoked = QueryParams::from_context().get("revoke");
-    let dialog = revoked.and_then(|id| keys.find(&id).cloned());
-    let KeySlice { keys, next, .. } = keys;
-    let dialog = dialog.filter(|entry| entry.key.revoked_at.is_none());
+    let query = QueryParams::from_context();
+    let KeySlice { keys, next, about } = keys;
+    let known: Vec<_> = keys.iter().cloned().chain(about).collect();
     let path = team.path();
     let row = {
         let path = path.clone();
@@ -49,7 +47,11 @@ pub fn TeamKeySection(team: Team, keys: KeySlice, now: Timestamp) -> impl IntoVi
             {table}
             <NextPage path next/>
         </Section>
-        {dialog.map(|entry| view! { <RevokeTeamKeyDialog team entry/> })}
+        {move || {
+            let id = query.with(|query| query.get("revoke"))?;
+            let found = known.iter().find(|entry| entry.key.id.as_str() == id && entry.key.revoked_at.is_none());
+            found.cloned().map(|entry| view! { <RevokeTeamKeyDialog team=team.clone() entry/> })
+        }}
     }
 }
 
@@ -64,17 +66,17 @@ fn TeamKeyRow(path: String, entry: KeyEntry, now: Timestamp) -> impl IntoView {
 
 #[component]
 fn RevokeTeamKeyDialog(team: Team, entry: KeyEntry) -> impl IntoView {
-    let path = StoredValue::new(team.path());
-    let close = Callback::new(move |()| browser::go(&path.get_value()));
+    let path = team.path();
+    let close = close_to(&path);
     view! {
         <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close>
             <p>
                 "The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> " of " <bdi>{entry.owner}</bdi>
                 " stops working with the next request. You can't undo this."
             </p>
-            <FormError errors={ActionErrors::of_form::<RevokeTeamKey>()}/>
+            <FormError errors={FormErrors::of(RevokeTeamKey::url())}/>
             <div class="dialog-foot">
-                <Cancel back=path.get_value() autofocus=true on_cancel=close/>
+                <Cancel back=path autofocus=true/>
                 <form method="post" action=RevokeTeamKey::url()>
                     <PageUser/>
                     <input type="hidden" name="team" value=team.slug/>

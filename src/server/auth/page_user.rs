@@ -24,7 +24,7 @@ pub fn extract_from_path(request: &mut Request) {
 fn split_path(uri: &Uri) -> Option<(UserId, Uri)> {
     let whole = uri.path_and_query()?.as_str().strip_prefix(PAGE_USER_PATH)?;
     let (user, function) = whole.split_at_checked(whole.find('/')?)?;
-    if !function.starts_with("/fn/") && !function.starts_with("/admin/fn/") {
+    if !["/fn/", "/admin/fn/", "/profile/keys"].iter().any(|start| function.starts_with(start)) {
         return None;
     }
     let mut parts = uri.clone().into_parts();

@@ -16,11 +16,6 @@ use crate::error::AppError;
 /// How long a read waits for a lock. In WAL mode there is one only during recovery after a crash.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How much of the file is mapped into memory. A lookup of a key that is not cached reads four pages at random places: mapped, it
-/// touches a few lines of each, where a read copies all of it. 2 GiB is the most that SQLite maps. The pages stay the system's
-/// cache, and reads do not write through them.
-const MAPPED_BYTES: i64 = i32::MAX as i64;
-
 /// The names of parameters.
 const PARAM_NAMES: [&str; 12] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12"];
 
@@ -75,6 +70,5 @@ pub(super) fn open(file: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
     Ok(connection)
 }

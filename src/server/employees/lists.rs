@@ -2,7 +2,8 @@
 
 use super::employee;
 use crate::error::AppError;
-use crate::model::employees::{Department, Employee, EmployeeId, EmployeeList};
+use crate::model::employees::{Department, DepartmentFigures, Employee, EmployeeId, EmployeeList, EmployeeQuery};
+use crate::server::auth::key_format::search_term;
 use crate::server::auth::tenant::Tenant;
 use crate::server::concurrency_limit::ReadPermit;
 use crate::server::db::like;
@@ -32,7 +33,7 @@ impl Query {
 }
 
 /// A page of employees.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Page {
     /// How many there are on all pages.
     pub count: i64,
@@ -135,57 +136,53 @@ async fn count(state: &AppState, sql: &'static str, params: &[Param<'_>]) -> Res
 /// How many employees the page shows at a time.
 const PAGE_SIZE: u32 = 25;
 
-/// The tenant's employees as the page shows them, by name, and the one that a dialog is about. A page past the end is the
-/// last one.
-pub async fn page(state: &AppState, tenant: &Tenant, page: u32, about: Option<&str>) -> Result<EmployeeList, AppError> {
-    let query =
-        |page| Query { department: None, search: String::new(), order: Order::Name, page, page_size: PAGE_SIZE };
-    let about = match about.and_then(EmployeeId::parse) {
+/// The tenant's employees as the page shows them, and the one that a dialog is about. A page past the end is the last one.
+pub async fn page(state: &AppState, tenant: &Tenant, query: EmployeeQuery) -> Result<EmployeeList, AppError> {
+    let about = query.about.as_deref().and_then(EmployeeId::parse);
+    let order = Order::parse(&query.ordering);
+    // The page repeats the query: nothing that was made up, and no key.
+    let query = EmployeeQuery {
+        search: search_term(query.search.trim()),
+        department: query.department,
+        ordering: if order.is_some() { query.ordering } else { String::new() },
+        page: query.page.max(1),
+        about: None,
+    };
+    let on_page = |page| Query {
+        department: query.department,
+        search: query.search.clone(),
+        order: order.unwrap_or(Order::Name),
+        page,
+        page_size: PAGE_SIZE,
+    };
+    let about = match about {
         Some(id) => super::find(&state.db, &tenant.owner, &id).await?,
         None => None,
     };
-    let page = page.max(1);
-    if let Some(found) = list(state, tenant, &query(page)).await? {
-        return Ok(on_page(page, found, about));
-    }
-    let permits = acquire_permits(state, tenant).await?;
-    let sql = "SELECT COUNT(*) AS number FROM employees WHERE owner_id = $1";
-    let last = pages(count(state, sql, params![tenant.owner]).await?);
-    drop(permits);
-    let found = list(state, tenant, &query(last)).await?.unwrap_or(Page { count: 0, employees: Vec::new() });
-    Ok(on_page(last, found, about))
-}
-
-fn on_page(page: u32, found: Page, about: Option<Employee>) -> EmployeeList {
-    EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees, about }
+    let (page, found) = if let Some(found) = list(state, tenant, &on_page(query.page)).await? {
+        (query.page, found)
+    } else {
+        let first = list(state, tenant, &on_page(1)).await?.unwrap_or_default();
+        let last = pages(first.count);
+        let found = if last == 1 { Some(first) } else { list(state, tenant, &on_page(last)).await? };
+        (last, found.unwrap_or_default())
+    };
+    Ok(EmployeeList { page, pages: pages(found.count), count: found.count, employees: found.employees, about, query })
 }
 
 fn pages(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX).div_ceil(PAGE_SIZE).max(1)
 }
 
-/// The figures of a department.
-#[derive(Clone, Debug)]
-pub struct Figures {
-    /// Its short name.
-    pub department: String,
-    /// The sum of the salaries.
-    pub total: i64,
-    /// Their average.
-    pub average: f64,
-    /// How many work there.
-    pub headcount: i64,
-}
-
 /// The figures of each department in which the tenant has somebody, by its short name.
-pub async fn figures(state: &AppState, tenant: &Tenant) -> Result<Vec<Figures>, AppError> {
+pub async fn figures(state: &AppState, tenant: &Tenant) -> Result<Vec<DepartmentFigures>, AppError> {
     let _permits = acquire_permits(state, tenant).await?;
     // The casts: PostgreSQL adds up and averages to NUMERIC.
     let sql = "SELECT department, CAST(SUM(salary) AS BIGINT) AS total, \
                CAST(AVG(salary) AS DOUBLE PRECISION) AS average, COUNT(*) AS headcount \
                FROM employees WHERE owner_id = $1 GROUP BY department ORDER BY department";
     let read = |row: Row<'_>| {
-        Ok(Figures {
+        Ok(DepartmentFigures {
             department: row.get("department")?,
             total: row.get("total")?,
             average: row.get("average")?,

@@ -10,7 +10,7 @@ macro_rules! columns {
 
 mod lists;
 
-pub use self::lists::{Figures, Order, Page, Query, figures, list, page};
+pub use self::lists::{Order, Page, Query, figures, list, page};
 use super::auth::random;
 use super::auth::tenant::Tenant;
 use super::db::fold::fold;

@@ -4,11 +4,28 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
+use leptos::server_fn::error::ServerFnUrlError;
 use url::Url;
 
-use crate::model::no_js_error::NoJsError;
+use crate::error::AppError;
 use crate::server::auth::sessions::http_only_cookie;
 use crate::server::config::Config;
+use crate::ui::feedback::FailedForm;
+
+/// The error of a form. A cookie carries it to the page that shows it.
+#[derive(Clone, Debug)]
+pub struct NoJsError {
+    /// The path of the server function.
+    pub function: String,
+    /// The error in the encoding of Leptos.
+    pub error: String,
+}
+
+impl From<NoJsError> for FailedForm {
+    fn from(NoJsError { function, error }: NoJsError) -> Self {
+        Self { action: function, error: ServerFnUrlError::<AppError>::decode_err(&error) }
+    }
+}
 
 /// Lifetime of the cookie: time to load the page after the redirect.
 const COOKIE_TTL: time::Duration = time::Duration::minutes(1);

@@ -5,9 +5,8 @@ use axum::http::request::Parts;
 use leptos::server_fn::error::ServerFnUrlError;
 use url::{Position, Url};
 
-use super::error_cookie;
+use super::error_cookie::{self, NoJsError};
 use crate::error::AppError;
-use crate::model::no_js_error::NoJsError;
 use crate::server::auth::origin::{form_field, login_form_path};
 use crate::server::state::AppState;
 

@@ -1,8 +1,10 @@
-//! Creating and rotating a key without JavaScript: the response to the form is a page that shows the key once.
+//! Creating and rotating a key. The response shows the key, this once: as JSON for the program of the page, which puts it into a
+//! dialog, and as a document without JavaScript.
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::{Form, FormRejection};
 
@@ -11,14 +13,16 @@ use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
 use crate::model::link::link;
+use crate::pages::keys;
 use crate::pages::keys::reveal::{NewKeyDocument, NewKeyLinks};
-use crate::pages::keys::{create_key, rotate_key};
 use crate::server::db::retry;
+use crate::server::denial_log::log_denied;
 use crate::server::state::AppState;
+use crate::web::error_response::server_function_error;
 use crate::web::ssr::{html_response, with_leptos_context};
 
 /// Handles the form "Create API key". There is no redirect, because the key would have to be stored on the way.
-pub async fn create_key_without_javascript(
+pub async fn create_key(
     State(state): State<AppState>,
     parts: Parts,
     form: Result<Form<KeyForm>, FormRejection>,
@@ -26,11 +30,11 @@ pub async fn create_key_without_javascript(
     let for_user = form.as_ref().is_ok_and(|form| !form.owner.is_empty());
     let page = if for_user { "/admin/keys" } else { "/profile" };
     let links = NewKeyLinks { form: format!("{page}?create="), page };
-    show_once(state, parts, form.map(|Form(form)| move || create_key(form.clone())), links).await
+    show_once(state, parts, form.map(|Form(form)| move || keys::create_key(form.clone())), links).await
 }
 
 /// Handles the form "Rotate".
-pub async fn rotate_key_without_javascript(
+pub async fn rotate_key(
     State(state): State<AppState>,
     parts: Parts,
     form: Result<Form<RotateForm>, FormRejection>,
@@ -38,7 +42,7 @@ pub async fn rotate_key_without_javascript(
     let id = form.as_ref().map(|form| form.id.clone()).unwrap_or_default();
     let form_link = format!("/profile?rotate={}", if KeyId::parse(&id).is_some() { &id } else { "" });
     let links = NewKeyLinks { form: form_link, page: "/profile" };
-    show_once(state, parts, form.map(|Form(form)| move || rotate_key(form.clone())), links).await
+    show_once(state, parts, form.map(|Form(form)| move || keys::rotate_key(form.clone())), links).await
 }
 
 async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
@@ -49,11 +53,21 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let pending = parts.extensions.get().cloned();
+    let is_document = !accepts_json(&parts.headers);
     let made = match call {
         Ok(call) => with_leptos_context(state.clone(), parts, retry::repeat(call, Result::is_err)).await,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
         Err(_) => Err(FieldErrors::whole("The form was not complete. Reload the page and fill it in again.").into()),
     };
+    if !is_document {
+        return match made {
+            Ok(new) => Json(new).into_response(),
+            Err(error) => {
+                log_denied(&state, &error);
+                server_function_error(&error)
+            }
+        };
+    }
     match made {
         Err(AppError::CredentialsMissing) => {
             return Redirect::to(&link("/sign-in", [("next", links.form.as_str())])).into_response();
@@ -63,4 +77,9 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     }
     let refusal = made.as_ref().err().cloned();
     html_response(&state, refusal.as_ref(), || NewKeyDocument(made, origin, stylesheet, links))
+}
+
+/// Whether the program of the page sent the form.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json")
 }

@@ -149,7 +149,7 @@ impl Client {
         let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
+        let body = String::from_utf8_lossy(&body).into_owned();
         let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
         answer.leave_trail(&path);
         answer

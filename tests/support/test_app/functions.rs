@@ -17,10 +17,11 @@ pub enum For {
 
 /// Path, for whom, a form that is taken, and the status for an id of somebody else. `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-pub const FUNCTIONS: [(&str, For, &str, u16); 39] = [
+pub const FUNCTIONS: [(&str, For, &str, u16); 40] = [
     ("/fn/sign_up", For::Everybody, "email=@new_email&password=@password&next=/teams", 0),
     ("/fn/sign_in", For::Everybody, "email=@email&password=@password&next=/teams", 0),
     ("/fn/sign_out", For::Everybody, "", 0),
+    ("/fn/set_theme", For::Everybody, "theme=dark", 0),
     ("/fn/save_name", For::Users, "name=Somebody", 0),
     ("/fn/confirm_password", For::Users, "password=@password", 0),
     ("/fn/change_password", For::Users, "current=@password&new=four other words here", 0),

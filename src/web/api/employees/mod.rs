@@ -18,11 +18,10 @@ use self::query::Params;
 use super::body::JsonObject;
 use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
 use crate::error::AppError;
-use crate::model::employees::EmployeeId;
+use crate::model::employees::{DepartmentFigures, EmployeeId};
 use crate::model::keys::scope::{EmployeesRead, EmployeesWrite};
 use crate::server::auth::Scoped;
 use crate::server::employees;
-use crate::server::employees::Figures;
 use crate::server::state::AppState;
 
 /// Page of a list, in the format of Django REST framework.
@@ -198,7 +197,9 @@ pub async fn aggregate_data(
     with: Scoped<EmployeesRead>,
 ) -> Result<Json<AggregateBody>, AppError> {
     let mut body = AggregateBody::default();
-    for Figures { department, total, average, headcount } in employees::figures(&state, &with.tenant()).await? {
+    for DepartmentFigures { department, total, average, headcount } in
+        employees::figures(&state, &with.tenant()).await?
+    {
         body.total_costs.push((department.clone(), total));
         body.average_salaries.push((department.clone(), average));
         body.headcounts.push((department, headcount));
