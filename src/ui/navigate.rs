@@ -52,6 +52,8 @@ struct Navigator {
     /// Whether the answer to it is awaited.
     is_waiting: Cell<bool>,
     prefetched: RefCell<Option<Prefetched>>,
+    /// How many changes were sent. Data that was asked for before the last one is not kept.
+    changes: Cell<u32>,
     hovered: RefCell<String>,
     /// Where the page is, without the fragment. The address bar is ahead of it during a step back.
     shown: RefCell<String>,
@@ -95,6 +97,7 @@ pub fn start(hooks: Hooks) {
         latest: Cell::new(0),
         is_waiting: Cell::new(false),
         prefetched: RefCell::default(),
+        changes: Cell::new(0),
         hovered: RefCell::default(),
         shown: RefCell::new(address()),
         opener: RefCell::default(),
@@ -166,9 +169,10 @@ pub fn block(ask: Option<Callback<()>>) {
     }
 }
 
-/// Forgets data that was fetched before a change.
+/// Forgets data that was fetched before a change, also what is still on its way.
 pub fn forget_prefetched() {
     if let Some(navigator) = navigator() {
+        navigator.changes.set(navigator.changes.get() + 1);
         navigator.prefetched.take();
     }
 }
@@ -290,8 +294,11 @@ fn prefetch(navigator: &'static Navigator, url: String) {
     if navigator.fresh(&url).is_some() || url == *navigator.shown.borrow() {
         return;
     }
+    let changes = navigator.changes.get();
     spawn_local(async move {
-        if let Ok(Some(data)) = navigator.fetch_page(&url).await {
+        if let Ok(Some(data)) = navigator.fetch_page(&url).await
+            && navigator.changes.get() == changes
+        {
             navigator.prefetched.replace(Some(Prefetched { url, data, at: now() }));
         }
     });
