@@ -86,11 +86,10 @@ pub fn App(data: PageData) -> impl IntoView {
     let new_key = NewKeyShown::default();
     provide_context(new_key);
     provide_context(RenderedFor(data.user.as_ref().map(|user| user.id.clone())));
-    let data_theme = data.theme;
+    let theme = RwSignal::new(data.theme);
+    provide_context(ShownTheme(theme));
     let shown = RwSignal::new(data);
     provide_context(Memo::new(move |_| shown.with(|shown| shown.query.clone())));
-    let theme = RwSignal::new(data_theme);
-    provide_context(ShownTheme(theme));
     let unreachable = RwSignal::new(None);
     Effect::new(move |_| start(shown, failure, reauth, new_key, theme, unreachable));
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fields::FieldErrors;
+use super::link::Parameters;
 use super::teams::TeamId;
 use super::text::{short_text, shown, thousands};
 use super::time::Timestamp;
@@ -206,7 +207,7 @@ pub struct EmployeeQuery {
 
 impl EmployeeQuery {
     /// Returns the parameters of the address that every page of the list keeps.
-    pub fn parameters(&self) -> Vec<(&'static str, String)> {
+    pub fn parameters(&self) -> Parameters {
         let department = self.department.map_or("", Department::as_str);
         [("search", self.search.as_str()), ("department", department), ("ordering", &self.ordering)]
             .map(|(name, value)| (name, value.to_owned()))
@@ -217,8 +218,7 @@ impl EmployeeQuery {
 /// The figures of a department.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DepartmentFigures {
-    /// Its short name.
-    pub department: String,
+    pub department: Department,
     /// The sum of the salaries.
     pub total: i64,
     /// Their average.

@@ -5,6 +5,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// The characters that a query value percent-encodes: all but the unreserved ones of RFC 3986 and the slash.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+/// Query parameters of a page, such as those that a dialog keeps of the list below it.
+pub type Parameters = Vec<(&'static str, String)>;
+
+/// Returns a path with query parameters that a page keeps. Those without a value are left out.
+pub fn link_to(path: &str, parameters: &[(&'static str, String)]) -> String {
+    link(path, parameters.iter().map(|(name, value)| (*name, value.as_str())))
+}
+
 /// Returns a path with query parameters. Parameters without a value are left out. Names must need no encoding.
 pub fn link<'a>(path: &str, query: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut link = path.to_owned();

@@ -7,10 +7,11 @@ use leptos::prelude::*;
 
 use super::field::Hidden;
 use super::{browser, navigate};
+use crate::model::link::{Parameters, link_to};
 
-/// Returns what closes a dialog: the page below it is shown.
-pub fn close_to(page: impl Into<String>) -> Callback<()> {
-    let page = page.into();
+/// Returns what closes a dialog: the page below it is shown, with the parameters `kept`.
+pub fn close_to(path: &str, kept: &[(&'static str, String)]) -> Callback<()> {
+    let page = link_to(path, kept);
     Callback::new(move |()| navigate::go(&page))
 }
 
@@ -72,7 +73,7 @@ pub fn DialogTrigger(
     #[prop(optional, into)] value: String,
     /// The parameters that stay.
     #[prop(optional)]
-    kept: Vec<(&'static str, String)>,
+    kept: Parameters,
     #[prop(into)] label: String,
     #[prop(default = "btn")] class: &'static str,
     /// The id of the element that describes the button, such as the name of its row.
@@ -96,7 +97,7 @@ pub fn DialogTrigger(
 #[component]
 pub fn Cancel(
     #[prop(into)] back: String,
-    #[prop(optional)] kept: Vec<(&'static str, String)>,
+    #[prop(optional)] kept: Parameters,
     #[prop(optional)] autofocus: bool,
     #[prop(default = "Cancel")] label: &'static str,
     /// What closes a dialog that has no address.

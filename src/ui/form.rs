@@ -13,6 +13,7 @@ use web_sys::{HtmlFormElement, RequestInit, Response, SubmitEvent, Url};
 
 use super::navigate::{self, VERSION_HEADER};
 use crate::error::AppError;
+use crate::model::users::takes_forms;
 
 /// What the application does with answers.
 pub struct Hooks {
@@ -55,7 +56,7 @@ fn hooks() -> Option<&'static Hooks> {
 pub(super) fn submit(event: &SubmitEvent, form: &HtmlFormElement) {
     let (Some(hooks), Ok(action)) = (hooks(), Url::new(&form.action())) else { return };
     let action = action.pathname();
-    if !["/fn/", "/admin/fn/", "/profile/keys"].iter().any(|start| action.starts_with(start)) {
+    if !takes_forms(&action) {
         return;
     }
     event.prevent_default();

@@ -250,7 +250,7 @@ pub fn fields_of(form: &HtmlFormElement, submitter: Option<&HtmlElement>) -> Opt
 
 /// Whether an address is a page. Files and the API are loaded as documents.
 fn is_page(url: &str) -> bool {
-    let path = url.split('?').next().unwrap_or_default();
+    let path = path_of(url);
     !path.starts_with("/api/") && !path.contains('.')
 }
 

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use tower_http::CompressionLevel;
@@ -45,8 +45,7 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
         .route("/profile/keys", post(create_key).get(|| async { Redirect::to("/profile") }))
         .route("/profile/keys/rotate", post(rotate_key).get(|| async { Redirect::to("/profile") }))
         .layer(from_fn_with_state(state.clone(), require_password))
-        .layer(from_fn(enter_page))
-        .layer(from_fn_with_state(state.clone(), refuse_other_version))
+        .layer(from_fn_with_state(state.clone(), enter_page))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(csrf_layer(&state));
 
@@ -61,16 +60,13 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
     Edge::new(routes, state)
 }
 
-/// Answers 409 to a page whose program came from a server of another version: its data may not fit. The program then loads the
-/// document, or sends its form as one.
-async fn refuse_other_version(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match request.headers().get(VERSION_HEADER) {
-        Some(version) if version.as_bytes() != state.site.version.as_bytes() => StatusCode::CONFLICT.into_response(),
-        _ => next.run(request).await,
+/// Notes what the handlers of pages and forms need. Answers 409 to a page whose program came from a server of another version: its
+/// data may not fit. The program then loads the document, or sends its form as one.
+async fn enter_page(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    if request.headers().get(VERSION_HEADER).is_some_and(|version| version.as_bytes() != state.site.version.as_bytes())
+    {
+        return StatusCode::CONFLICT.into_response();
     }
-}
-
-async fn enter_page(mut request: Request, next: Next) -> Response {
     request_context::set_route(request.extensions());
     request_context::set_theme(theme::read(request.headers()));
     request.extensions_mut().insert(SessionMemo::default());

@@ -25,6 +25,11 @@ pub const PAGE_USER: &str = "page_user";
 /// The prefix of a server function's path that names the user of the page: `/as/{user}/fn/{name}`.
 pub const PAGE_USER_PATH: &str = "/as/";
 
+/// Whether the program of a page sends forms to this path.
+pub fn takes_forms(path: &str) -> bool {
+    ["/fn/", "/admin/fn/", "/profile/keys"].iter().any(|start| path.starts_with(start))
+}
+
 /// An account, as its owner and the pages see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {

@@ -6,7 +6,7 @@ use leptos::server_fn::ServerFn;
 use super::AdminNav;
 use crate::error::AppError;
 use crate::model::keys::{EditForm, KeyEntry, KeyPage, KeyQuery, Sort, StateFilter, Status};
-use crate::model::link::link;
+use crate::model::link::{Parameters, link};
 use crate::model::text::isolated;
 use crate::model::time::Timestamp;
 use crate::pages::QueryParams;
@@ -78,11 +78,8 @@ pub fn AdminKeysPage(data: Memo<Result<KeyPage, AppError>>) -> impl IntoView {
     }
 }
 
-/// The query parameters of the list below a dialog.
-type Kept = Vec<(&'static str, String)>;
-
 /// Returns the address of the list with one more parameter.
-fn list(kept: &Kept, more: (&str, &str)) -> String {
+fn list(kept: &[(&'static str, String)], more: (&str, &str)) -> String {
     link(PATH, kept.iter().map(|(name, value)| (*name, value.as_str())).chain([more]))
 }
 
@@ -91,7 +88,7 @@ fn KeyList(page: KeyPage, address: QueryParams) -> impl IntoView {
     let KeyPage { keys, next, query, about, pasted, now, .. } = page;
     let (state, sort) = (query.state.as_str().to_owned(), query.sort.as_str().to_owned());
     let again = vec![("search", query.search.clone()), ("state", state), ("sort", sort)];
-    let kept: Kept = again.iter().cloned().chain([("after", query.after.clone())]).collect();
+    let kept: Parameters = again.iter().cloned().chain([("after", query.after.clone())]).collect();
     // A revoked key cannot be changed or revoked again.
     let about: Vec<_> = about.into_iter().filter(|entry| entry.key.revoked_at.is_none()).collect();
     let (edit, revoke) = match (address.get("edit"), about.first().cloned()) {
@@ -150,7 +147,7 @@ fn SearchForm(query: KeyQuery) -> impl IntoView {
 }
 
 #[component]
-fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
+fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     let (name_id, id) = (name_id(&entry), entry.key.id.to_string());
     let usable = entry.key.status(now) != Status::Revoked;
     let tick = usable.then(|| {
@@ -172,9 +169,9 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
 }
 
 #[component]
-fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
+fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     let errors = FormErrors::of(EditKey::url());
-    let close = close_to(list(&kept, ("", "")));
+    let close = close_to(PATH, &kept);
     let keep = entry.key.expires_at.map_or_else(|| "never".to_owned(), Timestamp::minute);
     view! {
         <Dialog id="edit-key" title="Edit API key" on_dismiss=close>
@@ -212,8 +209,8 @@ fn EditDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
 }
 
 #[component]
-fn RevokeDialog(keys: Vec<KeyEntry>, kept: Kept) -> impl IntoView {
-    let close = close_to(list(&kept, ("", "")));
+fn RevokeDialog(keys: Vec<KeyEntry>, kept: Parameters) -> impl IntoView {
+    let close = close_to(PATH, &kept);
     let (title, label) = match keys.len() {
         1 => ("Revoke this key?".to_owned(), "Revoke key"),
         n => (format!("Revoke these {n} keys?"), "Revoke keys"),

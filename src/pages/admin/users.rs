@@ -5,7 +5,7 @@ use leptos::server_fn::ServerFn;
 
 use super::AdminNav;
 use crate::error::AppError;
-use crate::model::link::link;
+use crate::model::link::{Parameters, link};
 use crate::model::users::{Account, AccountPage};
 use crate::pages::QueryParams;
 use crate::pages::pagination::NextPage;
@@ -94,7 +94,7 @@ fn UserList(page: AccountPage) -> impl IntoView {
 }
 
 #[component]
-fn UserRow(account: Account, is_me: bool, kept: Vec<(&'static str, String)>) -> impl IntoView {
+fn UserRow(account: Account, is_me: bool, kept: Parameters) -> impl IntoView {
     let (id, name_id) = (account.user.id.to_string(), format!("user-{}", account.user.id));
     let button = |what: &'static str, label: &'static str| {
         let (id, about) = (id.clone(), name_id.clone());
@@ -134,9 +134,8 @@ fn UserRow(account: Account, is_me: bool, kept: Vec<(&'static str, String)>) -> 
 }
 
 #[component]
-fn DisableDialog(account: Account, kept: Vec<(&'static str, String)>) -> impl IntoView {
-    let list = link(PATH, kept.iter().map(|(name, value)| (*name, value.as_str())));
-    let close = close_to(list);
+fn DisableDialog(account: Account, kept: Parameters) -> impl IntoView {
+    let close = close_to(PATH, &kept);
     view! {
         <Dialog id="disable-user" title="Disable this account?" alert=true on_dismiss=close>
             <p>

@@ -5,17 +5,14 @@ use leptos::server_fn::ServerFn;
 
 use super::{AddEmployee, DeleteEmployee, EditEmployee, ListForm};
 use crate::model::employees::{Department, Employee};
-use crate::model::link::link;
+use crate::model::link::Parameters;
 use crate::ui::dialog::{Cancel, Dialog, close_to};
 use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{Field, Select, SelectOption};
 
-/// The parameters of the list below a dialog.
-type Kept = Vec<(&'static str, String)>;
-
 #[component]
-pub fn AddDialog(form: ListForm, kept: Kept) -> impl IntoView {
-    let close = close_to(link(&form.path, kept.iter().map(|(name, value)| (*name, value.as_str()))));
+pub fn AddDialog(form: ListForm, kept: Parameters) -> impl IntoView {
+    let close = close_to(&form.path, &kept);
     view! {
         <Dialog id="add-employee" title="Add employee" on_dismiss=close>
             <form method="post" action=AddEmployee::url() class="form" id="employee-form">
@@ -28,8 +25,8 @@ pub fn AddDialog(form: ListForm, kept: Kept) -> impl IntoView {
 }
 
 #[component]
-pub fn EditDialog(employee: Employee, form: ListForm, kept: Kept) -> impl IntoView {
-    let close = close_to(link(&form.path, kept.iter().map(|(name, value)| (*name, value.as_str()))));
+pub fn EditDialog(employee: Employee, form: ListForm, kept: Parameters) -> impl IntoView {
+    let close = close_to(&form.path, &kept);
     view! {
         <Dialog id="edit-employee" title="Edit employee" on_dismiss=close>
             <form method="post" action=EditEmployee::url() class="form" id="employee-form">
@@ -43,8 +40,8 @@ pub fn EditDialog(employee: Employee, form: ListForm, kept: Kept) -> impl IntoVi
 }
 
 #[component]
-pub fn DeleteDialog(employee: Employee, form: ListForm, kept: Kept) -> impl IntoView {
-    let close = close_to(link(&form.path, kept.iter().map(|(name, value)| (*name, value.as_str()))));
+pub fn DeleteDialog(employee: Employee, form: ListForm, kept: Parameters) -> impl IntoView {
+    let close = close_to(&form.path, &kept);
     view! {
         <Dialog id="delete-employee" title="Delete this employee?" alert=true on_dismiss=close>
             <p><strong><bdi>{employee.name.as_str().to_owned()}</bdi></strong> " will be deleted. You can't undo this."</p>
@@ -99,7 +96,7 @@ fn EmployeeFields(errors: FormErrors, employee: Option<Employee>) -> impl IntoVi
 }
 
 #[component]
-fn DialogFoot(back: String, kept: Kept, label: &'static str) -> impl IntoView {
+fn DialogFoot(back: String, kept: Parameters, label: &'static str) -> impl IntoView {
     view! {
         <div class="dialog-foot">
             <Cancel back kept/>

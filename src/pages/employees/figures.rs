@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::model::employees::{Department, DepartmentFigures};
+use crate::model::employees::DepartmentFigures;
 use crate::model::text::thousands;
 use crate::ui::chart::{BarRow, BarTable};
 use crate::ui::layout::Section;
@@ -10,9 +10,10 @@ use crate::ui::layout::Section;
 #[component]
 pub fn FigureSection(figures: Vec<DepartmentFigures>) -> impl IntoView {
     let rows = |value: fn(&DepartmentFigures) -> i64| -> Vec<BarRow> {
-        let row = |figures: &DepartmentFigures| {
-            let label = Department::parse(&figures.department).map_or("Other", Department::label);
-            BarRow { label, value: value(figures), text: thousands(value(figures)) }
+        let row = |figures: &DepartmentFigures| BarRow {
+            label: figures.department.label(),
+            value: value(figures),
+            text: thousands(value(figures)),
         };
         figures.iter().map(row).collect()
     };

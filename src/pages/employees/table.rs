@@ -6,7 +6,7 @@ use leptos::server_fn::ServerFn;
 use super::dialogs::{AddDialog, DeleteDialog, EditDialog};
 use super::{DeleteEmployee, EditEmployee, ListForm, LoadSampleEmployees};
 use crate::model::employees::{Department, Employee, EmployeeList, EmployeeQuery};
-use crate::model::link::link;
+use crate::model::link::{Parameters, link_to};
 use crate::pages::QueryParams;
 use crate::ui::dialog::DialogTrigger;
 use crate::ui::feedback::{FormError, FormErrors};
@@ -137,20 +137,16 @@ fn sort_link(path: &str, query: &EmployeeQuery, label: &'static str, column: &'s
         _ => (column.to_owned(), ""),
     };
     let query = EmployeeQuery { ordering, ..query.clone() };
-    let href = list_link(path, &query.parameters());
+    let href = link_to(path, &query.parameters());
     view! { <a class="sort" href=href>{label}<span aria-hidden="true">{arrow}</span></a> }
-}
-
-fn list_link(path: &str, parameters: &[(&'static str, String)]) -> String {
-    link(path, parameters.iter().map(|(name, value)| (*name, value.as_str())))
 }
 
 /// Links to the previous and the next page.
 #[component]
-fn Pages(page: u32, pages: u32, count: i64, path: String, kept: Vec<(&'static str, String)>) -> impl IntoView {
+fn Pages(page: u32, pages: u32, count: i64, path: String, kept: Parameters) -> impl IntoView {
     let to = |page: u32, label: &'static str| {
         let parameters: Vec<_> = kept.iter().cloned().chain([("page", page.to_string())]).collect();
-        view! { <a class="btn btn-sm" href=list_link(&path, &parameters)>{label}</a> }
+        view! { <a class="btn btn-sm" href=link_to(&path, &parameters)>{label}</a> }
     };
     (pages > 1).then(|| {
         view! {

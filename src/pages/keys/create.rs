@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::CREATE_PATH;
 use crate::model::keys::{AccessKind, DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, Scope, expiry};
-use crate::model::link::link;
+use crate::model::link::Parameters;
 use crate::model::teams::Membership;
 use crate::model::time::Timestamp;
 use crate::ui::dialog::{Cancel, Dialog, close_to};
@@ -20,11 +20,11 @@ pub fn CreateDialog(
     #[prop(optional)]
     for_user: bool,
     /// The parameters of the list below the dialog.
-    kept: Vec<(&'static str, String)>,
+    kept: Parameters,
 ) -> impl IntoView {
     let errors = FormErrors::of(CREATE_PATH);
     let back = if for_user { "/admin/keys" } else { "/profile" };
-    let close = close_to(link(back, kept.iter().map(|(name, value)| (*name, value.as_str()))));
+    let close = close_to(back, &kept);
     let owner = for_user.then(|| {
         view! {
             <Field

@@ -6,7 +6,7 @@ use leptos::server_fn::ServerFn;
 use super::table::{UsageTotal, bars};
 use super::{ROTATE_PATH, RevokeKey};
 use crate::model::keys::{DayUsage, Grace, KeyEntry, USAGE_DAYS};
-use crate::model::link::link;
+use crate::model::link::Parameters;
 use crate::model::time::{DAY, Timestamp};
 use crate::ui::chart::Bars;
 use crate::ui::dialog::{Cancel, Dialog, close_to};
@@ -14,23 +14,15 @@ use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{PageUser, Select, SelectOption};
 use crate::ui::table::{Cell, Table};
 
-/// The parameters of the list below a dialog.
-type Kept = Vec<(&'static str, String)>;
-
-/// Returns what closes a dialog of the profile page.
-fn close(kept: &Kept) -> Callback<()> {
-    close_to(link("/profile", kept.iter().map(|(name, value)| (*name, value.as_str()))))
-}
-
 #[component]
-pub fn RotateDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
+pub fn RotateDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     let errors = FormErrors::of(ROTATE_PATH);
     let seen = entry.rotated_at.map(|at| at.as_millis().to_string()).unwrap_or_default();
     let graces = Grace::ALL.map(|grace| SelectOption::new(grace.name, grace.label));
     let ends = entry.key.expires_at.map(|at| format!(" Both secrets expire with the key on {}.", at.minute()));
     let previous = entry.old_works_until(now).map(|_| " The previous secret stops working now.");
     view! {
-        <Dialog id="rotate-key" title="Rotate this key" on_dismiss=close(&kept)>
+        <Dialog id="rotate-key" title="Rotate this key" on_dismiss=close_to("/profile", &kept)>
             <p>
                 "The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong>
                 " gets a new secret, which is shown once. Its name, access and history stay."
@@ -60,12 +52,12 @@ pub fn RotateDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoVie
 }
 
 #[component]
-pub fn RevokeDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
+pub fn RevokeDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     let used = entry
         .used_at
         .map_or_else(|| "It was never used.".to_owned(), |at| format!("It was last used {}.", at.ago(now)));
     view! {
-        <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close(&kept)>
+        <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close_to("/profile", &kept)>
             <p>
                 "The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> " ("
                 <code>{entry.key.prefix} "…"</code> ") stops working with the next request. " {used} " You can't undo this."
@@ -85,7 +77,7 @@ pub fn RevokeDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoVie
 
 /// The requests of a key in the last days: as a sentence, a chart and a table.
 #[component]
-pub fn UsageDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView {
+pub fn UsageDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     let days = entry.usage(now);
     let total = UsageTotal::new(&days);
     let sentence = format!("{} in the last {USAGE_DAYS} days, {} rejected.", total.requests(), total.rejected);
@@ -101,7 +93,7 @@ pub fn UsageDialog(entry: KeyEntry, now: Timestamp, kept: Kept) -> impl IntoView
     };
     let used = days.iter().rev().filter(|day| day.allowed + day.refused > 0).map(row).collect_view();
     view! {
-        <Dialog id="key-usage" title="Requests" on_dismiss=close(&kept)>
+        <Dialog id="key-usage" title="Requests" on_dismiss=close_to("/profile", &kept)>
             <p>"The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> ": " {sentence}</p>
             <div class="chart"><Bars bars=bars(&days)/></div>
             <Table label="Requests per day" columns=vec!["Day", "Accepted", "Rejected"] numbers=&["Accepted", "Rejected"]>{used}</Table>

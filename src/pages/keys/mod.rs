@@ -16,6 +16,7 @@ use super::QueryParams;
 use super::pagination::NextPage;
 use crate::error::AppError;
 use crate::model::keys::{KeyFacts, KeyForm, KeyList, KeySlice, NewKey, RotateForm};
+use crate::model::link::Parameters;
 use crate::ui::dialog::DialogTrigger;
 use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::layout::Section;
@@ -80,7 +81,7 @@ impl OpenDialog {
 }
 
 /// The parameters of the list, which its dialogs keep.
-fn kept(query: &QueryParams) -> Vec<(&'static str, String)> {
+fn kept(query: &QueryParams) -> Parameters {
     ["revoked", "after"].map(|name| (name, query.text(name))).into()
 }
 
@@ -110,7 +111,7 @@ pub fn KeySection(keys: Memo<Result<KeyList, AppError>>) -> impl IntoView {
 }
 
 #[component]
-fn KeyListView(list: KeyList, kept: Vec<(&'static str, String)>) -> impl IntoView {
+fn KeyListView(list: KeyList, kept: Parameters) -> impl IntoView {
     let filter = if list.revoked { vec![("revoked", "1".to_owned())] } else { Vec::new() };
     let KeyList { keys, next, has_revoked, leaked, more_leaked, now, revoked, .. } = list;
     let table = match (keys.is_empty(), has_revoked) {

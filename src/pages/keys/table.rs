@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::model::keys::{DayUsage, KeyEntry, KeyRejection, Status};
+use crate::model::link::Parameters;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::browser_name;
 use crate::ui::chart::{Bar, Bars};
@@ -11,14 +12,14 @@ use crate::ui::table::{Cell, Table};
 use crate::ui::time::Day;
 
 #[component]
-pub fn KeyTable(keys: Vec<KeyEntry>, now: Timestamp, kept: Vec<(&'static str, String)>) -> impl IntoView {
+pub fn KeyTable(keys: Vec<KeyEntry>, now: Timestamp, kept: Parameters) -> impl IntoView {
     let columns = vec!["Name", "Key", "Access", "Last used", "Created", "Expires", "Status", ""];
     let row = move |entry: KeyEntry| view! { <KeyRow entry now kept=kept.clone()/> };
     view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }
 }
 
 #[component]
-fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Vec<(&'static str, String)>) -> impl IntoView {
+fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     let (id, name_id) = (entry.key.id.to_string(), name_id(&entry));
     let name = entry.key.name.as_str().to_owned();
     let status = entry.key.status(now);

@@ -196,7 +196,7 @@ fn LeaveSection(team: Team, me: String) -> impl IntoView {
         let (slug, me, back) = (team.slug.clone(), me.clone(), below.clone());
         query.with(|query| query.get("leave")).map(|_| {
             view! {
-                <Dialog id="leave-team" title="Leave this team?" alert=true on_dismiss=close_to(&back)>
+                <Dialog id="leave-team" title="Leave this team?" alert=true on_dismiss=close_to(&back, &[])>
                     <p>"You lose access to the team's data, and your keys for it are revoked. Only an admin can invite you again."</p>
                     <div class="dialog-foot">
                         <Cancel back autofocus=true/>

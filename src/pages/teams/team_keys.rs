@@ -67,7 +67,7 @@ fn TeamKeyRow(path: String, entry: KeyEntry, now: Timestamp) -> impl IntoView {
 #[component]
 fn RevokeTeamKeyDialog(team: Team, entry: KeyEntry) -> impl IntoView {
     let path = team.path();
-    let close = close_to(&path);
+    let close = close_to(&path, &[]);
     view! {
         <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close>
             <p>

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{Extensions, Uri};
 
 use crate::error::AppError;
-use crate::model::users::{PAGE_USER_PATH, UserId};
+use crate::model::users::{PAGE_USER_PATH, UserId, takes_forms};
 
 /// User for whom the page was rendered.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub fn extract_from_path(request: &mut Request) {
 fn split_path(uri: &Uri) -> Option<(UserId, Uri)> {
     let whole = uri.path_and_query()?.as_str().strip_prefix(PAGE_USER_PATH)?;
     let (user, function) = whole.split_at_checked(whole.find('/')?)?;
-    if !["/fn/", "/admin/fn/", "/profile/keys"].iter().any(|start| function.starts_with(start)) {
+    if !takes_forms(function) {
         return None;
     }
     let mut parts = uri.clone().into_parts();

@@ -1,6 +1,6 @@
-//! Connection pool of PostgreSQL, for single statements and transactions. sqlx's own pool pings a connection before and after each use:
-//! two more round trips for every query. This one checks a connection only after a use that failed or was cancelled, after
-//! another connection met a lost or read-only server, and after an interval.
+//! Connection pool of PostgreSQL, for single statements and transactions. sqlx's own pool pings a connection before and after
+//! each use: two more round trips for every query. This one checks a connection only after a use that failed or was cancelled,
+//! after another connection met a lost or read-only server, and after an interval.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -200,9 +200,10 @@ pub async fn aggregate_data(
     for DepartmentFigures { department, total, average, headcount } in
         employees::figures(&state, &with.tenant()).await?
     {
-        body.total_costs.push((department.clone(), total));
-        body.average_salaries.push((department.clone(), average));
-        body.headcounts.push((department, headcount));
+        let department = department.as_str();
+        body.total_costs.push((department.to_owned(), total));
+        body.average_salaries.push((department.to_owned(), average));
+        body.headcounts.push((department.to_owned(), headcount));
     }
     Ok(Json(body))
 }
