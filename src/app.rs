@@ -11,6 +11,7 @@ use crate::error::AppError;
 use crate::model::text::isolated;
 use crate::model::theme::Theme;
 use crate::model::users::{PAGE_USER_PATH, User};
+use crate::model::wire;
 use crate::pages::keys::reveal::NewKeyShown;
 use crate::pages::notice::DoneNotice;
 use crate::pages::reauth::{ConfirmPassword, Reauth, ReauthDialog};
@@ -25,8 +26,7 @@ use crate::ui::{browser, form, navigate};
 /// Renders the document around a page. `version` is the path of the browser's files.
 pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl IntoView + use<> {
     let (title, theme) = (document_title(&data), data.theme.attribute());
-    // The JSON must not end the script element.
-    let json = serde_json::to_string(&data).unwrap_or_default().replace('<', "\\u003c");
+    let encoded = wire::encode_text(&data);
     view! {
         <html lang="en" data-theme=theme>
             <head>
@@ -37,7 +37,7 @@ pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl Int
                 <DocumentTitle text=title/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
-                <script type="application/json" id=navigate::PAGE_DATA_ID data-version=version.to_owned() nonce=use_nonce() inner_html=json></script>
+                <script type="text/plain" id=navigate::PAGE_DATA_ID data-version=version.to_owned() nonce=use_nonce() inner_html=encoded></script>
                 <AutoReload options=options.clone()/>
                 <Program version=version.to_owned()/>
             </head>
@@ -126,8 +126,8 @@ fn start(
 ) {
     let user = shown.with_untracked(|shown| shown.user.as_ref().map(|user| user.id.clone()));
     let prefix = user.as_ref().map_or_else(String::new, |user| format!("{PAGE_USER_PATH}{user}"));
-    let show = move |json: String| {
-        let data: PageData = serde_json::from_str(&json).ok()?;
+    let show = move |encoded: Vec<u8>| {
+        let data: PageData = wire::decode(&encoded)?;
         // A page of another account needs a document: nothing of this one may stay in memory.
         if data.user.as_ref().map(|user| &user.id) != user.as_ref() {
             return None;
@@ -146,14 +146,14 @@ fn start(
         set_error: Callback::new(move |(action, error): (String, Option<AppError>)| {
             failure.set(error.map(|error| FailedForm { action, error }));
         }),
-        answered: Callback::new(move |(action, body): (String, String)| {
-            if action == ConfirmPassword::url() {
+        answered: Callback::new(move |(sent, answer): (form::Sent, Vec<u8>)| {
+            if sent.action == ConfirmPassword::url() {
                 reauth.confirmed();
-            } else if action == SetTheme::url() {
-                let chosen: Theme = serde_json::from_str(&body).unwrap_or_default();
+            } else if sent.action == SetTheme::url() {
+                let chosen = Theme::from_name(sent.body.trim_start_matches("theme="));
                 browser::set_theme(chosen.attribute());
                 theme.set(chosen);
-            } else if let Ok(key) = serde_json::from_str(&body) {
+            } else if let Some(key) = wire::decode(&answer) {
                 // The dialog with the form is closed, so that a reload does not open it again.
                 shown.update(|shown| shown.query = QueryParams::default());
                 navigate::drop_query();

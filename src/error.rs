@@ -19,7 +19,7 @@ pub use self::limit::{Limit, Quota};
 use crate::model::fields::FieldErrors;
 use crate::model::keys::KeyRejection;
 
-/// Error that a user or a client of the API may see. Server functions send it to the browser as JSON.
+/// Error that a user or a client of the API may see. A page shows it; a program gets it as JSON, or as [`wire`](crate::model::wire) has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AppError {
     /// Fields of a form or body that are not valid.

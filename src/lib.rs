@@ -35,7 +35,7 @@ pub fn hydrate() {
         console_error_panic_hook::set_once();
     }
     let data: Option<pages::PageData> =
-        ui::browser::text_of(ui::navigate::PAGE_DATA_ID).and_then(|json| serde_json::from_str(&json).ok());
+        ui::browser::text_of(ui::navigate::PAGE_DATA_ID).and_then(|text| model::wire::decode_text(&text));
     if let Some(data) = data {
         leptos::mount::hydrate_body(move || app::App(app::AppProps { data }));
         ui::browser::mark_running();

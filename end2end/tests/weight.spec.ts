@@ -5,6 +5,6 @@ import { expect, test } from "../fixtures.ts";
 const size = (name: string) => statSync(new URL(`../../target/site/pkg/${name}.br`, import.meta.url)).size;
 
 test("the download stays within its budget", () => {
-  expect(size("keyfob.wasm") + size("keyfob.js")).toBeLessThan(262_000);
+  expect(size("keyfob.wasm") + size("keyfob.js")).toBeLessThan(235_000);
   expect(size("keyfob.css")).toBeLessThan(8_000);
 });

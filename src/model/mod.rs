@@ -14,6 +14,7 @@ pub mod text;
 pub mod theme;
 pub mod time;
 pub mod users;
+pub mod wire;
 
 /// Declares a newtype for an id: a UUID version 7 in lowercase with hyphens.
 macro_rules! id {

@@ -30,7 +30,7 @@ use crate::model::theme::Theme;
 use crate::model::users::{AccountPage, User};
 use crate::ui::feedback::FailedForm;
 
-/// Everything that a page is rendered from. The page's source contains it as JSON, so it holds no secret. It is complete
+/// Everything that a page is rendered from. The page's source contains it, so it holds no secret. It is complete
 /// before the rendering starts: nothing streams, and nothing is rendered twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PageData {

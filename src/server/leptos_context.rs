@@ -7,6 +7,7 @@ use leptos_axum::ResponseOptions;
 
 use super::state::AppState;
 use crate::error::AppError;
+use crate::model::wire;
 
 /// Returns the state and the request of the running server function.
 pub fn state_and_parts() -> Result<(AppState, Parts), AppError> {
@@ -23,6 +24,12 @@ pub fn append_header(name: HeaderName, value: &str) {
 /// Shows a page after a change: a browser without JavaScript is redirected, the program of the page opens it in place.
 pub fn redirect(path: &str) {
     leptos_axum::redirect(path);
+}
+
+/// Whether the program of a page asks: for the data of a page, or for the answer to a form.
+#[must_use]
+pub fn accepts_wire(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|accept| accept == wire::MEDIA_TYPE)
 }
 
 /// Whether `Accept` names HTML: a browser loads a page, or sends a form without JavaScript.

@@ -36,8 +36,10 @@ impl RequestId {
 pub enum ErrorFormat {
     /// An HTML page.
     Page,
-    /// The error as JSON, as the page's script decodes it.
+    /// The error as JSON, as Leptos has it for a server function.
     ServerFunction,
+    /// The error as the program of a page decodes it: see [`wire`](crate::model::wire).
+    Wire,
     /// Problem details (RFC 9457).
     Problem,
 }

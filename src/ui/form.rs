@@ -11,9 +11,10 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::wasm_bindgen::{JsCast, JsValue};
 use web_sys::{HtmlFormElement, RequestInit, Response, SubmitEvent, Url};
 
-use super::navigate::{self, VERSION_HEADER};
+use super::navigate;
 use crate::error::AppError;
 use crate::model::users::takes_forms;
+use crate::model::wire;
 
 /// What the application does with answers.
 pub struct Hooks {
@@ -21,18 +22,20 @@ pub struct Hooks {
     pub prefix: String,
     /// Shows the error of the form with this address, or hides it.
     pub set_error: Callback<(String, Option<AppError>)>,
-    /// Takes the answer to the form with this address, if it is no redirect.
-    pub answered: Callback<(String, String)>,
+    /// Takes the answer to a form, if it is no redirect.
+    pub answered: Callback<(Sent, Vec<u8>)>,
     /// Asks for the password, and then calls [`repeat`].
     pub reauthenticate: Callback<()>,
 }
 
 /// A form that was sent.
 #[derive(Clone)]
-struct Sent {
+pub struct Sent {
     form: HtmlFormElement,
-    action: String,
-    body: String,
+    /// The path of the server function.
+    pub action: String,
+    /// The fields, URL-encoded.
+    pub body: String,
 }
 
 thread_local! {
@@ -95,16 +98,16 @@ fn send(hooks: &'static Hooks, sent: Sent) {
 struct Answer {
     status: u16,
     redirect: Option<String>,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Answer {
     async fn fetch(hooks: &Hooks, sent: &Sent) -> Result<Self, JsValue> {
         let headers = web_sys::Headers::new()?;
-        headers.set("accept", "application/json")?;
+        headers.set("accept", wire::MEDIA_TYPE)?;
         headers.set("content-type", "application/x-www-form-urlencoded")?;
         if let Some(version) = navigate::version() {
-            headers.set(VERSION_HEADER, version)?;
+            headers.set(wire::VERSION_HEADER, version)?;
         }
         let init = RequestInit::new();
         init.set_method("POST");
@@ -113,7 +116,7 @@ impl Answer {
         let url = format!("{}{}", hooks.prefix, sent.action);
         let response: Response = JsFuture::from(window().fetch_with_str_and_init(&url, &init)).await?.dyn_into()?;
         let redirect = response.headers().get("location")?;
-        let body = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+        let body = navigate::body_of(&response).await?;
         Ok(Self { status: response.status(), redirect, body })
     }
 
@@ -125,14 +128,14 @@ impl Answer {
                     sent.form.reset();
                     navigate::arrive(&url);
                 }
-                None => hooks.answered.run((sent.action, self.body)),
+                None => hooks.answered.run((sent, self.body)),
             },
             // A server of another version: the form is sent as a document, which every version understands.
             409 if self.body.is_empty() => {
                 let _ = sent.form.submit();
             }
             _ => {
-                let error = serde_json::from_str(&self.body).unwrap_or(AppError::Unavailable);
+                let error = wire::decode(&self.body).unwrap_or(AppError::Unavailable);
                 let needs_password = error == AppError::ReauthenticationRequired;
                 hooks.set_error.run((sent.action.clone(), Some(error)));
                 if needs_password {

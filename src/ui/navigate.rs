@@ -12,6 +12,7 @@ use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::js_sys::Uint8Array;
 use web_sys::wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     Element, Event, FormData, HtmlAnchorElement, HtmlElement, HtmlFormElement, MouseEvent, RequestInit, Response,
@@ -19,11 +20,7 @@ use web_sys::{
 };
 
 use super::browser;
-
-/// The header with the version of the browser's files. A server of another version answers 409.
-pub const VERSION_HEADER: &str = "x-site-version";
-/// Asks for the data of a page instead of its document.
-pub const PAGE_DATA_TYPE: &str = "application/x-keyfob-page";
+use crate::model::wire;
 
 /// A navigation that takes longer is marked on the page.
 const PENDING_AFTER: Duration = Duration::from_millis(150);
@@ -39,7 +36,7 @@ pub const ANNOUNCER: &str = "page-announcer";
 /// What the application does with a page.
 pub struct Hooks {
     /// Renders the data of a page, and returns its title. `None` if a document has to be loaded.
-    pub show: Callback<String, Option<String>>,
+    pub show: Callback<Vec<u8>, Option<String>>,
     /// Shows that the server cannot be reached for an address, or hides it.
     pub set_unreachable: Callback<Option<String>>,
 }
@@ -65,7 +62,7 @@ struct Navigator {
 
 struct Prefetched {
     url: String,
-    data: String,
+    data: Vec<u8>,
     at: f64,
 }
 
@@ -322,6 +319,11 @@ fn on_step() {
     }
 }
 
+/// Reads the body of a response.
+pub async fn body_of(response: &Response) -> Result<Vec<u8>, JsValue> {
+    Ok(Uint8Array::new(&JsFuture::from(response.array_buffer()?).await?).to_vec())
+}
+
 fn push(url: &str) {
     if let Ok(history) = window().history() {
         let _ = history.push_state_with_url(&JsValue::NULL, "", Some(url));
@@ -335,7 +337,7 @@ fn replace(url: &str) {
 }
 
 impl Navigator {
-    fn fresh(&self, url: &str) -> Option<String> {
+    fn fresh(&self, url: &str) -> Option<Vec<u8>> {
         let prefetched = self.prefetched.borrow();
         let found = prefetched.as_ref().filter(|found| found.url == url && now() - found.at < PREFETCH_TTL)?;
         Some(found.data.clone())
@@ -380,21 +382,21 @@ impl Navigator {
     }
 
     /// The data of a page; `None` if the server answers with anything else. Fails if it cannot be reached.
-    async fn fetch_page(&self, url: &str) -> Result<Option<String>, JsValue> {
+    async fn fetch_page(&self, url: &str) -> Result<Option<Vec<u8>>, JsValue> {
         let init = RequestInit::new();
         let headers = web_sys::Headers::new()?;
-        headers.set("accept", PAGE_DATA_TYPE)?;
-        headers.set(VERSION_HEADER, &self.version)?;
+        headers.set("accept", wire::MEDIA_TYPE)?;
+        headers.set(wire::VERSION_HEADER, &self.version)?;
         init.set_headers(&headers);
         let response: Response = JsFuture::from(window().fetch_with_str_and_init(url, &init)).await?.dyn_into()?;
-        let is_data = response.headers().get("content-type")?.is_some_and(|kind| kind == PAGE_DATA_TYPE);
+        let is_data = response.headers().get("content-type")?.is_some_and(|kind| kind == wire::MEDIA_TYPE);
         if !response.ok() || response.redirected() || !is_data {
             return Ok(None);
         }
-        Ok(JsFuture::from(response.text()?).await?.as_string())
+        body_of(&response).await.map(Some)
     }
 
-    fn arrive(&self, url: &str, kind: Kind, data: String) {
+    fn arrive(&self, url: &str, kind: Kind, data: Vec<u8>) {
         let had_dialog = browser::has_dialog();
         let same_path = path_of(url) == path_of(&self.shown.borrow());
         let Some(title) = self.hooks.show.run(data) else { return load(url) };

@@ -10,6 +10,7 @@ use super::api::problem::{PROBLEM_JSON, Problem};
 use super::middleware::rate_limit_headers;
 use super::ssr::html_response;
 use crate::error::AppError;
+use crate::model::wire;
 use crate::pages::home::FailureDocument;
 use crate::server::denial_log::log_denied;
 use crate::server::request_context::{self, ErrorFormat};
@@ -47,6 +48,7 @@ pub fn render(state: &AppState, error: &AppError, format: ErrorFormat) -> Respon
     let mut response = match format {
         ErrorFormat::Page => error_page(state, error, None),
         ErrorFormat::ServerFunction => server_function_error(error),
+        ErrorFormat::Wire => wire_error(error),
         ErrorFormat::Problem => problem(state, error),
     };
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -59,9 +61,17 @@ pub fn error_page(state: &AppState, error: &AppError, back: Option<String>) -> R
     html_response(state, Some(error), || FailureDocument(error.clone(), id, state.site.stylesheet(), back))
 }
 
-/// Renders the error as the page's script decodes it.
-pub fn server_function_error(error: &AppError) -> Response {
+/// Renders the error as Leptos does for a server function.
+fn server_function_error(error: &AppError) -> Response {
     let mut response = (error.status(), Json(error)).into_response();
+    set_retry_after(response.headers_mut(), error);
+    response
+}
+
+/// Renders the error as the program of a page decodes it.
+fn wire_error(error: &AppError) -> Response {
+    let mut response =
+        (error.status(), [(header::CONTENT_TYPE, wire::MEDIA_TYPE)], wire::encode(error)).into_response();
     set_retry_after(response.headers_mut(), error);
     response
 }

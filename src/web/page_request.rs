@@ -12,13 +12,13 @@ use super::no_js::error_cookie::{self, NoJsError};
 use super::ssr::render_page;
 use crate::error::AppError;
 use crate::model::redact::redact;
+use crate::model::wire;
 use crate::pages::{Page, PageData, QueryParams};
 use crate::server::auth::sessions::Session;
 use crate::server::auth::{self, origin};
-use crate::server::leptos_context::accepts_html;
+use crate::server::leptos_context::{accepts_html, accepts_wire};
 use crate::server::request_context::{self, ErrorFormat};
 use crate::server::state::AppState;
-use crate::ui::navigate::PAGE_DATA_TYPE;
 
 /// A request for a page, with its session.
 pub struct PageRequest<S> {
@@ -105,9 +105,8 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
             return render(&self.state, &AppError::NotFound, ErrorFormat::Problem);
         }
         let state = self.state.clone();
-        let wants_data = self.parts.headers.get(header::ACCEPT).is_some_and(|accept| accept == PAGE_DATA_TYPE);
-        if wants_data && !matches!(page, Page::NotFound) {
-            return page_data(&self.into_data(page));
+        if accepts_wire(&self.parts.headers) && !matches!(page, Page::NotFound) {
+            return ([(header::CONTENT_TYPE, wire::MEDIA_TYPE)], wire::encode(&self.into_data(page))).into_response();
         }
         let has_error_cookie = error_cookie::read(&state.config, &self.parts.headers).is_some();
         let mut response = render_page(&state, self.into_data(page));
@@ -129,14 +128,6 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
             page,
             form_error: rerendered.or_else(|| error_cookie::read(&state.config, &parts.headers)).map(Into::into),
         }
-    }
-}
-
-/// Responds with what the browser renders a page from in place: see [`navigate`](crate::ui::navigate).
-fn page_data(data: &PageData) -> Response {
-    match serde_json::to_vec(data) {
-        Ok(json) => ([(header::CONTENT_TYPE, PAGE_DATA_TYPE)], json).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

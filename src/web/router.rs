@@ -19,10 +19,10 @@ use super::no_js::reauth::require_password;
 use super::no_js::reveal_once::{create_key, rotate_key};
 use super::server_fn::server_function;
 use super::{api, assets, pages, security_txt};
+use crate::model::wire::VERSION_HEADER;
 use crate::server::auth::SessionMemo;
 use crate::server::state::AppState;
 use crate::server::{request_context, theme};
-use crate::ui::navigate::VERSION_HEADER;
 
 /// Quality of the compression of pages. Brotli's default of 11 takes many times as long.
 const COMPRESSION_QUALITY: i32 = 4;

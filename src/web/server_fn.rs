@@ -15,10 +15,11 @@ use super::pages::rerender_sign_in;
 use super::ssr::account_changed;
 use crate::error::{AppError, LastError};
 use crate::model::redact::redact;
+use crate::model::wire;
 use crate::server::auth::origin;
 use crate::server::db::retry;
 use crate::server::denial_log::log_denied;
-use crate::server::leptos_context::accepts_html;
+use crate::server::leptos_context::{accepts_html, accepts_wire};
 use crate::server::state::AppState;
 
 /// Runs a server function. The body is read first, because Leptos reads any amount.
@@ -58,6 +59,10 @@ pub async fn server_function(
     if !accepts_html(&parts.headers) {
         if let Some(error) = failure.get() {
             set_status(&mut response, error);
+            if accepts_wire(&parts.headers) {
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(wire::MEDIA_TYPE));
+                return response.map(|_| Body::from(wire::encode(error)));
+            }
         }
         return response;
     }

@@ -7,22 +7,22 @@ use leptos::nonce::Nonce;
 use leptos::prelude::{IntoView, Owner, provide_context};
 use leptos::reactive::computed::ScopedFuture;
 
-use super::error_response::{error_page, server_function_error};
+use super::error_response::{error_page, render};
 use super::middleware::security_headers;
 use crate::app::shell;
 use crate::error::AppError;
 use crate::pages::{Page, PageData};
 use crate::server::auth::{self, origin};
 use crate::server::denial_log::log_denied;
-use crate::server::leptos_context::accepts_html;
-use crate::server::request_context;
+use crate::server::request_context::{self, ErrorFormat};
 use crate::server::state::AppState;
 
 /// Responds to a request from a page that was rendered for another account.
 pub fn account_changed(state: &AppState, parts: &Parts) -> Response {
     let error = AppError::AccountChanged;
-    if !accepts_html(&parts.headers) {
-        return server_function_error(&error);
+    let format = request_context::error_format();
+    if format != ErrorFormat::Page {
+        return render(state, &error, format);
     }
     let page = origin::referrer(&parts.headers).filter(|_| origin::is_same_site(&state.config, &parts.headers));
     let back = page.map(|page| origin::return_path(page.path(), page.query()));

@@ -29,7 +29,7 @@ use crate::server::admission::RequestClass;
 use crate::server::auth::client_ip;
 use crate::server::auth::client_ip::ProxyWarning;
 use crate::server::auth::page_user;
-use crate::server::leptos_context::accepts_html;
+use crate::server::leptos_context::{accepts_html, accepts_wire};
 use crate::server::log_format::RedactedPath;
 use crate::server::request_context::{self, ErrorFormat, RequestContext};
 use crate::server::state::AppState;
@@ -156,6 +156,7 @@ fn request_class(request: &Request) -> RequestClass {
 fn error_format(request: &Request, class: RequestClass) -> ErrorFormat {
     match class {
         _ if accepts_html(request.headers()) => ErrorFormat::Page,
+        _ if accepts_wire(request.headers()) => ErrorFormat::Wire,
         RequestClass::SignIn | RequestClass::Form => ErrorFormat::ServerFunction,
         RequestClass::Probe | RequestClass::Other => ErrorFormat::Problem,
     }

@@ -1,10 +1,9 @@
-//! Creating and rotating a key. The response shows the key, this once: as JSON for the program of the page, which puts it into a
+//! Creating and rotating a key. The response shows the key, this once: as data for the program of the page, which puts it into a
 //! dialog, and as a document without JavaScript.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::{Form, FormRejection};
 
@@ -13,12 +12,12 @@ use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
 use crate::model::link::link;
+use crate::model::wire;
 use crate::pages::keys;
 use crate::pages::keys::reveal::{NewKeyDocument, NewKeyLinks};
 use crate::server::db::retry;
-use crate::server::denial_log::log_denied;
+use crate::server::leptos_context::accepts_wire;
 use crate::server::state::AppState;
-use crate::web::error_response::server_function_error;
 use crate::web::ssr::{html_response, with_leptos_context};
 
 /// Handles the form "Create API key". There is no redirect, because the key would have to be stored on the way.
@@ -53,7 +52,7 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let pending = parts.extensions.get().cloned();
-    let is_document = !accepts_json(&parts.headers);
+    let is_document = !accepts_wire(&parts.headers);
     let made = match call {
         Ok(call) => with_leptos_context(state.clone(), parts, retry::repeat(call, Result::is_err)).await,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(AppError::ContentTooLarge),
@@ -61,11 +60,8 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     };
     if !is_document {
         return match made {
-            Ok(new) => Json(new).into_response(),
-            Err(error) => {
-                log_denied(&state, &error);
-                server_function_error(&error)
-            }
+            Ok(new) => ([(header::CONTENT_TYPE, wire::MEDIA_TYPE)], wire::encode(&new)).into_response(),
+            Err(error) => error.into_response(),
         };
     }
     match made {
@@ -77,9 +73,4 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     }
     let refusal = made.as_ref().err().cloned();
     html_response(&state, refusal.as_ref(), || NewKeyDocument(made, origin, stylesheet, links))
-}
-
-/// Whether the program of the page sent the form.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json")
 }

@@ -27,6 +27,8 @@ pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: String,
+    /// The body before it was read as text.
+    pub bytes: Vec<u8>,
 }
 
 impl Client {
@@ -148,9 +150,9 @@ impl Client {
         let path = request.uri().path().to_owned();
         let response = self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         let (head, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = String::from_utf8_lossy(&body).into_owned();
-        let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
+        let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: head.status.as_u16(), headers: head.headers, body, bytes };
         answer.leave_trail(&path);
         answer
     }
