@@ -39,7 +39,7 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_SIGN_IN_RATE", default_value_t = 10)]
     pub sign_in_rate: u32,
 
-    /// Networks of proxies whose X-Forwarded-For is trusted, separated by commas: 10.0.0.0/8,192.0.2.7
+    /// Networks of proxies whose X-Forwarded-For and X-Forwarded-Method are trusted, separated by commas: 10.0.0.0/8,192.0.2.7
     #[arg(long, env = "KEYFOB_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 

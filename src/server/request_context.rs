@@ -76,6 +76,8 @@ pub struct RequestContext {
     route: OnceCell<MatchedPath>,
     user: OnceCell<String>,
     key_prefix: OnceCell<String>,
+    /// Method and path of the request that a proxy asks about.
+    original: OnceCell<String>,
     key_quota: Cell<Option<KeyQuota>>,
     is_denial_logged: Cell<bool>,
     theme: Cell<Theme>,
@@ -93,6 +95,7 @@ impl RequestContext {
             route: OnceCell::new(),
             user: OnceCell::new(),
             key_prefix: OnceCell::new(),
+            original: OnceCell::new(),
             key_quota: Cell::new(None),
             is_denial_logged: Cell::new(false),
             theme: Cell::default(),
@@ -137,13 +140,17 @@ pub fn key_quota() -> Option<KeyQuota> {
 pub fn current_span() -> Span {
     let span = with(|context| {
         let (id, path) = (context.id.as_str(), RedactedPath(context.uri.path()));
-        let method = context.method.as_str();
-        let method = &method[..method.len().min(METHOD_MAX)];
+        let (method, original) = (shorten(&context.method), context.original.get());
         let (route, user, key) =
             (context.route.get().map(MatchedPath::as_str), context.user.get(), context.key_prefix.get());
-        tracing::error_span!("request", id, method, %path, route, user, key)
+        tracing::error_span!("request", id, method, %path, route, user, key, original)
     });
     span.unwrap_or_else(Span::none)
+}
+
+fn shorten(method: &Method) -> &str {
+    let method = method.as_str();
+    &method[..method.len().min(METHOD_MAX)]
 }
 
 /// Returns the colours in which a page is rendered.
@@ -176,6 +183,12 @@ pub fn set_route(extensions: &Extensions) {
 /// Notes the public prefix of the key that came with the request.
 pub fn set_key(prefix: &str) {
     with(|context| context.key_prefix.set(prefix.to_owned()));
+}
+
+/// Notes the request that a trusted proxy asks about. The log shows its path without the query.
+pub fn set_original(method: &Method, uri: &str) {
+    let path = uri.split(['?', '#']).next().unwrap_or_default();
+    with(|context| context.original.set(format!("{} {}", shorten(method), RedactedPath(path))));
 }
 
 /// Notes what is left of the rate limit of the key.

@@ -89,6 +89,13 @@ fn problem(state: &AppState, error: &AppError) -> Response {
     response
 }
 
+/// Returns the problem of an error of the running request as JSON on one line; `None` outside of a request.
+pub fn problem_text(error: &AppError) -> Option<String> {
+    let id = request_context::id();
+    let render = |state: &AppState| serde_json::to_string(&Problem::new(&state.config.origin(), id.as_str(), error));
+    STATE.try_with(render).ok()?.ok()
+}
+
 fn set_retry_after(headers: &mut HeaderMap, error: &AppError) {
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, seconds.into());

@@ -73,3 +73,4 @@ mod teams;
 mod throttle;
 mod timing;
 mod usage;
+mod verify;

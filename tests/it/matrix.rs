@@ -208,17 +208,27 @@ const RULES: &[Rule] = &[
             (ValidationFailed, &[PreviousSecretInGrace]),
         ],
     },
-    // Forward-auth.
+    // Forward-auth of a request that reads.
     Rule {
-        endpoints: &[("GET /api/v1/verify", 200), ("POST /api/v1/verify", 200)],
+        endpoints: &[("GET /api/v1/verify", 200)],
         outcomes: &[
             (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
             (TeamMismatch, &[BlueKey, RedKey]),
         ],
     },
+    // Forward-auth of a request that may change something.
+    Rule {
+        endpoints: &[("POST /api/v1/verify", 200)],
+        outcomes: &[
+            (Allowed, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser]),
+            (CredentialsMissing, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada]),
+            (ScopeMissing, &[ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+        ],
+    },
     // Forward-auth for a team.
     Rule {
-        endpoints: &[("POST /api/v1/verify?team=red", 200)],
+        endpoints: &[("GET /api/v1/verify?team=red", 200)],
         outcomes: &[
             (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace]),
             (TeamMismatch, &[UserWithoutTeam, Superuser, BlueKey, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
@@ -452,7 +462,7 @@ async fn me_key_and_verify_describe_the_caller(database: Database) {
         assert_eq!(facts["expires_at"], "2027-04-15T08:00:00.000Z");
         assert!(facts.get("digest").is_none() && facts.get("key").is_none(), "{facts}");
         let path = if team.is_some() { "/api/v1/verify?team=red" } else { "/api/v1/verify" };
-        let verified = client.bare(Method::PUT, path).await.is(200);
+        let verified = client.bare(Method::OPTIONS, path).await.is(200);
         assert_eq!(verified.header("x-auth-user"), ada.as_str());
         assert_eq!(json!(verified.header("x-auth-key")), facts["id"]);
         assert_eq!(verified.header("x-auth-scopes"), scopes.join(" "), "{actor:?}");

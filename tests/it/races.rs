@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use axum::http::Method;
 use keyfob::model::keys::Access;
 use keyfob::server::db::{Backend, Db, Tx};
 use keyfob::server::users::AccountChange;
@@ -463,77 +462,4 @@ async fn retired_secret_does_not_revoke_its_successor(database: Database) {
     client.with_key(again["key"].as_str().unwrap()).get("/api/v1/verify").await.is(200);
     client.post("/api/v1/leaked-keys", serde_json::json!([{ "token": new }])).await.is(202);
     client.with_key(again["key"].as_str().unwrap()).get("/api/v1/verify").await.refused(401, "key_revoked");
-}
-
-#[apply(each_database)]
-#[tokio::test]
-async fn verify_requires_the_team_and_sends_every_header(database: Database) {
-    let app = &TestApp::start(database).await;
-    let red = app.team("red", "ada", &[]).await;
-    app.team("blue", "ada", &[]).await;
-    let key = |team| app.make_key_that("ada", move |spec| spec.team = team);
-    let (limited, free) = (key(Some(red.id.clone())).await, key(None).await);
-    let (limited, free) = (app.anonymous().with_key(&limited.key), app.anonymous().with_key(&free.key));
-    for path in [
-        "/api/v1/verify",
-        "/api/v1/verify?team=",
-        "/api/v1/verify?team=blue",
-        "/api/v1/verify?team=nothing",
-        "/api/v1/verify?team=RED",
-    ] {
-        limited.get(path).await.refused(403, "team_mismatch");
-    }
-    free.get("/api/v1/verify?team=nothing").await.refused(403, "team_mismatch");
-    app.with_key("bob").await.get("/api/v1/verify?team=red").await.refused(403, "team_mismatch");
-    free.get("/api/v1/verify?team=red&team=blue").await.invalid(&["team"]);
-    for (client, path, team) in [
-        (&limited, "/api/v1/verify?team=red", "red"),
-        (&free, "/api/v1/verify?team=blue", "blue"),
-        (&free, "/api/v1/verify", ""),
-        (&app.signed_in("ada").await, "/api/v1/verify", ""),
-    ] {
-        let verified = client.get(path).await.is(200);
-        for name in ["x-auth-user", "x-auth-email", "x-auth-key", "x-auth-scopes", "x-auth-team"] {
-            assert_eq!(verified.all(name).len(), 1, "{name} {verified:?}");
-        }
-        assert_eq!((verified.header("x-auth-team"), verified.header("x-auth-email")), (team, "ada@example.com"));
-    }
-}
-
-#[apply(each_database)]
-#[tokio::test]
-async fn verify_rejects_cross_origin_sessions_for_any_method(database: Database) {
-    let app = &TestApp::start(database).await;
-    let ada = app.signed_in("ada").await.without("sec-fetch-site").without("origin");
-    let key = app.with_key("ada").await;
-    for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT] {
-        for (name, value) in [
-            ("sec-fetch-site", "cross-site"),
-            ("sec-fetch-site", "same-site"),
-            ("sec-fetch-site", "junk"),
-            ("origin", "https://evil.example"),
-            ("origin", "null"),
-        ] {
-            let refused = ada.with(name, value).bare(method.clone(), "/api/v1/verify").await;
-            assert_eq!(refused.status, 403, "{method} {name}: {value}");
-            key.with(name, value).bare(method.clone(), "/api/v1/verify").await.is(200);
-        }
-        for (name, value) in [("sec-fetch-site", "same-origin"), ("origin", "http://localhost:8000")] {
-            ada.with(name, value).bare(method.clone(), "/api/v1/verify").await.is(200);
-        }
-    }
-    ada.with("sec-fetch-site", "none").get("/api/v1/verify").await.is(200);
-}
-
-#[apply(each_database)]
-#[tokio::test]
-async fn verify_answers_whatever_the_client_accepts(database: Database) {
-    let app = &TestApp::start(database).await;
-    let key = app.with_key("ada").await;
-    for accept in ["text/html", "image/png", "application/json;q=0", "nonsense", ""] {
-        key.with("accept", accept).get("/api/v1/verify").await.is(200);
-        key.with("accept", accept).get("/api/v1/verify/").await.is(200);
-        app.anonymous().with("accept", accept).get("/api/v1/verify").await.refused(401, "credentials_missing");
-    }
-    key.with("accept", "image/png").get("/api/v1/me").await.refused(406, "not_acceptable");
 }

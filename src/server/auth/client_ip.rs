@@ -35,7 +35,7 @@ pub fn rate_limit_network(ip: IpAddr) -> IpAddr {
 /// addresses serve many people.
 pub fn quota_network(ip: IpAddr, trusted: &[IpNet]) -> Option<IpAddr> {
     let ip = ip.to_canonical();
-    let shared = ip.is_loopback() || trusted.iter().any(|proxies| proxies.contains(&ip));
+    let shared = ip.is_loopback() || is_trusted(ip, trusted);
     (!shared).then(|| rate_limit_network(ip))
 }
 
@@ -48,6 +48,12 @@ pub fn user_agent(headers: &HeaderMap) -> Cow<'_, str> {
         Some(cut) => Cow::Owned(cut.to_owned()),
         None => agent,
     }
+}
+
+/// Whether an address belongs to a trusted proxy.
+pub fn is_trusted(ip: IpAddr, trusted: &[IpNet]) -> bool {
+    let ip = ip.to_canonical();
+    trusted.iter().any(|network| network.contains(&ip))
 }
 
 /// Client address, and a problem with the proxy headers.
@@ -75,8 +81,7 @@ pub fn resolve(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) 
     let Some(peer) = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical()) else {
         return ResolvedClient { client: ClientIp(None), warning: None };
     };
-    let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(&ip));
-    if !is_trusted(peer) {
+    if !is_trusted(peer, trusted) {
         let has_proxy_headers = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
         return ResolvedClient {
             client: ClientIp(Some(peer)),
@@ -87,7 +92,7 @@ pub fn resolve(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) 
     let values = headers.get_all(PROXY_HEADERS[0]).into_iter().map(HeaderValue::as_bytes);
     let hops: Vec<_> = values.flat_map(|value| value.split(|b| *b == b',')).map(<[u8]>::trim_ascii).collect();
     for hop in hops.into_iter().rev().filter(|hop| !hop.is_empty()) {
-        if !is_trusted(client) {
+        if !is_trusted(client, trusted) {
             break;
         }
         let Some(ip) = hop_address(hop) else {

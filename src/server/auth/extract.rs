@@ -51,10 +51,10 @@ impl Caller {
         }
     }
 
-    /// Denies a key without this scope. A session has every scope of its user.
-    fn check_scope(&self, required: Scope, parts: &Parts) -> Result<(), AppError> {
+    /// Denies a key without this scope, for a request whose method is safe or not. A session has every scope of its user.
+    pub(crate) fn check_scope(&self, required: Scope, is_safe: bool) -> Result<(), AppError> {
         match self.key() {
-            Some(key) if !key.access.allows(required, parts.method.is_safe()) => {
+            Some(key) if !key.access.allows(required, is_safe) => {
                 Err(AppError::ScopeMissing(required.as_str().to_owned()))
             }
             _ => Ok(()),
@@ -107,7 +107,7 @@ impl<S: RequiredScope> FromRequestParts<AppState> for Scoped<S> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let (caller, (owner, team)) = authenticate(parts, state, async |caller, parts| {
-            caller.check_scope(S::SCOPE, parts)?;
+            caller.check_scope(S::SCOPE, parts.method.is_safe())?;
             find_owner(&caller, parts, state).await
         })
         .await?;
@@ -172,7 +172,7 @@ impl<S: RequiredScope> FromRequestParts<AppState> for AnyCallerWith<S> {
     type Rejection = AppError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
-        let check = async |caller: Caller, parts: &mut Parts| caller.check_scope(S::SCOPE, parts);
+        let check = async |caller: Caller, parts: &mut Parts| caller.check_scope(S::SCOPE, parts.method.is_safe());
         Ok(Self(authenticate(parts, state, check).await?.0, PhantomData))
     }
 }

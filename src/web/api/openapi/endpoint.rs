@@ -8,8 +8,7 @@ use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::Object;
-use utoipa::openapi::{Ref, RefOr, Required, Response, SecurityRequirement};
+use utoipa::openapi::{Ref, RefOr, Required, Response, Schema, SecurityRequirement};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::operations;
@@ -187,7 +186,7 @@ pub fn describe_protection(operation: &mut Operation, origin: &str) {
 }
 
 /// Returns a parameter. Parameters of the path are always required.
-pub fn parameter(place: ParameterIn, name: &str, about: &str, schema: Object) -> Parameter {
+pub fn parameter(place: ParameterIn, name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
     parameter.description(Some(about)).schema(Some(schema)).build()
 }

@@ -15,6 +15,11 @@ pub fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
     text().enum_values(Some(words)).build()
 }
 
+/// Returns a list of strings with these values.
+pub fn list_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Array {
+    ArrayBuilder::new().items(one_of(words)).build()
+}
+
 pub fn department() -> Object {
     one_of(Department::ALL.map(Department::as_str))
 }

@@ -1,0 +1,149 @@
+//! Forward authentication: tells a proxy in front of another API who calls, and with what rights.
+
+mod original_request;
+mod rejection;
+mod requirements;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use utoipa::openapi::Schema;
+use utoipa::openapi::path::ParameterIn;
+
+use self::original_request::OriginalRequest;
+use self::rejection::VerifyRejection;
+use self::requirements::{Requirements, is_for_nginx};
+use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
+use crate::error::AppError;
+use crate::model::fields::FieldErrors;
+use crate::model::keys::{Access, Scope};
+use crate::server::auth::origin::is_cross_origin;
+use crate::server::auth::{Caller, api_key_header, authenticate};
+use crate::server::state::AppState;
+use crate::server::teams;
+
+/// Path of the endpoint. It ignores `Accept`, which the client meant for another server.
+pub const PATH: &str = "/api/v1/verify";
+
+/// Caller of a request that a proxy is about to forward, and the team that the request is for.
+pub struct VerifiedCaller {
+    caller: Caller,
+    /// Slug that `?team=` requires; empty for none.
+    team: String,
+}
+
+impl FromRequestParts<AppState> for VerifiedCaller {
+    type Rejection = VerifyRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, VerifyRejection> {
+        let is_for_nginx = is_for_nginx(parts.uri.query().unwrap_or_default());
+        verify_caller(parts, state).await.map_err(|error| VerifyRejection { error, is_for_nginx })
+    }
+}
+
+/// Authenticates the caller of the original request, and checks what the query requires. A session is accepted for safe
+/// same-origin requests only, because the API behind the proxy knows nothing of our protection against forged requests.
+async fn verify_caller(parts: &mut Parts, state: &AppState) -> Result<VerifiedCaller, AppError> {
+    let requirements = Requirements::parse(parts.uri.query().unwrap_or_default())?;
+    let original = OriginalRequest::parse(parts, &state.config.trusted_proxies)
+        .map_err(|error| FieldErrors::one(error.field, error.message))?;
+    let has_key = api_key_header::is_present(&parts.headers, state.config.api_key_header.as_ref());
+    let accepts_session = original.is_safe && !requirements.denies_sessions;
+    if !has_key && !accepts_session {
+        original.log();
+        return Err(AppError::CredentialsMissing);
+    }
+    let check = async |caller: Caller, parts: &mut Parts| {
+        if !has_key && is_cross_origin(&parts.headers, &state.config.origin()) {
+            return Err(AppError::CrossOrigin);
+        }
+        check_scopes(&caller, &requirements, original.is_safe)?;
+        check_team(&caller, &requirements.team, state).await
+    };
+    let (caller, ()) = authenticate(parts, state, check).await.inspect_err(|_| original.log())?;
+    Ok(VerifiedCaller { caller, team: requirements.team })
+}
+
+/// Rejects a key without a required scope, and a read-only key for a request that may change something.
+fn check_scopes(caller: &Caller, requirements: &Requirements, is_safe: bool) -> Result<(), AppError> {
+    let is_read_only = caller.key().is_some_and(|key| key.access == Access::ReadOnly);
+    if is_read_only && !is_safe {
+        return Err(AppError::ScopeMissing(String::new()));
+    }
+    requirements.scopes().try_for_each(|scope| caller.check_scope(scope, is_safe))
+}
+
+/// Rejects a caller outside the required team, and a key that is limited to another team.
+async fn check_team(caller: &Caller, slug: &str, state: &AppState) -> Result<(), AppError> {
+    let limit = caller.key().and_then(|key| key.team_id.as_ref());
+    if slug.is_empty() {
+        return if limit.is_some() { Err(AppError::TeamMismatch) } else { Ok(()) };
+    }
+    match teams::find(&state.db, &caller.user().id, slug).await {
+        Ok(found) if limit.is_none_or(|limit| *limit == found.team.id) => Ok(()),
+        Ok(_) | Err(AppError::NotFound) => Err(AppError::TeamMismatch),
+        Err(error) => Err(error),
+    }
+}
+
+impl OperationInput for VerifiedCaller {
+    fn describe(operation: &mut OperationSpec) {
+        operation.caller();
+        operation.any_accept();
+        operation.error(AppError::CrossOrigin);
+        operation.error(AppError::ScopeMissing(Scope::EmployeesRead.as_str().to_owned()));
+        operation.error(FieldErrors::one("team", "Name one team.").into());
+        let scopes = schemas::list_of(Scope::ALL.iter().map(|scope| scope.as_str()));
+        let mut add = |name, about, schema: Schema| {
+            operation.parameter(parameter(ParameterIn::Query, name, about, schema));
+        };
+        add(
+            "team",
+            "Slug of the team that the request is for. A key that is limited to a team needs it.",
+            schemas::slug().into(),
+        );
+        add("scope", "Scope that the request needs; repeat it for several.", scopes.into());
+        add("session", "`deny` accepts keys only.", schemas::one_of(["deny"]).into());
+        add("for", FOR_NGINX, schemas::one_of(["nginx"]).into());
+    }
+}
+
+const FOR_NGINX: &str = "`nginx` answers 403 instead of 400, 429 and 503, with the true status in `X-Auth-Status` and the \
+    problem in `X-Auth-Problem`.";
+
+/// Check a key
+///
+/// For a proxy in front of an API in any language: 200 with the caller in headers, or the error. Accepts any method and any
+/// `Accept`. Every header is always present, and empty where there is no value, so that a copy that the client sent never
+/// reaches the API. `X-Auth-Scopes` lists what the caller may do. A read-only key is judged by the method of the original
+/// request: `X-Forwarded-Method` or `X-Original-Method` of a trusted proxy. A session is accepted for safe same-origin requests
+/// only.
+#[utoipa::path(
+    get,
+    path = "/api/v1/verify",
+    operation_id = "verify",
+    tag = "key",
+    responses((status = 200, description = "The caller.", headers(
+        ("X-Auth-User" = String, description = "Id of the user."),
+        ("X-Auth-Email" = String, description = "Email address of the user, in UTF-8."),
+        ("X-Auth-Key" = String, description = "Id of the key; empty for a session."),
+        ("X-Auth-Scopes" = String, description = "Scopes of the caller, separated by spaces."),
+        ("X-Auth-Team" = String, description = "Team that `?team=` requires; empty without it."),
+    )))
+)]
+pub async fn verify(VerifiedCaller { caller, team }: VerifiedCaller) -> HeaderMap {
+    let access = caller.key().map_or(Access::Full, |key| key.access);
+    let scopes: Vec<_> = access.scopes().map(Scope::as_str).collect();
+    let headers = [
+        ("x-auth-user", caller.user().id.to_string()),
+        ("x-auth-email", caller.user().email.clone()),
+        ("x-auth-key", caller.key().map(|key| key.id.to_string()).unwrap_or_default()),
+        ("x-auth-scopes", scopes.join(" ")),
+        ("x-auth-team", team),
+    ];
+    let header = |(name, value): (&'static str, String)| {
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap_or(HeaderValue::from_static(""));
+        (HeaderName::from_static(name), value)
+    };
+    headers.into_iter().map(header).collect()
+}
