@@ -11,8 +11,8 @@ use self::codes::{
     ACCOUNT_CHANGED, ACCOUNT_DISABLED, CONTENT_TOO_LARGE, CREDENTIALS_AMBIGUOUS, CREDENTIALS_MISSING, CROSS_ORIGIN,
     HTTPS_NEEDED, INTERNAL_ERROR, KEY_EXPIRED, KEY_MALFORMED, KEY_REVOKED, KEY_UNKNOWN, MALFORMED_JSON,
     METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, RATE_LIMITED, REAUTHENTICATION_REQUIRED, SCOPE_MISSING,
-    SESSION_REQUIRED, SUPERUSER_REQUIRED, TEAM_MISMATCH, UNAVAILABLE, UNREACHABLE, UNSUPPORTED_MEDIA_TYPE,
-    VALIDATION_FAILED,
+    SESSION_REQUIRED, SIGNATURE_INVALID, SUPERUSER_REQUIRED, TEAM_MISMATCH, UNAVAILABLE, UNREACHABLE,
+    UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED,
 };
 pub use self::codes::{ERROR_CODES, ErrorCode};
 pub use self::limit::{Limit, Quota};
@@ -51,6 +51,8 @@ pub enum AppError {
     HttpsNeeded,
     /// A change that a page of another site requested.
     CrossOrigin,
+    /// A report of leaked keys with a signature that does not verify.
+    SignatureInvalid,
     /// Not there, or another user's.
     NotFound,
     MethodNotAllowed,
@@ -92,6 +94,7 @@ impl AppError {
             Self::AccountChanged => &ACCOUNT_CHANGED,
             Self::HttpsNeeded => &HTTPS_NEEDED,
             Self::CrossOrigin => &CROSS_ORIGIN,
+            Self::SignatureInvalid => &SIGNATURE_INVALID,
             Self::NotFound => &NOT_FOUND,
             Self::MethodNotAllowed => &METHOD_NOT_ALLOWED,
             Self::NotAcceptable => &NOT_ACCEPTABLE,

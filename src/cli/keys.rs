@@ -1,10 +1,13 @@
 //! `keyfob key`
 
+use std::io::{IsTerminal, Read};
+
 use clap::{Args, Subcommand};
 use keyfob::model::keys::{Access, KeyEntry, KeyName, KeySpec, Scopes};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, User};
 use keyfob::server::audit::Actor;
+use keyfob::server::auth::key_format::{KeyFormatError, PresentedKey};
 use keyfob::server::clock::Clock;
 use keyfob::server::config::KeyConfig;
 use keyfob::server::db::Db;
@@ -13,6 +16,9 @@ use keyfob::server::keys::Request;
 use keyfob::server::{teams, users};
 
 use super::{CommandError, Database};
+
+/// Longest input of `keyfob key check`; a key has at most 56 characters.
+const MAX_CHECKED_BYTES: u64 = 1024;
 
 #[derive(Subcommand)]
 pub enum KeyCommand {
@@ -26,6 +32,11 @@ pub enum KeyCommand {
         #[arg(long)]
         user: String,
     },
+    /// Check the form and the checksum of a key that is read from standard input, without a database
+    ///
+    /// Prints the public prefix. The exit code is 0 for a key, 1 for anything else. A key that passes may be unknown, expired or
+    /// revoked: only a server knows.
+    Check,
     /// Revoke a key; this cannot be undone
     Revoke {
         #[command(flatten)]
@@ -68,6 +79,7 @@ pub async fn run(command: KeyCommand) -> Result<(), CommandError> {
     let now = Clock::system().now();
     match command {
         KeyCommand::Create(options) => create(options, now).await,
+        KeyCommand::Check => check(),
         KeyCommand::List { database, user } => list(&database.open().await?, &user, now).await,
         KeyCommand::Revoke { database, prefix_or_id } => revoke(&database.open().await?, &prefix_or_id, now).await,
     }
@@ -96,6 +108,30 @@ async fn create(options: Create, now: Timestamp) -> Result<(), CommandError> {
     let made = keys::create(&db, &options.config, request, &Actor::operator(now)).await?;
     println!("{}", made.key);
     eprintln!("Created the key {}. It is shown only once.", made.facts.prefix);
+    Ok(())
+}
+
+fn check() -> Result<(), CommandError> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("Paste the key, press Enter, then Ctrl-D. It is visible.");
+    }
+    let mut text = Vec::new();
+    std::io::stdin()
+        .take(MAX_CHECKED_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|error| format!("cannot read the key: {error}."))?;
+    let key = PresentedKey::check(text.trim_ascii()).map_err(|error| match error {
+        KeyFormatError::Form if text.trim_ascii().is_empty() => {
+            "there is no key on standard input. Use: keyfob key check < FILE".to_owned()
+        }
+        KeyFormatError::Form => "this does not have the form of a key, such as kf_8Qw3ZkPa_ and 38 more letters and \
+                                 digits. Pass the key alone, as the server printed it."
+            .to_owned(),
+        KeyFormatError::Checksum => "this has the form of a key, but its checksum is wrong. Look for a typing error; \
+                                     otherwise it is a made-up key."
+            .to_owned(),
+    })?;
+    println!("{}", key.prefix());
     Ok(())
 }
 

@@ -50,6 +50,9 @@ error_codes! {
         "Sign in with a browser. API keys cannot manage keys or accounts.";
     CROSS_ORIGIN: "cross_origin", 403, "Cross-origin request blocked.",
         "Send the request from a page of this site, or with an API key. Behind a proxy, set KEYFOB_PUBLIC_URL.";
+    SIGNATURE_INVALID: "signature_invalid", 403, "The signature of the report is not valid.",
+        "Send both headers, Github-Public-Key-Identifier and Github-Public-Key-Signature, and the body as it was signed. If \
+         GitHub has new public keys, an operator downloads them into the file of KEYFOB_SECRET_SCANNING_KEYS and restarts.";
     NOT_FOUND: "not_found", 404, "Not found.",
         "Check the path and the id. What belongs to another user is not found either.";
     METHOD_NOT_ALLOWED: "method_not_allowed", 405, "Method not allowed.",

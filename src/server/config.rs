@@ -8,6 +8,8 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use super::report_signature::ScanningKeys;
+
 /// Settings of `keyfob serve`.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
@@ -46,6 +48,10 @@ pub struct Config {
     /// Contact for security reports in /.well-known/security.txt, an email address or a page
     #[arg(long, env = "KEYFOB_SECURITY_CONTACT", value_parser = contact)]
     pub security_contact: Option<Url>,
+
+    /// File with GitHub's public keys, in GitHub's JSON form; checks the signatures of reports of leaked keys
+    #[arg(long, env = "KEYFOB_SECRET_SCANNING_KEYS", value_parser = ScanningKeys::read)]
+    pub secret_scanning_keys: Option<ScanningKeys>,
 
     /// Employees per user or team
     #[arg(long, env = "KEYFOB_MAX_EMPLOYEES", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -189,6 +195,7 @@ pub(crate) mod tests {
             sign_in_rate: 10,
             trusted_proxies: Vec::new(),
             security_contact: None,
+            secret_scanning_keys: None,
             max_employees: 100_000,
             keys: KeyConfig { key_brand: "kf".into(), max_keys_per_user: 50 },
             log: "info".into(),

@@ -18,6 +18,7 @@ pub mod log_format;
 pub mod maintenance;
 pub mod memory_budget;
 pub mod rate_limits;
+pub mod report_signature;
 pub mod request_context;
 pub mod site;
 pub mod state;

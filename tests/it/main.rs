@@ -46,6 +46,7 @@ mod key_lists;
 mod keys;
 mod keys_form;
 mod last_use;
+mod leak_reports;
 mod limits_named;
 mod links;
 mod log;

@@ -14,6 +14,13 @@ const CHECKSUM_LEN: usize = 6;
 /// Longest brand, in characters.
 pub const BRAND_MAX: usize = 8;
 
+/// Why a text is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFormatError {
+    Form,
+    Checksum,
+}
+
 /// A well-formed key with a correct checksum. It may not exist.
 pub struct PresentedKey<'a>(&'a str);
 
@@ -21,9 +28,14 @@ impl<'a> PresentedKey<'a> {
     /// Parses `kf_` + 8 + `_` + 32 + 6 base62 characters, of which the last 6 are the checksum. Accepts any brand of 2 to 8
     /// lower-case letters, so that keys outlive a change of brand.
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
-        let key = Self::match_form(raw)?;
+        Self::check(raw).ok()
+    }
+
+    /// Like [`Self::parse`], and says what is wrong.
+    pub fn check(raw: &'a [u8]) -> Result<Self, KeyFormatError> {
+        let key = Self::match_form(raw).ok_or(KeyFormatError::Form)?;
         let (body, sum) = key.split_at(key.len() - CHECKSUM_LEN);
-        (checksum(body) == sum.as_bytes()).then_some(Self(key))
+        if checksum(body) == sum.as_bytes() { Ok(Self(key)) } else { Err(KeyFormatError::Checksum) }
     }
 
     /// Whether a text has the form of a key, whatever its checksum.

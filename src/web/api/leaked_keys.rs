@@ -2,21 +2,22 @@
 
 use std::borrow::Cow;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequestParts, Json, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Json, Request, State};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde_json::Value;
+use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::openapi::{OperationInput, OperationSpec, schemas};
+use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
 use crate::error::{AppError, Limit};
 use crate::model::fields::FieldErrors;
 use crate::server::audit::Actor;
 use crate::server::auth::client_ip::client_ip;
 use crate::server::keys::leaks::revoke_leaked;
+use crate::server::report_signature::is_signed;
 use crate::server::state::AppState;
 
 /// Keys in one report. With what scanners write next to each, about as many fit into the largest body.
@@ -40,7 +41,7 @@ impl ToSchema for ReportedKey {
     }
 }
 
-/// One key, or several; [`tokens`] reads it.
+/// One key, or several.
 pub enum Report {}
 
 /// Returns the reported keys. Not by serde, which accepts an array for a struct too.
@@ -74,34 +75,64 @@ impl ToSchema for Report {
     }
 }
 
-/// Reporter whose address has not reached its limit. It comes before the body in the signature, so that a rejected report is
-/// not read.
-pub struct Reporter(Actor);
+/// Report that its sender may send: a signature verifies, or the address of the sender has not reached its limit.
+pub struct LeakReport {
+    by: Actor,
+    tokens: Vec<String>,
+}
 
-impl FromRequestParts<AppState> for Reporter {
+impl FromRequest<AppState> for LeakReport {
     type Rejection = AppError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
-        let (from, now) = (client_ip(&parts.extensions), state.now());
-        state.usage.admit_report(from, now)?;
-        Ok(Self(Actor::reporter(from, now)))
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
+        let (from, now) = (client_ip(request.extensions()), state.now());
+        let by = Actor::reporter(from, now);
+        let keys = state.config.secret_scanning_keys.as_ref().filter(|_| is_signed(request.headers()));
+        let Some(keys) = keys else {
+            // First, so that a rejected report is not read.
+            state.usage.admit_report(from, now)?;
+            return Ok(Self { by, tokens: read_tokens(request).await? });
+        };
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
+        let body = body.map_err(|rejection| unreadable(rejection.status()))?;
+        if !keys.verify(&parts.headers, &body) {
+            state.usage.admit_report(from, now)?;
+            return Err(AppError::SignatureInvalid);
+        }
+        Ok(Self { by, tokens: read_tokens(Request::from_parts(parts, body.into())).await? })
     }
 }
 
-impl OperationInput for Reporter {
+async fn read_tokens(request: Request) -> Result<Vec<String>, AppError> {
+    let report = Json::from_request(request, &()).await;
+    let Json(report) = report.map_err(|rejection| unreadable(rejection.status()))?;
+    let tokens = tokens(report).ok_or_else(malformed)?;
+    if tokens.len() > MAX_KEYS { Err(too_many()) } else { Ok(tokens) }
+}
+
+impl OperationInput for LeakReport {
     fn describe(operation: &mut OperationSpec) {
+        for (name, about) in [
+            ("Github-Public-Key-Identifier", "The public key of the signature, where the report is signed."),
+            ("Github-Public-Key-Signature", "The signature of the body: ECDSA P-256 with SHA-256, as base64."),
+        ] {
+            operation.parameter(parameter(ParameterIn::Header, name, about, schemas::any_text()));
+        }
         operation.error(AppError::RateLimited { limit: Limit::LeakReports, retry_after: 12 });
-    }
-}
-
-type Body = Result<Json<Value>, JsonRejection>;
-
-impl OperationInput for Body {
-    fn describe(operation: &mut OperationSpec) {
+        operation.error(AppError::SignatureInvalid);
         operation.error(malformed());
         operation.error(too_many());
         operation.error(AppError::ContentTooLarge);
         operation.error(AppError::UnsupportedMediaType);
+    }
+}
+
+fn unreadable(status: StatusCode) -> AppError {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => AppError::UnsupportedMediaType,
+        _ => malformed(),
     }
 }
 
@@ -116,7 +147,8 @@ fn too_many() -> AppError {
 /// Report leaked keys
 ///
 /// Anyone may report a key: holding it is proof. Real keys are revoked, and their owners see it. The answer is the same
-/// whether or not a key is real. Members other than `token`, such as the place, are ignored.
+/// whether or not a key is real. Members other than `token`, such as the place, are ignored. Where the server has the public
+/// keys of GitHub's secret scanning, a signed report must verify; it has no limit per address.
 #[utoipa::path(
     post,
     path = "/api/v1/leaked-keys",
@@ -127,20 +159,7 @@ fn too_many() -> AppError {
     ])),
     responses((status = 202, description = "The report was accepted."))
 )]
-pub async fn report(State(state): State<AppState>, Reporter(by): Reporter, body: Body) -> Result<StatusCode, AppError> {
-    let tokens = match body {
-        Ok(Json(report)) => tokens(report).ok_or_else(malformed)?,
-        Err(rejection) => {
-            return Err(match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => AppError::ContentTooLarge,
-                StatusCode::UNSUPPORTED_MEDIA_TYPE => AppError::UnsupportedMediaType,
-                _ => malformed(),
-            });
-        }
-    };
-    if tokens.len() > MAX_KEYS {
-        return Err(too_many());
-    }
-    revoke_leaked(&state.db, &tokens, &by).await?;
+pub async fn report(State(state): State<AppState>, report: LeakReport) -> Result<StatusCode, AppError> {
+    revoke_leaked(&state.db, &report.tokens, &report.by).await?;
     Ok(StatusCode::ACCEPTED)
 }
