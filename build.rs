@@ -4,7 +4,15 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The files below the site's folder that the server serves.
-const FILES: [&str; 5] = ["favicon.svg", "robots.txt", "pkg/keyfob.css", "pkg/keyfob.js", "pkg/keyfob.wasm"];
+const FILES: [&str; 7] = [
+    "favicon.svg",
+    "robots.txt",
+    "profile-light.webp",
+    "profile-dark.webp",
+    "pkg/keyfob.css",
+    "pkg/keyfob.js",
+    "pkg/keyfob.wasm",
+];
 
 fn main() -> std::io::Result<()> {
     // A new migration must be compiled in.

@@ -15,12 +15,13 @@ use crate::model::wire;
 use crate::pages::keys::reveal::NewKeyShown;
 use crate::pages::notice::DoneNotice;
 use crate::pages::reauth::{ConfirmPassword, Reauth, ReauthDialog};
-use crate::pages::sign_in::SignOutButton;
+use crate::pages::sign_in::{SignIn, SignOutButton};
 use crate::pages::theme::{SetTheme, ShownTheme, ThemeSwitch};
 use crate::pages::{Page, PageData, QueryParams};
 use crate::ui::feedback::{FailedForm, LastFailure, UnreachableNotice};
 use crate::ui::field::RenderedFor;
 use crate::ui::layout::{AppShell, Brand, DocumentTitle, NavLink};
+use crate::ui::time::ReaderClock;
 use crate::ui::{browser, form, navigate};
 
 /// Renders the document around a page. `version` is the path of the browser's files.
@@ -86,6 +87,8 @@ pub fn App(data: PageData) -> impl IntoView {
     let new_key = NewKeyShown::default();
     provide_context(new_key);
     provide_context(RenderedFor(data.user.as_ref().map(|user| user.id.clone())));
+    ReaderClock::provide();
+    let email = data.user.as_ref().map(|user| user.email.clone());
     let theme = RwSignal::new(data.theme);
     provide_context(ShownTheme(theme));
     let shown = RwSignal::new(data);
@@ -111,7 +114,7 @@ pub fn App(data: PageData) -> impl IntoView {
             <DoneNotice/>
             {page}
         </AppShell>
-        <ReauthDialog/>
+        {email.map(|email| view! { <ReauthDialog email/> })}
     }
 }
 
@@ -147,10 +150,10 @@ fn start(
             failure.set(error.map(|error| FailedForm { action, error }));
         }),
         answered: Callback::new(move |(sent, answer): (form::Sent, Vec<u8>)| {
-            if sent.action == ConfirmPassword::url() {
+            if sent.action == ConfirmPassword::url() || sent.action == SignIn::url() {
                 reauth.confirmed();
             } else if sent.action == SetTheme::url() {
-                let chosen = Theme::from_name(sent.body.trim_start_matches("theme="));
+                let chosen = Theme::from_name(sent.body.rsplit('=').next().unwrap_or_default());
                 browser::set_theme(chosen.attribute());
                 theme.set(chosen);
             } else if let Some(key) = wire::decode(&answer) {
@@ -160,7 +163,7 @@ fn start(
                 new_key.set(Some(key));
             }
         }),
-        reauthenticate: Callback::new(move |()| reauth.ask()),
+        reauthenticate: Callback::new(move |error| reauth.ask(&error)),
     });
 }
 

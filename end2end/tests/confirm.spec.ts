@@ -35,7 +35,7 @@ test("a key of full access needs the password, and typed text is kept", async ({
   await page.keyboard.press("Enter");
   await expect(page.getByRole("dialog", { name: "Your new API key" }).getByLabel("API key")).toHaveValue(/^kf_/);
   await expect(confirm).toBeHidden();
-  await expect(page.getByRole("button", { name: "Copy" })).toBeFocused();
+  await expect(page.getByRole("button", { name: "Copy", exact: true })).toBeFocused();
   await page.getByRole("button", { name: "Done" }).click();
   const row = page.getByRole("table", { name: "API keys" }).getByRole("row", { name: "Nightly" });
   await expect(row).toContainText("Full access");

@@ -36,12 +36,9 @@ test("without JavaScript: from signing up to a key that is used and revoked", as
   await row.getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("button", { name: "Revoke key" }).click();
   await expect(page).toHaveURL(/\/profile\?done=revoked$/);
-  await expect(page.getByText("You have no active keys.")).toBeVisible();
+  await expect(row).toContainText("Revoked");
   const refused = await request.get(API, { headers });
   expect(refused.status()).toBe(401);
-
-  await page.getByRole("button", { name: "Show revoked" }).click();
-  await expect(row).toContainText("Revoked");
 });
 
 test("without JavaScript: a form that is wrong says so", async ({ page, expectedErrors }) => {

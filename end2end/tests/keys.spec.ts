@@ -1,5 +1,5 @@
 import type { Page } from "@playwright/test";
-import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+import { expect, expectAccessible, signUp, sql, test } from "../fixtures.ts";
 
 const API = "/pegasus/employees/api/employees/";
 const FORM = /^kf_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}$/;
@@ -25,10 +25,10 @@ test("from signing up to a key that is used and revoked", async ({ page, context
   await expect(page.getByText("You have no keys yet.")).toBeVisible();
 
   const shown = await createKey(page, "Nightly report");
-  const copy = page.getByRole("button", { name: "Copy" });
+  const copy = page.getByRole("button", { name: "Copy", exact: true });
   await expect(copy).toBeFocused();
   await copy.click();
-  await expect(page.getByRole("status").filter({ hasText: "Copied." })).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "Key copied." })).toBeVisible();
   const key = await page.evaluate(() => navigator.clipboard.readText());
   expect(key).toBe(shown);
   await expect(page.getByText(`curl http://localhost:8765${API} -H "Authorization: Api-Key ${key}"`)).toBeVisible();
@@ -55,13 +55,11 @@ test("from signing up to a key that is used and revoked", async ({ page, context
 
   await row(page, "Nightly report").getByRole("button", { name: "Revoke" }).click();
   await alert.getByRole("button", { name: "Revoke key" }).click();
-  await expect(row(page, "Nightly report")).toBeHidden();
+  await expect(row(page, "Nightly report")).toContainText("Revoked");
   const refused = await request.get(API, { headers });
   expect(refused.status()).toBe(401);
   expect(await refused.json()).toMatchObject({ code: "key_revoked" });
 
-  await page.getByRole("button", { name: "Show revoked" }).click();
-  await expect(row(page, "Nightly report")).toContainText("Revoked");
   await expect(row(page, "Nightly report").getByRole("button", { name: /Rotate|Revoke/ })).toHaveCount(0);
 });
 
@@ -124,8 +122,8 @@ test("after a copy Escape closes the dialog", async ({ page, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await signUp(page);
   await createKey(page, "Copied");
-  await page.getByRole("button", { name: "Copy" }).click();
-  await expect(page.getByRole("status").filter({ hasText: "Copied." })).toBeVisible();
+  await page.getByRole("button", { name: "Copy", exact: true }).click();
+  await expect(page.getByRole("status").filter({ hasText: "Key copied." })).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog")).toBeHidden();
 });
@@ -134,7 +132,7 @@ test("where the clipboard is refused the key is selected to be copied by hand", 
   await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
   await signUp(page);
   const key = await createKey(page, "By hand");
-  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByRole("button", { name: "Copy", exact: true }).click();
   await expect(page.getByText("The key is selected.")).toBeVisible();
   expect(await page.evaluate(() => getSelection()?.toString())).toBe(key);
 });
@@ -189,9 +187,9 @@ test("a key that may only read reads, and is refused when it writes", async ({ p
   expect(await refused.json()).toMatchObject({ code: "scope_missing" });
 });
 
-test("a session that ended in another tab shows an error, and nothing is lost", async ({ page, context, expectedErrors }) => {
-  expectedErrors.push(/401/);
-  await signUp(page);
+test("after a session ended, signing in again continues the form", async ({ page, context, expectedErrors }) => {
+  expectedErrors.push(/401/, /400/);
+  const account = await signUp(page);
   await page.getByRole("button", { name: "Create key" }).click();
   const form = page.getByRole("dialog", { name: "Create API key" });
   await expect(page.locator("dialog:modal")).toBeVisible();
@@ -200,6 +198,15 @@ test("a session that ended in another tab shows an error, and nothing is lost", 
   await form.getByRole("button", { name: "Create", exact: true }).click();
   await expect(form.getByRole("alert")).toContainText("You're signed out.");
   await expect(form.getByLabel("Name")).toHaveValue("Too late");
+  const dialog = page.getByRole("dialog", { name: "Sign in again" });
+  await expect(dialog).toContainText(account.email);
+  await expectAccessible(page);
+  await dialog.getByLabel("Password", { exact: true }).fill("not the password");
+  await dialog.getByRole("button", { name: "Continue" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("is wrong");
+  await dialog.getByLabel("Password", { exact: true }).fill(account.password);
+  await dialog.getByRole("button", { name: "Continue" }).click();
+  await expect(page.getByRole("dialog", { name: "Your new API key" })).toContainText("Too late");
 });
 
 test("emoji and right-to-left names are shown as they are", async ({ page }) => {
@@ -209,4 +216,41 @@ test("emoji and right-to-left names are shown as they are", async ({ page }) => 
     await finish(page);
     await expect(row(page, name)).toBeVisible();
   }
+});
+
+test("the new key's row is marked, and the whole key can be read on a phone", async ({ page }) => {
+  await page.setViewportSize({ width: 320, height: 700 });
+  await signUp(page);
+  const key = await createKey(page, "Marked");
+  const field = page.getByRole("textbox", { name: "API key" });
+  expect(await field.evaluate((field) => [field.scrollWidth <= field.clientWidth, field.scrollHeight <= field.clientHeight + 2])).toEqual([true, true]);
+  await page.getByRole("button", { name: "Copy command" }).click();
+  await finish(page);
+  await expect(row(page, "Marked")).toContainText("New");
+  await expect(page).toHaveURL(/\/profile$/);
+  await page.reload();
+  await expect(row(page, "Marked")).not.toContainText("New");
+  expect(await page.content()).not.toContain(key.slice(12));
+});
+
+test("times are in the reader's time zone with UTC behind them, and ages go on", async ({ browser }) => {
+  const context = await browser.newContext({ timezoneId: "Asia/Kathmandu", reducedMotion: "reduce" });
+  const page = await context.newPage();
+  await signUp(page);
+  const signedIn = page.getByRole("table", { name: "Sessions" }).getByRole("time").first();
+  const [text, title] = [await signedIn.innerText(), await signedIn.getAttribute("title")];
+  expect(title).toMatch(/^\d+ \w{3} \d{4}, \d\d:\d\d UTC$/);
+  const shown = Date.parse(`${text} UTC`) - Date.parse(title ?? "");
+  expect(shown).toBe((5 * 60 + 45) * 60_000);
+
+  await createKey(page, "Aging");
+  await finish(page);
+  const id = (await row(page, "Aging").locator("bdi").first().getAttribute("id"))?.slice("key-".length);
+  sql(`INSERT INTO usage (key_id, day, allowed, refused, used_at) VALUES ('${id}', ${Math.floor(Date.now() / 86_400_000)}, 1, 0, ${Date.now()})`);
+  await page.clock.install();
+  await page.reload();
+  await expect(row(page, "Aging")).toContainText("just now");
+  await page.clock.fastForward(130_000);
+  await expect(row(page, "Aging")).toContainText("2 minutes ago");
+  await context.close();
 });

@@ -45,11 +45,15 @@ test("the keyboard alone is enough to create a key", async ({ page }) => {
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to content" })).toBeFocused();
   await page.keyboard.press("Enter");
+  for (const section of ["API keys", "Account", "Password", "Sessions", "Recent activity"]) {
+    await page.keyboard.press("Tab");
+    await expect(page.getByRole("link", { name: section, exact: true })).toBeFocused();
+  }
   await page.keyboard.press("Tab");
   await expect(page.getByRole("button", { name: "Create key" })).toBeFocused();
   await page.keyboard.press("Enter");
   await expect(page.getByLabel("Name", { exact: true })).toBeFocused();
   await page.keyboard.type("By keyboard");
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("button", { name: "Copy" })).toBeFocused();
+  await expect(page.getByRole("button", { name: "Copy", exact: true })).toBeFocused();
 });

@@ -112,15 +112,15 @@ impl Timestamp {
         format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
     }
 
-    /// Returns the time of day for people: `14:05 UTC`.
-    pub fn clock(self) -> String {
+    /// Returns the minute for people, without the time zone: `21 Feb 2027, 14:05`.
+    pub fn date_time(self) -> String {
         let (hour, minute, _) = self.utc().to_hms();
-        format!("{hour:02}:{minute:02} UTC")
+        format!("{}, {hour:02}:{minute:02}", self.day())
     }
 
     /// Returns the minute for people: `21 Feb 2027, 14:05 UTC`.
     pub fn minute(self) -> String {
-        format!("{}, {}", self.day(), self.clock())
+        self.date_time() + " UTC"
     }
 
     fn utc(self) -> OffsetDateTime {

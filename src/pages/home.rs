@@ -3,7 +3,9 @@
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::theme::ShownTheme;
 use crate::error::AppError;
+use crate::model::theme::Theme;
 use crate::ui::layout::PlainDocument;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +21,6 @@ pub struct HomeData {
 #[component]
 pub fn HomePage(data: Memo<HomeData>) -> impl IntoView {
     let HomeData { origin, sign_up, signed_in } = data.get_untracked();
-    let call =
-        format!("curl {origin}/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"");
     let links: &[_] = match (signed_in, sign_up) {
         (true, _) => &[("/profile", "Go to your keys", "btn btn-primary")],
         (false, true) => &[("/sign-up", "Sign up", "btn btn-primary"), ("/sign-in", "Sign in", "btn")],
@@ -34,8 +34,8 @@ pub fn HomePage(data: Memo<HomeData>) -> impl IntoView {
                 "Create a key, copy it once, and call the API with it. See when each key was used, and revoke it at any time."
             </p>
             <p class="hero-actions">{links.iter().map(link).collect_view()}</p>
-            <pre class="code" tabindex="0" role="region" aria-label="A call of the API"><code>{call}</code></pre>
         </div>
+        <ProfilePicture/>
         <ul class="facts">
             <li>
                 <h2>"Shown once"</h2>
@@ -50,6 +50,49 @@ pub fn HomePage(data: Memo<HomeData>) -> impl IntoView {
                 <p>"A revoked key stops working with the next request, and the error says why."</p>
             </li>
         </ul>
+        <section class="section" aria-labelledby="try-heading">
+            <div class="section-head"><h2 id="try-heading">"Try it"</h2></div>
+            <Example label="A call of the API" text=format!("curl {origin}{CALL}")/>
+            <p class="quiet">"A request without a valid key gets 401 and a sentence that says why. With a key, it gets your data:"</p>
+            <Example label="The answer of the API" text=ANSWER.to_owned()/>
+            <p class="hero-actions">
+                <a class="btn" href="/api/docs">"API docs"</a>
+                <a class="btn" href="/docs/errors">"Errors"</a>
+            </p>
+        </section>
+        <section class="section" aria-labelledby="run-heading">
+            <div class="section-head"><h2 id="run-heading">"Run your own"</h2></div>
+            <p class="quiet">"One Rust binary with SQLite inside, or on PostgreSQL. In a clone of the repository:"</p>
+            <Example label="Commands for a server of your own" text=COMMANDS.to_owned()/>
+        </section>
+    }
+}
+
+const CALL: &str = "/pegasus/employees/api/employees/ \\\n  -H \"Authorization: Api-Key <your-api-key>\"";
+const ANSWER: &str = "{\"count\": 12, \"next\": null, \"previous\": null, \"results\": [\n  \
+    {\"id\": \"01981a…\", \"name\": \"Grace Hopper\", \"department\": \"engineering\", \"salary\": 134000, …}, …]}";
+const COMMANDS: &str = "make run     # builds and serves http://localhost:8000\nmake test    # runs every check";
+
+#[component]
+fn Example(label: &'static str, text: String) -> impl IntoView {
+    view! { <pre class="code" tabindex="0" role="region" aria-label=label><code>{text}</code></pre> }
+}
+
+/// A picture of the profile page in the reader's theme; `make screenshots` takes it.
+#[component]
+fn ProfilePicture() -> impl IntoView {
+    const LIGHT: &str = "/profile-light.webp";
+    const DARK: &str = "/profile-dark.webp";
+    let theme = ShownTheme::from_context();
+    let fixed = move || if theme.get() == Theme::Dark { DARK } else { LIGHT };
+    let by_system = move || {
+        (theme.get() == Theme::System).then(|| view! { <source srcset=DARK media="(prefers-color-scheme: dark)"/> })
+    };
+    view! {
+        <picture class="picture">
+            {by_system}
+            <img src=fixed width="1280" height="720" alt="The profile page: a table of API keys with their last use, expiry and status, and the buttons Rotate and Revoke."/>
+        </picture>
     }
 }
 

@@ -74,6 +74,15 @@ pub struct ProfileData {
     pub activity: Result<Vec<AuditEntry>, AppError>,
 }
 
+/// The ids of the headings on the page, and the links to them.
+const SECTIONS: [(&str, &str); 5] = [
+    ("keys-heading", "API keys"),
+    ("account-heading", "Account"),
+    ("password-heading", "Password"),
+    ("sessions-heading", "Sessions"),
+    ("activity-heading", "Recent activity"),
+];
+
 /// `/profile`
 #[component]
 pub fn ProfilePage(data: Memo<ProfileData>) -> impl IntoView {
@@ -88,6 +97,9 @@ pub fn ProfilePage(data: Memo<ProfileData>) -> impl IntoView {
     };
     view! {
         <PageHead title="Profile" lead="Your API keys, your account, and where you're signed in."/>
+        <nav aria-label="On this page" class="tabs">
+            {SECTIONS.map(|(id, label)| view! { <a class="tab" href=format!("#{id}")>{label}</a> }).collect_view()}
+        </nav>
         <KeySection keys/>
         {move || view! { <NameSection user=user.get()/> }}
         <PasswordSection email=user.get_untracked().email/>

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::audit::AuditQuery;
 use crate::model::employees::{Department, EmployeeQuery};
-use crate::model::keys::{KeyQuery, Sort, StateFilter};
+use crate::model::keys::{KeyQuery, OwnKeyQuery, Sort, StateFilter};
 use crate::model::redact::redact;
 
 /// Decoded query parameters: which dialog is open, and which page of a list is shown. Components take them from the context.
@@ -54,6 +54,16 @@ impl QueryParams {
     /// Returns the id of the key that the open dialog is about.
     pub fn key_id(&self) -> String {
         ["rotate", "revoke", "usage"].into_iter().find_map(|dialog| self.get(dialog)).unwrap_or_default()
+    }
+
+    /// Returns the search of the keys on `/profile`.
+    pub fn own_key_query(&self) -> OwnKeyQuery {
+        OwnKeyQuery {
+            search: self.text("search"),
+            state: StateFilter::from_name(&self.text("state")),
+            after: self.text("after"),
+            about: self.key_id(),
+        }
     }
 
     /// Returns the search of `/admin/keys`.

@@ -4,6 +4,7 @@
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
+use super::sign_in::SignIn;
 use crate::error::AppError;
 use crate::model::reauth::PendingForm;
 use crate::ui::dialog::{Cancel, Dialog};
@@ -23,39 +24,56 @@ pub async fn confirm_password(password: String) -> Result<(), AppError> {
     crate::server::auth::login::reauthenticate(&state, &session, password.into()).await
 }
 
-/// Whether the dialog asks for the password. Components take it from the context.
+/// Why the dialog asks for the password.
+#[derive(Clone, Copy, PartialEq)]
+enum Reason {
+    /// It was entered too long ago.
+    Old,
+    /// The session ended while the page was open.
+    SignedOut,
+}
+
+/// The dialog that asks for the password, while it is open. Components take it from the context.
 #[derive(Clone, Copy, Default)]
-pub struct Reauth(RwSignal<bool>);
+pub struct Reauth(RwSignal<Option<Reason>>);
 
 impl Reauth {
-    /// Asks for the password, for the form that the server refused.
-    pub fn ask(self) {
-        self.0.set(true);
+    /// Asks for the password, for the form that the server refused with this error.
+    pub fn ask(self, error: &AppError) {
+        let is_old = *error == AppError::ReauthenticationRequired;
+        self.0.set(Some(if is_old { Reason::Old } else { Reason::SignedOut }));
     }
 
     /// Sends that form again.
     pub fn confirmed(self) {
-        self.0.set(false);
+        self.0.set(None);
         form::repeat();
     }
 }
 
-/// The dialog that asks for the password, above any other.
+/// The dialog that asks for the password, above any other. `email` is the address of the user of the page.
 #[component]
-pub fn ReauthDialog() -> impl IntoView {
-    let Reauth(is_open) = use_context().unwrap_or_default();
-    let errors = FormErrors::of(ConfirmPassword::url());
+pub fn ReauthDialog(email: String) -> impl IntoView {
+    let Reauth(reason) = use_context().unwrap_or_default();
     let close = Callback::new(move |()| {
         form::forget();
-        is_open.set(false);
+        reason.set(None);
     });
-    let dialog = move || {
+    let dialog = move |reason: Reason| {
+        let (title, why, action, name) = match reason {
+            Reason::Old => (TITLE, WHY, ConfirmPassword::url(), None),
+            Reason::SignedOut => {
+                ("Sign in again", "You were signed out. What you entered is kept.", SignIn::url(), Some("email"))
+            }
+        };
+        let (errors, email) = (FormErrors::of(action), email.clone());
         view! {
-            <Dialog id="confirm" title=TITLE on_dismiss=close>
-                <p>{WHY}</p>
-                <form method="post" action=ConfirmPassword::url() class="form" id="confirm-form">
-                    <PageUser/>
+            <Dialog id="confirm" title on_dismiss=close>
+                <p>{why}</p>
+                <form method="post" action=action class="form" id="confirm-form" data-continues="">
+                    {(reason == Reason::Old).then(|| view! { <PageUser/> })}
                     <FormError errors/>
+                    <Username email name/>
                     <PasswordField name="password" error=errors.at("password")/>
                 </form>
                 <div class="dialog-foot">
@@ -65,7 +83,16 @@ pub fn ReauthDialog() -> impl IntoView {
             </Dialog>
         }
     };
-    move || is_open.get().then(dialog)
+    move || reason.get().map(&dialog)
+}
+
+/// Says whose password to enter, to the reader and to password managers. Without a name it is not sent.
+#[component]
+fn Username(email: String, name: Option<&'static str>) -> impl IntoView {
+    view! {
+        <p>"Account: " <bdi>{email.clone()}</bdi></p>
+        <input type="email" name=name autocomplete="username" value=email hidden/>
+    }
 }
 
 #[component]
@@ -85,7 +112,7 @@ fn PasswordField(name: &'static str, error: Signal<Option<String>>) -> impl Into
 
 /// The document that asks for the password without JavaScript and sends the form again.
 #[expect(non_snake_case, reason = "a view")]
-pub fn ReauthDocument(form: PendingForm, why: AppError, stylesheet: String) -> impl IntoView {
+pub fn ReauthDocument(form: PendingForm, why: AppError, email: String, stylesheet: String) -> impl IntoView {
     let PendingForm { action, page, fields } = form;
     let kept = [(PendingForm::PAGE.to_owned(), page.clone())].into_iter().chain(fields);
     let kept = kept.map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
@@ -97,6 +124,7 @@ pub fn ReauthDocument(form: PendingForm, why: AppError, stylesheet: String) -> i
             {other.map(|text| view! { <div role="alert" class="notice"><p>{text}</p></div> })}
             <form method="post" action=action class="form" id="confirm-form">
                 {kept}
+                <Username email name=None/>
                 <PasswordField name=PendingForm::PASSWORD error=Signal::stored(wrong)/>
             </form>
             <div class="hero-actions">

@@ -18,11 +18,17 @@ pub async fn set_theme(theme: String) -> Result<Theme, AppError> {
 #[derive(Clone, Copy)]
 pub struct ShownTheme(pub RwSignal<Theme>);
 
+impl ShownTheme {
+    pub fn from_context() -> RwSignal<Theme> {
+        use_context::<Self>().map_or_else(|| RwSignal::new(Theme::default()), |shown| shown.0)
+    }
+}
+
 #[component]
 pub fn ThemeSwitch() -> impl IntoView {
-    let shown = use_context::<ShownTheme>().map(|shown| shown.0);
+    let shown = ShownTheme::from_context();
     let button = move |theme: Theme| {
-        let pressed = move || if shown.is_some_and(|shown| shown.get() == theme) { "true" } else { "false" };
+        let pressed = move || if shown.get() == theme { "true" } else { "false" };
         view! { <button name="theme" value=theme.as_str() class="choice" aria-pressed=pressed>{theme.label()}</button> }
     };
     view! {

@@ -1,8 +1,9 @@
 //! All calls of `web_sys`. Only event handlers and effects may call them, because the server runs neither.
 
 use leptos::prelude::{document, window};
-use web_sys::wasm_bindgen::JsCast;
-use web_sys::{FocusOptions, HtmlDialogElement, HtmlElement, HtmlInputElement};
+use web_sys::js_sys::Date;
+use web_sys::wasm_bindgen::{JsCast, JsValue};
+use web_sys::{FocusOptions, HtmlDialogElement, HtmlElement, HtmlTextAreaElement};
 
 /// Marks that the program runs. The style sheet hides elements that need it. A browser with JavaScript may lack WebAssembly.
 pub fn mark_running() {
@@ -131,6 +132,28 @@ pub fn data_of(id: &str, attribute: &str) -> String {
     document().get_element_by_id(id).and_then(|element| element.get_attribute(attribute)).unwrap_or_default()
 }
 
+/// Returns how far the page is scrolled, in pixels.
+#[expect(clippy::cast_possible_truncation, reason = "no page is that high")]
+pub fn scroll_y() -> i32 {
+    window().scroll_y().unwrap_or(0.0) as i32
+}
+
+/// Returns how long the document has been open, in milliseconds.
+#[expect(clippy::cast_possible_truncation, reason = "a document is not open for that long")]
+pub fn uptime() -> i64 {
+    window().performance().map_or(0.0, |performance| performance.now()) as i64
+}
+
+/// Returns how far UTC is ahead of the reader's time zone at an instant, in milliseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "instants until the year 9999 are exact"
+)]
+pub fn utc_offset(millis: i64) -> i64 {
+    Date::new(&JsValue::from_f64(millis as f64)).get_timezone_offset() as i64 * 60_000
+}
+
 /// Copies text to the clipboard. Returns whether the browser allowed it.
 pub async fn copy(text: &str) -> bool {
     let clipboard = window().navigator().clipboard();
@@ -142,7 +165,7 @@ pub async fn copy(text: &str) -> bool {
 }
 
 /// Selects the value of a field, so that the reader can copy it.
-pub fn select(input: &HtmlInputElement) {
-    let _ = input.focus();
-    input.select();
+pub fn select(field: &HtmlTextAreaElement) {
+    let _ = field.focus();
+    field.select();
 }

@@ -49,8 +49,7 @@ pub struct BarRow {
 pub fn BarTable(title: &'static str, rows: Vec<BarRow>) -> impl IntoView {
     let max = rows.iter().map(|row| row.value).max().unwrap_or(0).max(1);
     let row = |BarRow { label, value, text }: BarRow| {
-        // Wide numbers: a sum of salaries has no limit.
-        let width = (i128::from(value) * 1000 / i128::from(max)).to_string();
+        let width = (value.saturating_mul(1000) / max).to_string();
         view! {
             <tr>
                 <th scope="row">{label}</th>

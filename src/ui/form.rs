@@ -24,8 +24,8 @@ pub struct Hooks {
     pub set_error: Callback<(String, Option<AppError>)>,
     /// Takes the answer to a form, if it is no redirect.
     pub answered: Callback<(Sent, Vec<u8>)>,
-    /// Asks for the password, and then calls [`repeat`].
-    pub reauthenticate: Callback<()>,
+    /// Asks for the password because of this error, and then calls [`repeat`].
+    pub reauthenticate: Callback<AppError>,
 }
 
 /// A form that was sent.
@@ -124,6 +124,8 @@ impl Answer {
         match self.status {
             200..300 => match self.redirect {
                 Some(url) if sent.form.has_attribute("data-document") => navigate::load(&url),
+                // The page stays, and another form of it continues.
+                Some(_) if sent.form.has_attribute("data-continues") => hooks.answered.run((sent, self.body)),
                 Some(url) => {
                     sent.form.reset();
                     navigate::arrive(&url);
@@ -136,11 +138,10 @@ impl Answer {
             }
             _ => {
                 let error = wire::decode(&self.body).unwrap_or(AppError::Unavailable);
-                let needs_password = error == AppError::ReauthenticationRequired;
-                hooks.set_error.run((sent.action.clone(), Some(error)));
-                if needs_password {
+                hooks.set_error.run((sent.action.clone(), Some(error.clone())));
+                if matches!(error, AppError::ReauthenticationRequired | AppError::CredentialsMissing) {
                     WAITING.replace(Some(sent));
-                    hooks.reauthenticate.run(());
+                    hooks.reauthenticate.run(error);
                 }
             }
         }

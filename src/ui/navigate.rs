@@ -29,7 +29,7 @@ const HOVER_DELAY: Duration = Duration::from_millis(60);
 /// The id of the element with the data of the page.
 pub const PAGE_DATA_ID: &str = "visit";
 /// How long fetched data can be used, in milliseconds.
-const PREFETCH_TTL: f64 = 5000.0;
+const PREFETCH_TTL: i64 = 5000;
 /// The region in which screen readers announce the page.
 pub const ANNOUNCER: &str = "page-announcer";
 
@@ -63,7 +63,7 @@ struct Navigator {
 struct Prefetched {
     url: String,
     data: Vec<u8>,
-    at: f64,
+    at: i64,
 }
 
 thread_local! {
@@ -296,13 +296,9 @@ fn prefetch(navigator: &'static Navigator, url: String) {
         if let Ok(Some(data)) = navigator.fetch_page(&url).await
             && navigator.changes.get() == changes
         {
-            navigator.prefetched.replace(Some(Prefetched { url, data, at: now() }));
+            navigator.prefetched.replace(Some(Prefetched { url, data, at: browser::uptime() }));
         }
     });
-}
-
-fn now() -> f64 {
-    window().performance().map_or(0.0, |performance| performance.now())
 }
 
 fn on_step() {
@@ -339,7 +335,8 @@ fn replace(url: &str) {
 impl Navigator {
     fn fresh(&self, url: &str) -> Option<Vec<u8>> {
         let prefetched = self.prefetched.borrow();
-        let found = prefetched.as_ref().filter(|found| found.url == url && now() - found.at < PREFETCH_TTL)?;
+        let found =
+            prefetched.as_ref().filter(|found| found.url == url && browser::uptime() - found.at < PREFETCH_TTL)?;
         Some(found.data.clone())
     }
 
@@ -426,7 +423,7 @@ impl Navigator {
 /// Returns the address without the message about the last action, which a reload would repeat.
 fn without_notice(url: &str) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let is_kept = |field: &&str| !field.starts_with("done=") && !field.starts_with("n=");
+    let is_kept = |field: &&str| !["done=", "n=", "new="].iter().any(|notice| field.starts_with(notice));
     let kept: Vec<_> = query.split('&').filter(is_kept).collect();
     if kept.concat().is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
 }
@@ -438,7 +435,7 @@ fn path_of(url: &str) -> &str {
 /// Keeps scroll and focus in the entry that is left.
 fn remember_place() {
     let Ok(history) = window().history() else { return };
-    let place = format!("{}~{}", window().scroll_y().unwrap_or(0.0), browser::focused_selector());
+    let place = format!("{}~{}", browser::scroll_y(), browser::focused_selector());
     let _ = history.replace_state_with_url(&JsValue::from_str(&place), "", None);
 }
 
@@ -450,5 +447,5 @@ fn restore_place() {
     if !browser::has_dialog() && !browser::focus_selector(selector) {
         browser::focus_heading();
     }
-    window().scroll_to_with_x_and_y(0.0, y.parse().unwrap_or(0.0));
+    window().scroll_to_with_x_and_y(0.0, y.parse::<i32>().unwrap_or(0).into());
 }

@@ -55,4 +55,6 @@ fn routes_of<S: Clone + Send + Sync + 'static>(site: &Site, root: &Path, backend
         .route_service("/favicon.svg", files(root))
         .route_service("/favicon.ico", icon.service(files(root)))
         .route_service("/robots.txt", files(root))
+        .route_service("/profile-light.webp", files(root))
+        .route_service("/profile-dark.webp", files(root))
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::future::{join, join3};
 
+use super::admin::search;
 use super::page_request::{PublicPage, SuperuserPage, TeamSlug, UserPage};
 use crate::error::AppError;
 use crate::pages::Page;
@@ -17,7 +18,6 @@ use crate::pages::sign_in::SignInOptions;
 use crate::pages::teams::TeamsData;
 use crate::server::auth::{self, origin, sessions};
 use crate::server::config::Signup;
-use crate::server::keys::OwnQuery;
 use crate::server::state::AppState;
 use crate::server::{audit, employees, keys, teams, users};
 
@@ -27,7 +27,7 @@ pub fn routes() -> Router<AppState> {
         .route("/", get(home))
         .route("/sign-up", get(sign_up))
         .route("/sign-in", get(sign_in))
-        .route("/profile", get(profile))
+        .route("/profile", get(profile).post(search))
         .route("/employees", get(own_employees))
         .route("/teams", get(team_list))
         .route("/a/{team}", get(team))
@@ -77,8 +77,7 @@ async fn profile(page: UserPage) -> Response {
 
 /// Loads the profile page.
 pub async fn load_profile(UserPage { state, session, query, .. }: &UserPage) -> Page {
-    let (after, about, revoked) = (query.text("after"), query.key_id(), query.get("revoked").is_some());
-    let keys = keys::page(state, session, OwnQuery { revoked, after: &after, about: &about });
+    let keys = keys::page(state, session, query.own_key_query());
     let sessions = sessions::list(&state.db, session, state.now());
     let activity = audit::of_user(&state.db, &session.user, audit::ON_PROFILE);
     // At the same time: the page takes as long as the slowest list.

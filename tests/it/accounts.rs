@@ -286,7 +286,7 @@ async fn leftover_session_of_a_disabled_account_opens_nothing(database: Database
     let ada = app.signed_in("ada").await;
     app.sql("UPDATE users SET disabled_at = 1").await;
     ada.get(EMPLOYEES).await.refused(401, "credentials_missing");
-    ada.call("list_keys", &[("revoked", "true")]).await.failed(401);
+    ada.call("list_keys", &[("query[state]", "")]).await.failed(401);
 }
 
 #[apply(each_database)]

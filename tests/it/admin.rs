@@ -73,7 +73,7 @@ async fn for_everybody_else_nothing_is_there(database: Database) {
         }
     }
     let ada = app.signed_in("ada").await;
-    let list = ada.call("list_keys", &[("revoked", "false")]).await.is(200).json();
+    let list = ada.call("list_keys", &[("query[state]", "active")]).await.is(200).json();
     let fields = [
         ("form[form_id]", list["form_id"].as_str().unwrap()),
         ("form[name]", "x"),

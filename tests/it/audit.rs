@@ -35,7 +35,8 @@ async fn every_event_records_actor_and_address_and_no_secret(database: Database)
         visitor.after(&visitor.call("sign_up", &[("email", "ada@example.com"), ("password", PASSWORD)]).await.is(200));
     let cookie = app.texts("SELECT digest FROM sessions").await;
     ada.call("save_name", &[("name", "Ada")]).await.is(200);
-    let form_id = ada.call("list_keys", &[("revoked", "false")]).await.json()["form_id"].as_str().unwrap().to_owned();
+    let form_id =
+        ada.call("list_keys", &[("query[state]", "active")]).await.json()["form_id"].as_str().unwrap().to_owned();
     let fields = [
         ("form[form_id]", form_id.as_str()),
         ("form[name]", "nightly"),

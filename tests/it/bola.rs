@@ -17,12 +17,13 @@ use crate::support::{Answer, Client, Database, TestApp, each_database};
 /// Every route but those of the API: the parameters of its path, address or form, and the status for an id of somebody else.
 /// `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-const ROUTES: [(&str, &str, &str, u16); 27] = [
+const ROUTES: [(&str, &str, &str, u16); 28] = [
     ("GET", "/", "", 200),
     ("GET", "/sign-up", "", 200),
     ("GET", "/sign-in", "", 200),
     ("GET", "/profile", "rotate=@key", 200),
-    ("GET", "/profile", "revoke=@key&revoked=", 200),
+    ("GET", "/profile", "revoke=@key&state=", 200),
+    ("POST", "/profile", "search=@key&state=", 303),
     ("GET", "/employees", "edit=@employee&page=1", 200),
     ("GET", "/employees", "delete=@employee", 200),
     ("GET", "/teams", "", 200),
@@ -49,7 +50,7 @@ const ROUTES: [(&str, &str, &str, u16); 27] = [
 
 /// Routes that need no row, as the source writes them: the pages' and the server functions', which have a list of their own,
 /// files that are the same for everybody, and what of the API answers that there is nothing.
-const WITHOUT_ROW: [&str; 16] = [
+const WITHOUT_ROW: [&str; 18] = [
     "\"/fn/{name}\"",
     "\"/admin/fn/{name}\"",
     "\"/api/docs/{file}\"",
@@ -57,6 +58,8 @@ const WITHOUT_ROW: [&str; 16] = [
     "\"/favicon.svg\"",
     "\"/favicon.ico\"",
     "\"/robots.txt\"",
+    "\"/profile-light.webp\"",
+    "\"/profile-dark.webp\"",
     "&format!(\"{}/pkg\"",
     "PATH",
     "\"/pegasus\"",

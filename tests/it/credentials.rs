@@ -448,7 +448,8 @@ async fn a_key_does_nothing_outside_the_api(database: Database) {
     let key = app.make_key("ada").await.key;
     for client in [app.anonymous().with_key(&key), app.signed_in("ada").await.with_key(&key)] {
         for function in ["list_keys", "create_key", "revoke_key", "list_sessions", "save_name"] {
-            let answer = client.call(function, &[("name", "x"), ("id", "x"), ("revoked", "true"), ("form[name]", "x")]);
+            let answer =
+                client.call(function, &[("name", "x"), ("id", "x"), ("query[state]", ""), ("form[name]", "x")]);
             assert_eq!(answer.await.failed(403), json!("SessionRequired"), "{function}");
         }
         for page in ["/profile", "/employees"] {

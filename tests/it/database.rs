@@ -167,7 +167,7 @@ async fn a_page_of_keys_reads_each_part_from_where_an_index_says(database: Datab
         assert!(statement.starts_with("SELECT page.part, k.id") && statement.ends_with("page.id DESC"), "{statement}");
         let plan = plan(app, &statement).await;
         let uses = |part: &str| plan.iter().filter(|line| line.contains(&format!("keys_{owner}_{part}"))).count();
-        assert!(uses("unrevoked") >= 2 && uses("revoked") >= 2, "{plan:#?}");
+        assert!(uses("unrevoked") >= 2 && uses("revoked") >= 1, "{plan:#?}");
         // On a table as small as this PostgreSQL looks the keys themselves up by any index.
         let other = |line: &&String| {
             line.contains("INDEX keys_user (")

@@ -73,7 +73,9 @@ fn no_page(answer: &Answer) {
 fn site() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("pkg")).unwrap();
-    for name in ["pkg/keyfob.js", "pkg/keyfob.wasm", "pkg/keyfob.css", "favicon.svg", "robots.txt"] {
+    for name in
+        ["pkg/keyfob.js", "pkg/keyfob.wasm", "pkg/keyfob.css", "favicon.svg", "robots.txt", "profile-light.webp"]
+    {
         std::fs::write(folder.path().join(name), "/* one */").unwrap();
     }
     folder
@@ -197,7 +199,7 @@ async fn responses_other_than_pages_run_nothing(database: Database) {
     no_page(&browser.submit("/sign-in", "sign_in", &[("email", "x"), ("password", PASSWORD)]).await.is(302));
     no_page(&browser.call("sign_in", &[("email", "x"), ("password", PASSWORD)]).await.is(400));
     no_page(&browser.call("nothing", &[]).await.is(404));
-    no_page(&ada.call("list_keys", &[("revoked", "true")]).await.is(200));
+    no_page(&ada.call("list_keys", &[("query[state]", "")]).await.is(200));
     no_page(&ada.on_another_site().call("save_name", &[("name", "x")]).await.is(403));
     no_page(&browser.form("/fn/sign_in", &[("email", &"x".repeat(70_000))]).await.is(413));
     no_page(&visitor.bare(Method::POST, "/healthz").await.is(405));

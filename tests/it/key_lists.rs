@@ -23,8 +23,8 @@ fn id(n: u32) -> String {
     format!("00000000-0000-7000-8000-{n:012}")
 }
 
-async fn listed(client: &Client, revoked: &str, after: &str) -> Value {
-    client.call("list_keys", &[("revoked", revoked), ("after", after)]).await.is(200).json()
+async fn listed(client: &Client, state: &str, after: &str) -> Value {
+    client.call("list_keys", &[("query[state]", state), ("query[after]", after)]).await.is(200).json()
 }
 
 fn names(list: &Value) -> Vec<String> {
@@ -33,10 +33,10 @@ fn names(list: &Value) -> Vec<String> {
 }
 
 /// The names on each page, from the first to the last.
-async fn pages(client: &Client, revoked: &str) -> Vec<Vec<String>> {
+async fn pages(client: &Client, state: &str) -> Vec<Vec<String>> {
     let (mut pages, mut after) = (Vec::new(), String::new());
     loop {
-        let list = listed(client, revoked, &after).await;
+        let list = listed(client, state, &after).await;
         pages.push(names(&list));
         let Some(next) = list["next"].as_str() else { return pages };
         next.clone_into(&mut after);
@@ -73,24 +73,65 @@ async fn profile_shows_25_keys_per_page_with_revoked_ones(database: Database) {
     let expired: Vec<_> = (100..130).rev().map(|n| format!("k{n}")).collect();
     let revoked: Vec<_> = (200..240).rev().map(|n| format!("k{n}")).collect();
     let all = [["third", "second", "first"].map(str::to_owned).to_vec(), expired.clone(), revoked].concat();
-    let with = pages(&ada, "true").await;
-    assert_eq!(with.iter().map(Vec::len).collect::<Vec<_>>(), [25, 25, 23]);
-    assert_eq!(with.concat(), all);
-    let without = pages(&ada, "false").await;
-    assert_eq!(without.iter().map(Vec::len).collect::<Vec<_>>(), [25, 8]);
-    assert_eq!(without.concat(), all[..33]);
+    for (state, lengths, names) in [
+        ("", &[25, 25, 23][..], &all[..]),
+        ("active", &[3], &all[..3]),
+        ("expired", &[25, 5], &all[3..33]),
+        ("revoked", &[25, 15], &all[33..]),
+        ("nonsense", &[25, 25, 23], &all),
+    ] {
+        let found = pages(&ada, state).await;
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{state}");
+        assert_eq!(found.concat(), names, "{state}");
+    }
     // The same by links, without JavaScript.
-    let (mut seen, mut path) = (Vec::new(), "/profile?revoked=".to_owned());
+    let (mut seen, mut path) = (Vec::new(), "/profile".to_owned());
     while !path.is_empty() {
         let page = ada.open(&path).await.is(200).body;
         assert!(shown(&page).len() <= 25);
         seen.extend(shown(&page));
-        path = next(&page).map(|after| format!("/profile?revoked=1&after={after}")).unwrap_or_default();
+        path = next(&page).map(|after| format!("/profile?after={after}")).unwrap_or_default();
     }
     assert_eq!(seen, all);
     for junk in ["x", "~~", "2~x~y", "9~1~x", "2~1", "-1~5~x", "\0", "2~99999999999999999999~x"] {
-        ada.call("list_keys", &[("revoked", "true"), ("after", junk)]).await.is(200);
+        ada.call("list_keys", &[("query[state]", ""), ("query[after]", junk)]).await.is(200);
     }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn search_finds_own_keys_by_part_of_a_name_by_prefix_and_by_a_pasted_key(database: Database) {
+    let app = &TestApp::start(database).await;
+    let now = app.state.now().as_millis();
+    let made =
+        app.make_key_that("ada", |spec| spec.name = keyfob::model::keys::KeyName::parse("Ärger 100%").unwrap()).await;
+    app.make_key("bob").await;
+    fill(app, "ada", 100, 30, None, ("revoked_at", now - 1_000)).await;
+    let ada = app.signed_in("ada").await;
+    let found = async |search: &str, state: &str| {
+        names(&ada.call("list_keys", &[("query[search]", search), ("query[state]", state)]).await.is(200).json())
+    };
+    let tenth: Vec<_> = (100..110).rev().map(|n| format!("k{n}")).collect();
+    assert_eq!(found("K10", "").await, tenth);
+    assert_eq!(found("k10", "revoked").await, tenth);
+    assert_eq!(found("k10", "active").await, [""; 0]);
+    let prefix = &*made.facts.prefix;
+    for search in ["ÄRGER", " ärger ", "0%", prefix, &format!("{prefix}…"), &made.key] {
+        assert_eq!(found(search, "").await, ["Ärger 100%"], "{search}");
+    }
+    for search in ["nothing", "%", "_", "\\", "' OR 1=1 --"] {
+        let expected: &[&str] = if search == "%" { &["Ärger 100%"] } else { &[] };
+        assert_eq!(found(search, "").await, expected, "{search}");
+    }
+    // Pages of a search, and a form whose pasted key does not get into the address.
+    let first = ada.open("/profile?search=k1").await.is(200).body;
+    assert_eq!(shown(&first).len(), 25);
+    let second = ada.open(&format!("/profile?search=k1&after={}", next(&first).unwrap())).await.is(200).body;
+    assert_eq!(shown(&second).len(), 5);
+    let sent = ada.form("/profile", &[("search", made.key.as_str()), ("state", "")]).await.is(303);
+    assert_eq!(sent.header("location"), format!("/profile?search={prefix}&state="));
+    assert_eq!(shown(&ada.open(sent.header("location")).await.is(200).body), ["Ärger 100%"]);
+    assert!(ada.open("/profile?search=zzz").await.body.contains("No keys match your search."));
 }
 
 #[apply(each_database)]
@@ -102,7 +143,7 @@ async fn keys_of_one_instant_are_each_on_one_page(database: Database) {
         fill(app, "ada", from, 60, None, (column, now - 1_000)).await;
         app.sql(&format!("UPDATE keys SET {column} = {}, created_at = 7 WHERE {column} IS NOT NULL", now - 5)).await;
     }
-    let mut seen = pages(&app.signed_in("ada").await, "true").await.concat();
+    let mut seen = pages(&app.signed_in("ada").await, "").await.concat();
     assert_eq!(seen.len(), 120);
     seen.sort();
     seen.dedup();
@@ -182,12 +223,12 @@ async fn few_of_many_reported_keys_are_named(database: Database) {
     fill(app, "ada", 100, 40, None, ("revoked_at", now)).await;
     app.sql("UPDATE keys SET leaked_at = revoked_at").await;
     let ada = app.signed_in("ada").await;
-    let list = listed(&ada, "false", "").await;
+    let list = listed(&ada, "active", "").await;
     let leaked: Vec<_> = list["leaked"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
     assert_eq!(leaked, ["k139", "k138", "k137", "k136", "k135"]);
-    assert_eq!((&list["more_leaked"], &list["has_revoked"], names(&list).len()), (&true.into(), &true.into(), 0));
+    assert_eq!((&list["more_leaked"], names(&list).len()), (&true.into(), 0));
     assert!(ada.open("/profile").await.is(200).body.contains("More of your keys were reported"));
     app.advance(ONE_DAY * 31);
-    let list = listed(&app.signed_in("ada").await, "false", "").await;
+    let list = listed(&app.signed_in("ada").await, "active", "").await;
     assert_eq!((list["leaked"].as_array().unwrap().len(), &list["more_leaked"]), (0, &false.into()));
 }

@@ -70,9 +70,9 @@ async fn denial_is_logged_with_actor_route_and_request_id(database: Database) {
         ),
         (server.exchange(&from_elsewhere).await, "cross_origin", None, None),
         (server.ask("GET /admin/users", &signed_in, "").await, "superuser_required", Some(&ada), None),
-        (server.ask("POST /fn/list_keys", &[], "revoked=false").await, "credentials_missing", None, None),
+        (server.ask("POST /fn/list_keys", &[], "query[state]=active").await, "credentials_missing", None, None),
         (
-            server.ask("POST /fn/list_keys", &[("X-Api-Key", &key)], "revoked=false").await,
+            server.ask("POST /fn/list_keys", &[("X-Api-Key", &key)], "query[state]=active").await,
             "session_required",
             None,
             None,
@@ -160,7 +160,7 @@ async fn route_and_path_are_logged(database: Database) {
         ("GET /admin/keys".to_owned(), "/admin/keys"),
         ("GET /api/v1/me".to_owned(), "/api/v1/me"),
     ] {
-        let answer = server.ask(&line, &[], "revoked=false").await;
+        let answer = server.ask(&line, &[], "query[state]=active").await;
         let all = lines(&server, "request denied");
         let found = all.iter().find(|line| line["span"]["id"] == id(&answer));
         assert_eq!(found.map(|line| &line["span"]["route"]), Some(&Value::from(route)), "{line}: {all:?}");

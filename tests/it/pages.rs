@@ -117,7 +117,7 @@ async fn an_empty_list_says_so(database: Database) {
     shows(&ada.open("/employees").await.is(200), &["There are no employees yet.", "Load sample employees"]);
     let made = app.make_key("ada").await;
     ada.call("revoke_key", &[("id", made.facts.id.as_str())]).await.is(200);
-    shows(&ada.open("/profile").await.is(200), &["You have no active keys.", "Show revoked"]);
+    shows(&ada.open("/profile").await.is(200), &[">Revoked<"]);
 }
 
 #[apply(each_database)]

@@ -19,7 +19,7 @@ async fn live(server: &Server, email: &str) -> Vec<String> {
     let session = between(&answer, "set-cookie: keyfob_session=", ";");
     let cookie = format!("keyfob_session={session}");
     let signed_in = [("Cookie", cookie.as_str())];
-    let form = server.ask("POST /fn/list_keys", &signed_in, "revoked=false").await;
+    let form = server.ask("POST /fn/list_keys", &signed_in, "query[state]=active").await;
     let form = between(&form, "\"form_id\":\"", "\"");
     let create = format!("form[form_id]={form}&form[name]=ci&form[expires]=90&form[access]=full");
     let key = between(&server.ask("POST /fn/create_key", &signed_in, &create).await, "\"key\":\"", "\"");

@@ -281,7 +281,7 @@ async fn session_ended_in_another_tab_is_reported(database: Database) {
         "load_sample_employees",
     ] {
         let fields = [
-            ("revoked", "true"),
+            ("query[state]", ""),
             ("name", "x"),
             ("current", "x"),
             ("new", "x"),

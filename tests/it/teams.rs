@@ -242,7 +242,7 @@ async fn non_member_cannot_make_a_team_key(database: Database) {
     let app = &TestApp::start(database).await;
     let red = app.team("red", "ada", &[]).await;
     let bob = app.signed_in("bob").await;
-    let list = bob.call("list_keys", &[("revoked", "false")]).await.is(200).json();
+    let list = bob.call("list_keys", &[("query[state]", "active")]).await.is(200).json();
     let fields = [
         ("form[form_id]", list["form_id"].as_str().unwrap()),
         ("form[name]", "x"),

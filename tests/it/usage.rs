@@ -44,7 +44,7 @@ async fn the_last_use_tells_when_from_where_and_by_what(database: Database) {
     assert!(
         page.contains("5 minutes ago")
             && page.contains("203.0.113.9, curl")
-            && page.contains("1 request<")
+            && page.contains("1 request in 30 days<")
             && !page.contains("rejected"),
         "{page}"
     );

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{KeyFacts, KeyRejection};
+use crate::model::link::Parameters;
 use crate::model::teams::Membership;
 use crate::model::time::{DAY, Timestamp};
 
@@ -20,7 +21,7 @@ pub struct KeyEntry {
     /// The time of the last use, to the minute.
     pub used_at: Option<Timestamp>,
     pub used_ip: Option<String>,
-    /// The user agent of the last use.
+    /// The program of the last use, by its user agent; see [`browser_name`](crate::model::users::browser_name).
     pub used_agent: Option<String>,
     pub rotated_at: Option<Timestamp>,
     /// The expiry of the previous secret.
@@ -114,7 +115,7 @@ impl Sort {
     }
 }
 
-/// The status that the administrators' list of keys is limited to.
+/// The status that a list of keys is limited to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateFilter {
@@ -208,6 +209,38 @@ impl KeySlice {
     }
 }
 
+/// A search of a user's own keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OwnKeyQuery {
+    /// Part of a name, or a prefix.
+    pub search: String,
+    /// Only keys of this status.
+    pub state: StateFilter,
+    /// The cursor of the page. Empty for the first.
+    pub after: String,
+    /// The id of the key that a dialog is about. Empty for none.
+    pub about: String,
+}
+
+impl OwnKeyQuery {
+    /// Returns the parameters of the list, without its page.
+    pub fn filter(&self) -> Parameters {
+        vec![("search", self.search.clone()), ("state", self.state.as_str().to_owned())]
+    }
+
+    /// Returns the parameters that dialogs above the list keep.
+    pub fn parameters(&self) -> Parameters {
+        let mut parameters = self.filter();
+        parameters.push(("after", self.after.clone()));
+        parameters
+    }
+
+    pub fn is_filtered(&self) -> bool {
+        !self.search.is_empty() || self.state != StateFilter::All
+    }
+}
+
 /// The keys of a user, and the data of the form for a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyList {
@@ -216,12 +249,10 @@ pub struct KeyList {
     pub next: Option<String>,
     /// The key that the open dialog is about. The page may not contain it.
     pub about: Option<Box<KeyEntry>>,
-    /// Whether the list includes revoked keys, after all others.
-    pub revoked: bool,
+    /// The search.
+    pub query: OwnKeyQuery,
     /// The teams that a new key can be limited to.
     pub teams: Vec<Membership>,
-    /// Whether the user has revoked keys, shown or not.
-    pub has_revoked: bool,
     /// The latest keys that were reported as leaked in the last 30 days.
     pub leaked: Vec<KeyFacts>,
     /// Whether more keys were reported.

@@ -11,7 +11,9 @@ pub use self::forms::{
     DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, EditForm, Grace, IdempotencyKey, KeyEdit, KeyForm, KeySpec, RotateForm,
     expiry,
 };
-pub use self::lists::{DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, Sort, StateFilter, USAGE_DAYS};
+pub use self::lists::{
+    DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, OwnKeyQuery, Sort, StateFilter, USAGE_DAYS,
+};
 use super::teams::TeamId;
 use super::text::{short_text, shown};
 use super::time::{DAY, Timestamp};

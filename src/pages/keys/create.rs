@@ -10,6 +10,7 @@ use crate::model::time::Timestamp;
 use crate::ui::dialog::{Cancel, Dialog, close_to};
 use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{Field, PageUser, Select, SelectOption};
+use crate::ui::time::ReaderClock;
 
 #[component]
 pub fn CreateDialog(
@@ -83,9 +84,10 @@ pub fn ExpiryFields(
     let days = EXPIRY_PRESET_DAYS.iter().map(|days| SelectOption::new(days.to_string(), format!("{days} days")));
     let rest = [SelectOption::new("date", "A date"), SelectOption::new("never", "Never")];
     let keep = StoredValue::new(keep);
+    let clock = ReaderClock::from_context();
     let result = move || match expiry(&choice.get(), &date.get(), now) {
         _ if choice.get() == "keep" => keep.get_value().unwrap_or_default(),
-        Ok(Some(at)) => format!("Expires on {}.", at.minute()),
+        Ok(Some(at)) => format!("Expires on {}.", clock.minute(at)),
         Ok(None) => "Works until you revoke it.".to_owned(),
         Err(error) => error.message,
     };

@@ -13,13 +13,14 @@ use crate::ui::dialog::{Cancel, Dialog, close_to};
 use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{PageUser, Select, SelectOption};
 use crate::ui::table::{Cell, Table};
+use crate::ui::time::{Format, Time};
 
 #[component]
 pub fn RotateDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     let errors = FormErrors::of(ROTATE_PATH);
     let seen = entry.rotated_at.map(|at| at.as_millis().to_string()).unwrap_or_default();
     let graces = Grace::ALL.map(|grace| SelectOption::new(grace.name, grace.label));
-    let ends = entry.key.expires_at.map(|at| format!(" Both secrets expire with the key on {}.", at.minute()));
+    let ends = entry.key.expires_at.map(|at| view! { " Both secrets expire with the key on " <Time at/> "." });
     let previous = entry.old_works_until(now).map(|_| " The previous secret stops working now.");
     view! {
         <Dialog id="rotate-key" title="Rotate this key" on_dismiss=close_to("/profile", &kept)>
@@ -53,9 +54,10 @@ pub fn RotateDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl I
 
 #[component]
 pub fn RevokeDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
-    let used = entry
-        .used_at
-        .map_or_else(|| "It was never used.".to_owned(), |at| format!("It was last used {}.", at.ago(now)));
+    let used = match entry.used_at {
+        Some(at) => view! { "It was last used " <Time at format=Format::Ago { now }/> "." }.into_any(),
+        None => "It was never used.".into_any(),
+    };
     view! {
         <Dialog id="revoke-key" title="Revoke this key?" alert=true on_dismiss=close_to("/profile", &kept)>
             <p>
@@ -85,7 +87,7 @@ pub fn UsageDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl In
         let day = Timestamp::from_millis(day * DAY).day();
         view! {
             <tr role="row">
-                <Cell label="Day">{day}</Cell>
+                <Cell label="Day (UTC)">{day}</Cell>
                 <Cell label="Accepted" class="number">{allowed}</Cell>
                 <Cell label="Rejected" class="number">{refused}</Cell>
             </tr>
@@ -96,7 +98,7 @@ pub fn UsageDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl In
         <Dialog id="key-usage" title="Requests" on_dismiss=close_to("/profile", &kept)>
             <p>"The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> ": " {sentence}</p>
             <div class="chart"><Bars bars=bars(&days)/></div>
-            <Table label="Requests per day" columns=vec!["Day", "Accepted", "Rejected"] numbers=&["Accepted", "Rejected"]>{used}</Table>
+            <Table label="Requests per day" columns=vec!["Day (UTC)", "Accepted", "Rejected"] numbers=&["Accepted", "Rejected"]>{used}</Table>
             <div class="dialog-foot"><Cancel back="/profile" kept label="Close" autofocus=true/></div>
         </Dialog>
     }

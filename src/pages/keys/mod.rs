@@ -10,23 +10,21 @@ use leptos::server_fn::ServerFn;
 
 use self::create::CreateDialog;
 use self::dialogs::{RevokeDialog, RotateDialog, UsageDialog};
-use self::reveal::{NewKeyDialog, NewKeyShown};
+use self::reveal::{NewKeyDialog, NewKeyShown, page_with};
 use self::table::KeyTable;
 use super::QueryParams;
 use super::pagination::NextPage;
 use crate::error::AppError;
-use crate::model::keys::{KeyFacts, KeyForm, KeyList, KeySlice, NewKey, RotateForm};
-use crate::model::link::Parameters;
+use crate::model::keys::{KeyFacts, KeyForm, KeyList, KeySlice, NewKey, OwnKeyQuery, RotateForm, StateFilter};
 use crate::ui::dialog::DialogTrigger;
 use crate::ui::feedback::{FormError, FormErrors, LoadError};
+use crate::ui::field::{Field, Select, SelectOption};
 use crate::ui::layout::Section;
 
 /// Returns a page of the signed-in user's keys, and the key that a dialog is about, by its id.
 #[server(prefix = "/fn", endpoint = "list_keys")]
-pub async fn list_keys(revoked: bool, after: Option<String>, about: Option<String>) -> Result<KeyList, AppError> {
+pub async fn list_keys(query: OwnKeyQuery) -> Result<KeyList, AppError> {
     let (state, session) = crate::server::auth::signed_in().await?;
-    let (after, about) = (after.as_deref().unwrap_or_default(), about.as_deref().unwrap_or_default());
-    let query = crate::server::keys::OwnQuery { revoked, after, about };
     crate::server::keys::page(&state, &session, query).await
 }
 
@@ -80,11 +78,6 @@ impl OpenDialog {
     }
 }
 
-/// The parameters of the list, which its dialogs keep.
-fn kept(query: &QueryParams) -> Parameters {
-    ["revoked", "after"].map(|name| (name, query.text(name))).into()
-}
-
 #[component]
 pub fn KeySection(keys: Memo<Result<KeyList, AppError>>) -> impl IntoView {
     let query = QueryParams::from_context();
@@ -92,7 +85,10 @@ pub fn KeySection(keys: Memo<Result<KeyList, AppError>>) -> impl IntoView {
     let dialogs = move || {
         let list = keys.get();
         match (new_key.get(), list) {
-            (Some(new), Ok(list)) => view! { <NewKeyDialog new origin=list.origin back="/profile"/> }.into_any(),
+            (Some(new), Ok(list)) => {
+                let back = page_with(&new, "/profile");
+                view! { <NewKeyDialog new origin=list.origin back/> }.into_any()
+            }
             (None, Ok(list)) => view! { <Dialogs list query=query.get()/> }.into_any(),
             (_, Err(_)) => ().into_any(),
         }
@@ -102,7 +98,7 @@ pub fn KeySection(keys: Memo<Result<KeyList, AppError>>) -> impl IntoView {
         <Section id="keys-heading" title="API keys" action=opener.into_any()>
             <p class="quiet">"A key lets a program call the API as you. Treat it like a password."</p>
             {move || match keys.get() {
-                Ok(list) => view! { <KeyListView list kept=query.with(kept)/> }.into_any(),
+                Ok(list) => view! { <KeyListView list/> }.into_any(),
                 Err(error) => view! { <LoadError what="Your keys" error/> }.into_any(),
             }}
             {dialogs}
@@ -110,32 +106,50 @@ pub fn KeySection(keys: Memo<Result<KeyList, AppError>>) -> impl IntoView {
     }
 }
 
+/// Lists of more keys than this have a search.
+const SEARCH_FROM: usize = 10;
+
 #[component]
-fn KeyListView(list: KeyList, kept: Parameters) -> impl IntoView {
-    let filter = if list.revoked { vec![("revoked", "1".to_owned())] } else { Vec::new() };
-    let KeyList { keys, next, has_revoked, leaked, more_leaked, now, revoked, .. } = list;
-    let table = match (keys.is_empty(), has_revoked) {
-        (false, _) => view! { <KeyTable keys now kept/> }.into_any(),
-        (true, true) => view! { <p class="empty">"You have no active keys. Revoked keys are hidden."</p> }.into_any(),
+fn KeyListView(list: KeyList) -> impl IntoView {
+    let KeyList { keys, next, query, leaked, more_leaked, now, .. } = list;
+    let is_long = keys.len() > SEARCH_FROM || next.is_some() || query.is_filtered() || !query.after.is_empty();
+    let new = QueryParams::from_context().with_untracked(|address| address.text("new"));
+    let (filter, kept) = (query.filter(), query.parameters());
+    let table = match (keys.is_empty(), query.is_filtered()) {
+        (false, _) => view! { <KeyTable keys now kept new/> }.into_any(),
+        (true, true) => view! { <p class="empty">"No keys match your search."</p> }.into_any(),
         (true, false) => {
             view! { <p class="empty">"You have no keys yet. Create one to call the API from a program."</p> }.into_any()
         }
     };
     view! {
         <LeakNotices leaked more_leaked/>
+        {is_long.then(|| view! { <SearchForm query/> })}
         {table}
         <NextPage path="/profile" filter next/>
-        {has_revoked.then(|| view! { <RevokedToggle shown=revoked/> })}
+    }
+}
+
+/// The search of the list. It is sent as a body so that a pasted key never gets into an address: its prefix does.
+#[component]
+fn SearchForm(query: OwnKeyQuery) -> impl IntoView {
+    let states = StateFilter::ALL.map(|state| SelectOption::new(state.as_str(), state.label()));
+    view! {
+        <form method="post" action="/profile" class="form-row" role="search">
+            <Field id="search" name="search" label="Search" kind="search" value=query.search required=false hint="Part of a name, or a key."/>
+            <Select id="state" name="state" label="Status" options=states.into() selected=query.state.as_str()/>
+            <button class="btn">"Search"</button>
+        </form>
     }
 }
 
 /// The open dialog. Where its key is gone, the error of its form shows in its place.
 #[component]
 fn Dialogs(list: KeyList, query: QueryParams) -> impl IntoView {
-    let KeyList { keys, about, teams, now, form_id, .. } = list;
+    let KeyList { keys, about, teams, now, form_id, query: search, .. } = list;
     let keys = KeySlice { keys, next: None, about: about.map(|about| *about) };
     let find_usable = |id: &str| keys.find(id).filter(|entry| entry.key.revoked_at.is_none()).cloned();
-    let kept = kept(&query);
+    let kept = search.parameters();
     match OpenDialog::from_query(&query) {
         OpenDialog::Nothing => ().into_any(),
         OpenDialog::Create => view! { <CreateDialog now form_id teams kept/> }.into_any(),
@@ -164,17 +178,10 @@ fn LeakNotices(leaked: Vec<KeyFacts>, more_leaked: bool) -> impl IntoView {
         }
     };
     let more = more_leaked.then(|| {
-        view! { <p>"More of your keys were reported as leaked. Show revoked keys to see them."</p> }
+        view! { <p>"More of your keys were reported as leaked. Search for the status \"Revoked\" to see them."</p> }
     });
     view! {
         {leaked.into_iter().map(notice).collect_view()}
         {more}
     }
-}
-
-/// The button that shows or hides revoked keys.
-#[component]
-fn RevokedToggle(shown: bool) -> impl IntoView {
-    let (label, name) = if shown { ("Hide revoked keys", "all") } else { ("Show revoked keys", "revoked") };
-    view! { <DialogTrigger path="/profile" name value="1" label class="btn btn-ghost"/> }
 }

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::error::AppError;
 use crate::model::keys::NewKey;
+use crate::model::link::link;
 use crate::ui::dialog::Dialog;
 use crate::ui::feedback::StatusMessage;
 use crate::ui::layout::PlainDocument;
@@ -26,17 +27,18 @@ pub fn NewKeyDialog(
     new: NewKey,
     origin: String,
     /// The page below the dialog.
-    back: &'static str,
+    #[prop(into)]
+    back: String,
 ) -> impl IntoView {
     let NewKeyShown(shown) = NewKeyShown::from_context();
     let on_seen = Callback::new(move |()| {
         shown.set(None);
-        navigate::arrive(back);
+        navigate::arrive(&back);
     });
     let copied = RwSignal::new(false);
     let confirm_close = RwSignal::new(false);
     let status = RwSignal::new(None::<String>);
-    let input = NodeRef::<html::Input>::new();
+    let field = NodeRef::<html::Textarea>::new();
     let leave = Callback::new(move |()| if copied.get_untracked() { on_seen.run(()) } else { confirm_close.set(true) });
     Effect::new(move |_| {
         let warning = window_event_listener(beforeunload, move |event| {
@@ -54,14 +56,15 @@ pub fn NewKeyDialog(
         confirm_close.set(false);
         browser::focus_id("copy-key");
     };
-    let key = StoredValue::new(new.key.clone());
-    let copy = move |_| {
+    let (key, command) = (StoredValue::new(new.key.clone()), StoredValue::new(new.curl(&origin)));
+    // Without a clipboard, as over plain http, the reader copies the selected key.
+    let copy = move |text: StoredValue<String>, done: &'static str| {
         leptos::task::spawn_local(async move {
-            if browser::copy(&key.get_value()).await {
+            if browser::copy(&text.get_value()).await {
                 copied.set(true);
-                status.set(Some("Copied.".to_owned()));
-            } else if let Some(input) = input.get_untracked() {
-                browser::select(&input);
+                status.set(Some(done.to_owned()));
+            } else if let Some(field) = field.get_untracked() {
+                browser::select(&field);
                 status.set(Some("The key is selected. Copy it with your keyboard.".to_owned()));
             }
         });
@@ -69,28 +72,29 @@ pub fn NewKeyDialog(
     view! {
         <Dialog id="new-key" title="Your new API key" return_to="open-create" on_dismiss=leave>
             <p>
-                "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
+                "Copy the key " <strong><bdi>{new.facts.name.as_str().to_owned()}</bdi></strong>
                 " now and keep it in a safe place. It won't be shown again."
             </p>
-            <div class="copy-row">
-                <div class="field">
-                    <label for="new-key-value">"API key"</label>
-                    <input
-                        class="input mono"
-                        id="new-key-value"
-                        readonly=true
-                        autocomplete="off"
-                        spellcheck="false"
-                        value=new.key.clone()
-                        node_ref=input
-                        on:copy=move |_| copied.set(true)
-                    />
-                </div>
-                <button class="btn" id="copy-key" autofocus=true on:click=copy>"Copy"</button>
+            <div class="field">
+                <label for="new-key-value">"API key"</label>
+                <textarea
+                    class="input mono secret"
+                    id="new-key-value"
+                    rows="2"
+                    readonly=true
+                    autocomplete="off"
+                    spellcheck="false"
+                    node_ref=field
+                    on:copy=move |_| copied.set(true)
+                >{new.key}</textarea>
+                <button class="btn btn-primary" id="copy-key" autofocus=true on:click=move |_| copy(key, "Key copied.")>"Copy"</button>
+            </div>
+            <div class="field">
+                <p>"Try it:"</p>
+                <pre class="code" tabindex="0" role="region" aria-label="Example command"><code>{command.get_value()}</code></pre>
+                <button class="btn" on:click=move |_| copy(command, "Command copied.")>"Copy command"</button>
             </div>
             <StatusMessage text=status/>
-            <p>"Try it:"</p>
-            <pre class="code" tabindex="0" role="region" aria-label="Example command"><code>{new.curl(&origin)}</code></pre>
             <Show when=move || confirm_close.get()>
                 <div role="alert" class="notice">
                     <p>"You haven't copied the key yet. After you close this dialog, nobody can show it to you again."</p>
@@ -101,10 +105,16 @@ pub fn NewKeyDialog(
                 </div>
             </Show>
             <div class="dialog-foot">
-                <button class="btn btn-primary" on:click=move |_| on_seen.run(())>"Done"</button>
+                <button class="btn" on:click=move |_| on_seen.run(())>"Done"</button>
             </div>
         </Dialog>
     }
+}
+
+/// Returns the page below the dialog. The profile marks the new key.
+pub fn page_with(new: &NewKey, page: &'static str) -> String {
+    let id = if page == "/profile" { new.facts.id.as_str() } else { "" };
+    link(page, [("new", id)])
 }
 
 /// The links of a [`NewKeyDocument`].
@@ -133,16 +143,18 @@ pub fn NewKeyDocument(
     let content = match made {
         Ok(new) => view! {
             <p>
-                "Copy the key " <bdi>{new.facts.name.as_str().to_owned()}</bdi>
+                "Copy the key " <strong><bdi>{new.facts.name.as_str().to_owned()}</bdi></strong>
                 " now and keep it in a safe place. It won't be shown again, even if you reload this page."
             </p>
             <div class="field">
                 <label for="new-key-value">"API key"</label>
-                <input class="input mono" id="new-key-value" readonly=true autocomplete="off" autofocus=true value=new.key.clone()/>
+                <textarea class="input mono secret" id="new-key-value" rows="2" readonly=true autocomplete="off" autofocus=true>
+                    {new.key.clone()}
+                </textarea>
             </div>
             <p>"Try it:"</p>
             <pre class="code" tabindex="0" role="region" aria-label="Example command"><code>{new.curl(&origin)}</code></pre>
-            <p><a class="btn btn-primary" href=page>"Done"</a></p>
+            <p><a class="btn btn-primary" href=page_with(&new, page)>"Done"</a></p>
         }
         .into_any(),
         Err(error) => view! {

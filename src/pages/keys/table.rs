@@ -2,24 +2,33 @@
 
 use leptos::prelude::*;
 
-use crate::model::keys::{DayUsage, KeyEntry, KeyRejection, Status};
+use crate::model::keys::{DayUsage, KeyEntry, KeyRejection, Status, USAGE_DAYS};
 use crate::model::link::Parameters;
-use crate::model::time::{DAY, Timestamp};
-use crate::model::users::browser_name;
+use crate::model::text::thousands;
+use crate::model::time::Timestamp;
 use crate::ui::chart::{Bar, Bars};
 use crate::ui::dialog::DialogTrigger;
 use crate::ui::table::{Cell, Table};
-use crate::ui::time::Day;
+use crate::ui::time::{Format, Time};
 
 #[component]
-pub fn KeyTable(keys: Vec<KeyEntry>, now: Timestamp, kept: Parameters) -> impl IntoView {
+pub fn KeyTable(
+    keys: Vec<KeyEntry>,
+    now: Timestamp,
+    kept: Parameters,
+    /// The id of the key that was just created or rotated.
+    new: String,
+) -> impl IntoView {
     let columns = vec!["Name", "Key", "Access", "Last used", "Created", "Expires", "Status", ""];
-    let row = move |entry: KeyEntry| view! { <KeyRow entry now kept=kept.clone()/> };
+    let row = move |entry: KeyEntry| {
+        let is_new = entry.key.id.as_str() == new;
+        view! { <KeyRow entry now kept=kept.clone() is_new/> }
+    };
     view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }
 }
 
 #[component]
-fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
+fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Parameters, is_new: bool) -> impl IntoView {
     let (id, name_id) = (entry.key.id.to_string(), name_id(&entry));
     let name = entry.key.name.as_str().to_owned();
     let status = entry.key.status(now);
@@ -30,19 +39,28 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
     };
     let days = entry.usage(now);
     let total = UsageTotal::new(&days);
-    let usage = trigger("usage", total.requests(), "link");
-    let rejected = (total.rejected > 0).then(|| second_line(format!("{} rejected", total.rejected)));
+    let usage = (total.all > 0).then(|| {
+        let button = trigger("usage", format!("{} in {USAGE_DAYS} days", total.requests()), "link");
+        let rejected = (total.rejected > 0).then(|| second_line(format!("{} rejected", total.rejected)));
+        view! { <Bars bars=bars(&days)/> {button} {rejected} }
+    });
     let button = "btn btn-sm";
     let rotate =
         matches!(status, Status::Active | Status::ExpiresSoon).then(|| trigger("rotate", "Rotate".to_owned(), button));
     let revoke = (status != Status::Revoked).then(|| trigger("revoke", "Revoke".to_owned(), button));
-    let class = if matches!(status, Status::Expired | Status::Revoked) { "dim" } else { "" };
+    let class = match status {
+        Status::Expired | Status::Revoked => "dim",
+        _ if is_new => "new",
+        _ => "",
+    };
     view! {
         <tr role="row" class=class>
-            <td role="cell" data-label="Name" class="wide"><bdi id=name_id>{name}</bdi></td>
+            <td role="cell" data-label="Name" class="wide">
+                <span><bdi id=name_id>{name}</bdi> {is_new.then(|| view! { " " <span class="badge">"New"</span> })}</span>
+            </td>
             <Cell label="Key">{key}</Cell>
             <Cell label="Access">{access}</Cell>
-            <Cell label="Last used">{used}{usage_bars(&days)}{usage}{rejected}</Cell>
+            <Cell label="Last used">{used}{usage}</Cell>
             <Cell label="Created">{created}</Cell>
             <Cell label="Expires">{expires}</Cell>
             <Cell label="Status">{state}</Cell>
@@ -100,13 +118,8 @@ impl UsageTotal {
 
     /// Returns `1 request`.
     pub fn requests(&self) -> String {
-        format!("{} request{}", self.all, if self.all == 1 { "" } else { "s" })
+        format!("{} request{}", thousands(self.all), if self.all == 1 { "" } else { "s" })
     }
-}
-
-/// A bar chart of the requests per day, if there were any.
-fn usage_bars(days: &[DayUsage]) -> impl IntoView + use<> {
-    (UsageTotal::new(days).all > 0).then(|| view! { <Bars bars=bars(days)/> })
 }
 
 /// Returns a bar for each day.
@@ -130,8 +143,11 @@ impl KeyCells {
             key: key_cell(entry, now),
             access: access_cell(entry),
             used: used_cell(entry, now),
-            created: view! { <Day at=entry.key.created_at/> }.into_any(),
-            expires: entry.key.expires_at.map_or_else(|| "Never".into_any(), |at| view! { <Day at/> }.into_any()),
+            created: view! { <Time at=entry.key.created_at format=Format::Day/> }.into_any(),
+            expires: match entry.key.expires_at {
+                Some(at) => view! { <Time at format=Format::Day/> }.into_any(),
+                None => "Never".into_any(),
+            },
             state: state_cell(entry, now),
         }
     }
@@ -145,10 +161,11 @@ fn second_line(text: String) -> AnyView {
 /// The prefix. After a rotation, also how long the previous secret works and when it was last used.
 fn key_cell(entry: &KeyEntry, now: Timestamp) -> AnyView {
     let previous = entry.old_works_until(now).map(|until| {
-        let until = if until.as_millis() - now.as_millis() < DAY { until.clock() } else { until.minute() };
-        let used =
-            entry.old_used_at.map_or_else(|| "not used since".to_owned(), |at| format!("last used {}", at.ago(now)));
-        second_line(format!("Previous secret works until {until}, {used}"))
+        let used = match entry.old_used_at {
+            Some(at) => view! { "last used " <Time at format=Format::Ago { now }/> }.into_any(),
+            None => "not used since".into_any(),
+        };
+        view! { <span class="under">"Previous secret works until " <Time at=until/> ", " {used}</span> }
     });
     view! {
         <code>{entry.key.prefix.clone()} "…"</code>
@@ -174,11 +191,10 @@ fn access_cell(entry: &KeyEntry) -> AnyView {
 
 /// The time, address and program of the last use.
 fn used_cell(entry: &KeyEntry, now: Timestamp) -> AnyView {
-    let Some(at) = entry.used_at else { return "Never".into_any() };
-    let agent = entry.used_agent.as_deref().filter(|agent| !agent.is_empty()).map(browser_name);
-    let from = entry.used_ip.clone().into_iter().chain(agent).collect::<Vec<_>>().join(", ");
+    let Some(at) = entry.used_at else { return "Never used".into_any() };
+    let from = entry.used_ip.iter().chain(&entry.used_agent).cloned().collect::<Vec<_>>().join(", ");
     view! {
-        <time datetime=at.rfc3339() title=at.minute()>{at.ago(now)}</time>
+        <Time at format=Format::Ago { now }/>
         {second_line(from)}
     }
     .into_any()

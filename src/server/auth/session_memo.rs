@@ -19,6 +19,11 @@ impl SessionMemo {
     pub fn with(session: Session) -> Self {
         Self(Arc::new(OnceCell::new_with(Some(Some(session)))))
     }
+
+    /// Returns the email address of the user, if the session was looked up and there is one.
+    pub fn email(&self) -> Option<&str> {
+        Some(&self.0.get()?.as_ref()?.user.email)
+    }
 }
 
 /// Returns the live session of a request, from its [`SessionMemo`] if it has one.

@@ -17,7 +17,8 @@ use crate::error::AppError;
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The names of parameters.
-const PARAM_NAMES: [&str; 12] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12"];
+const PARAM_NAMES: [&str; 16] =
+    ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16"];
 
 /// One connection per thread. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,6 +48,7 @@ pub(super) fn run<T>(
     params: &[impl ToSql],
     map: Mapper<T>,
 ) -> Result<Result<Vec<T>, AppError>, Error> {
+    debug_assert!(params.len() <= PARAM_NAMES.len(), "a parameter without a name would be NULL");
     let mut statement = connection.prepare_cached(sql)?;
     for (name, param) in PARAM_NAMES.iter().zip(params) {
         // SQLite treats `$1` as a name, and numbers parameters by their first use.

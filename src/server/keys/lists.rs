@@ -4,14 +4,16 @@ use std::cmp::Ordering;
 
 use super::facts;
 use crate::error::AppError;
-use crate::model::keys::{DayUsage, KeyEntry, KeyId, KeyList, KeySlice, USAGE_DAYS};
+use crate::model::keys::{DayUsage, KeyEntry, KeyId, KeyList, KeySlice, OwnKeyQuery, StateFilter, USAGE_DAYS};
+use crate::model::redact::redact;
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
-use crate::model::users::UserId;
+use crate::model::users::{UserId, browser_name};
+use crate::server::auth::key_format::search_term;
 use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
-use crate::server::db::Db;
-use crate::server::db::row::{Row, params};
+use crate::server::db::row::{Param, Row, params};
+use crate::server::db::{Db, like};
 use crate::server::state::AppState;
 use crate::server::teams::memberships;
 
@@ -44,7 +46,7 @@ pub(super) fn usage_after(now: Timestamp) -> i64 {
 pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
     // The key's own row has uses of days that are deleted, and of servers of an older version during an upgrade.
     let (older, latest): (Option<Timestamp>, Option<Timestamp>) = (row.get("used_at")?, row.get("latest_at")?);
-    let (used_at, used_ip, used_agent) = if latest >= older {
+    let (used_at, used_ip, agent): (_, _, Option<String>) = if latest >= older {
         (latest, row.get("latest_ip")?, row.get("latest_agent")?)
     } else {
         (older, row.get("used_ip")?, row.get("used_agent")?)
@@ -57,7 +59,7 @@ pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {
         in_team: row.get::<Option<String>>("role")?.is_some(),
         used_at,
         used_ip,
-        used_agent,
+        used_agent: agent.filter(|agent| !agent.is_empty()).map(|agent| browser_name(&agent)),
         rotated_at: row.get("rotated_at")?,
         old_expires_at: row.get("old_expires_at")?,
         old_used_at: row.get("old_used_at")?,
@@ -95,7 +97,7 @@ const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 const WORKING: i64 = 0;
 const EXPIRED: i64 = 1;
 const REVOKED: i64 = 2;
-/// Not of the list: what was reported as leaked, and one revoked key, if there is any.
+/// Not of the list: keys that were reported as leaked.
 const LEAKED: i64 = 3;
 
 /// A page of the keys of an owner: those that work, the last made first; then those that expired and those that were revoked,
@@ -103,25 +105,24 @@ const LEAKED: i64 = 3;
 /// that work are all read and sorted, for there is a limit to them. The plus keeps SQLite from the index by `created_at`, in which
 /// those that ended stand between them.
 macro_rules! page_of {
-    ($owner:literal, $leaked:literal) => {
+    // `$filter` is a condition of the search.
+    ($owner:literal, $leaked:literal, $filter:literal) => {
         concat!(
             entries!(@ "page.part, "),
             "JOIN (SELECT id, part, place FROM (SELECT id, part, place FROM (",
             "SELECT id, CAST(0 AS BIGINT) AS part, created_at AS place FROM (SELECT id, +created_at AS created_at FROM keys WHERE ", $owner,
-            " = $2 AND revoked_at IS NULL AND expires_at IS NULL UNION ALL SELECT id, +created_at FROM keys WHERE ", $owner,
-            " = $2 AND revoked_at IS NULL AND expires_at > $3) AS working WHERE (created_at, id) < ($6, $7) UNION ALL ",
+            " = $2 AND revoked_at IS NULL AND expires_at IS NULL", $filter, " UNION ALL SELECT id, +created_at FROM keys WHERE ", $owner,
+            " = $2 AND revoked_at IS NULL AND expires_at > $3", $filter, ") AS working WHERE (created_at, id) < ($6, $7) UNION ALL ",
             "SELECT id, part, expires_at FROM (SELECT id, CAST(1 AS BIGINT) AS part, expires_at FROM keys WHERE ", $owner,
-            " = $2 AND revoked_at IS NULL AND (expires_at, id) < ($8, $9) ",
+            " = $2 AND revoked_at IS NULL AND (expires_at, id) < ($8, $9)", $filter, " ",
             "ORDER BY expires_at DESC, id DESC LIMIT $4) AS expired UNION ALL ",
             "SELECT id, part, revoked_at FROM (SELECT id, CAST(2 AS BIGINT) AS part, revoked_at FROM keys WHERE ", $owner,
-            " = $2 AND revoked_at IS NOT NULL AND (revoked_at, id) < ($10, $11) ",
+            " = $2 AND revoked_at IS NOT NULL AND (revoked_at, id) < ($10, $11)", $filter, " ",
             "ORDER BY revoked_at DESC, id DESC LIMIT $4) AS revoked",
             ") AS parts ORDER BY part, place DESC, id DESC LIMIT $4) AS list UNION ALL ",
             "SELECT id, part, leaked_at FROM (SELECT id, CAST(3 AS BIGINT) AS part, ", $leaked, " AS leaked_at FROM keys WHERE ",
             $owner, " = $2 AND ", $leaked, " IS NOT NULL AND ", $leaked, " > $5 ORDER BY ", $leaked,
-            " DESC, id DESC LIMIT 6) AS leaked UNION ALL ",
-            "SELECT id, part, revoked_at FROM (SELECT id, CAST(4 AS BIGINT) AS part, revoked_at FROM keys WHERE ", $owner,
-            " = $2 AND revoked_at IS NOT NULL LIMIT 1) AS any_revoked ",
+            " DESC, id DESC LIMIT 6) AS leaked",
             ") AS page ON page.id = k.id ORDER BY page.part, page.place DESC, page.id DESC"
         )
     };
@@ -131,8 +132,9 @@ macro_rules! page_of {
 struct Wanted<'a> {
     /// The user or the team.
     owner: &'a str,
-    /// With those that were revoked.
-    revoked: bool,
+    /// Part of a name, or a prefix; all keys if empty.
+    search: &'a str,
+    state: StateFilter,
     /// Where the page before ended; the first page if empty.
     after: &'a str,
     /// Those that were reported as leaked after this are told apart. A team's are not: for one this is the end of time.
@@ -147,7 +149,6 @@ struct KeyListRows {
     keys: Vec<KeyEntry>,
     next: Option<String>,
     leaked: Vec<KeyEntry>,
-    has_revoked: bool,
 }
 
 /// Where a page ends, for the next to begin after.
@@ -193,25 +194,36 @@ impl Wanted<'_> {
     /// The page, read by [`Db::query_inline`] or [`Db::query`].
     async fn read(&self, db: &Db, sql: &'static str, is_short: bool) -> Result<KeyListRows, AppError> {
         let cursor = Cursor::parse(self.after);
-        let (working, expired) = (cursor.bound(WORKING), cursor.bound(EXPIRED));
-        // What has not expired is none of that part.
+        let bound = |part, state| match self.state {
+            StateFilter::All => cursor.bound(part),
+            wanted if wanted == state => cursor.bound(part),
+            _ => (i64::MIN, ""),
+        };
+        let working = bound(WORKING, StateFilter::Active);
+        let expired = bound(EXPIRED, StateFilter::Expired);
+        // A key that has not expired is not in that part.
         let expired = if expired.0 > self.now.as_millis() { (self.now.as_millis(), "~") } else { expired };
-        let revoked = if self.revoked { cursor.bound(REVOKED) } else { (i64::MIN, "") };
+        let revoked = bound(REVOKED, StateFilter::Revoked);
+        let pattern = like(self.search);
         let limit = i64::try_from(self.number + 1).unwrap_or(i64::MAX);
         let usage_after = usage_after(self.now);
-        let params = params![
-            usage_after,
-            self.owner,
-            self.now,
-            limit,
-            self.leaked_after,
-            working.0,
-            working.1,
-            expired.0,
-            expired.1,
-            revoked.0,
-            revoked.1,
+        // The last two are of the search.
+        let params: [Param<'_>; 13] = [
+            usage_after.into(),
+            self.owner.into(),
+            self.now.into(),
+            limit.into(),
+            self.leaked_after.into(),
+            working.0.into(),
+            working.1.into(),
+            expired.0.into(),
+            expired.1.into(),
+            revoked.0.into(),
+            revoked.1.into(),
+            pattern.as_str().into(),
+            self.search.into(),
         ];
+        let params = if self.search.is_empty() { &params[..11] } else { &params[..] };
         let rows = if is_short {
             db.query_inline(sql, params, in_part).await?
         } else {
@@ -221,12 +233,11 @@ impl Wanted<'_> {
     }
 
     fn sort(&self, rows: Vec<(i64, KeyEntry)>) -> KeyListRows {
-        let mut found = KeyListRows { keys: Vec::new(), next: None, leaked: Vec::new(), has_revoked: false };
+        let mut found = KeyListRows { keys: Vec::new(), next: None, leaked: Vec::new() };
         for (part, entry) in rows {
             match part {
-                ..=REVOKED => found.keys.push(entry),
                 LEAKED => found.leaked.push(entry),
-                _ => found.has_revoked = true,
+                _ => found.keys.push(entry),
             }
         }
         let more = found.keys.len() > self.number;
@@ -240,41 +251,40 @@ fn in_part(row: Row<'_>) -> Result<(i64, KeyEntry), AppError> {
     Ok((row.get("part")?, entry(row)?))
 }
 
-/// What of a user's keys the page shall show.
-#[derive(Clone, Copy, Debug)]
-pub struct OwnQuery<'a> {
-    /// With those that were revoked.
-    pub revoked: bool,
-    /// Where the page before ended; the first page if empty.
-    pub after: &'a str,
-    /// The id of the key that a dialog is about; empty for none.
-    pub about: &'a str,
-}
-
-/// A user's keys as the page shows them, and what the form for the next one starts from.
-pub async fn page(state: &AppState, session: &Session, query: OwnQuery<'_>) -> Result<KeyList, AppError> {
-    let (user, now, OwnQuery { revoked, after, about }) = (&session.user.id, state.now(), query);
+/// Returns a page of a user's keys, and the data of the form for a new one.
+pub async fn page(state: &AppState, session: &Session, query: OwnKeyQuery) -> Result<KeyList, AppError> {
+    let (user, now) = (&session.user.id, state.now());
+    // A copied prefix ends as the page shows it.
+    let search = search_term(query.search.trim().trim_end_matches('…'));
     let wanted = Wanted {
         owner: user.as_str(),
-        revoked,
-        after,
+        search: &search,
+        state: query.state,
+        after: &query.after,
         leaked_after: now.plus(-LEAK_NOTICE_AGE),
         number: PAGE_SIZE,
         now,
     };
-    let is_short = state.config.keys.max_keys_per_user <= MAX_INLINE_KEYS;
-    let found = wanted.read(&state.db, page_of!("user_id", "leaked_at"), is_short).await?;
+    let found = if search.is_empty() {
+        let is_short = state.config.keys.max_keys_per_user <= MAX_INLINE_KEYS;
+        wanted.read(&state.db, page_of!("user_id", "leaked_at", ""), is_short).await?
+    } else {
+        // It may read every revoked key.
+        let _turn = state.read_concurrency.acquire(user.as_str()).await?;
+        let sql = page_of!("user_id", "leaked_at", " AND (name_folded LIKE $12 ESCAPE '\\' OR prefix = $13)");
+        wanted.read(&state.db, sql, false).await?
+    };
     let sql = entries!("WHERE k.id = $2 AND k.user_id = $3");
-    let about = by_id(&state.db, sql, &wanted, about).await?;
+    let about = by_id(&state.db, sql, &wanted, &query.about).await?;
     let teams = if session.in_team { memberships::list(&state.db, user).await? } else { Vec::new() };
+    let query = OwnKeyQuery { after: redact(&query.after).into_owned(), search, about: String::new(), ..query };
     let leaked = found.leaked.iter().take(MAX_LEAK_NOTICES).map(|entry| entry.key.clone()).collect();
     Ok(KeyList {
         keys: found.keys,
         next: found.next,
         about: about.map(Box::new),
-        revoked,
+        query,
         teams,
-        has_revoked: found.has_revoked,
         leaked,
         more_leaked: found.leaked.len() > MAX_LEAK_NOTICES,
         now,
@@ -299,9 +309,16 @@ async fn by_id(
 pub async fn list(db: &Db, user: &UserId, now: Timestamp, mut show: impl FnMut(KeyEntry)) -> Result<(), AppError> {
     let mut after = String::new();
     loop {
-        let wanted =
-            Wanted { owner: user.as_str(), revoked: true, after: &after, leaked_after: NEVER, number: BATCH_SIZE, now };
-        let found = wanted.read(db, page_of!("user_id", "leaked_at"), false).await?;
+        let wanted = Wanted {
+            owner: user.as_str(),
+            search: "",
+            state: StateFilter::All,
+            after: &after,
+            leaked_after: NEVER,
+            number: BATCH_SIZE,
+            now,
+        };
+        let found = wanted.read(db, page_of!("user_id", "leaked_at", ""), false).await?;
         found.keys.into_iter().for_each(&mut show);
         let Some(next) = found.next else { return Ok(()) };
         after = next;
@@ -314,11 +331,18 @@ pub async fn list_of_team(
     (team, user): (&TeamId, &UserId),
     (after, about): (&str, &str),
 ) -> Result<KeySlice, AppError> {
-    let wanted =
-        Wanted { owner: team.as_str(), revoked: true, after, leaked_after: NEVER, number: PAGE_SIZE, now: state.now() };
+    let wanted = Wanted {
+        owner: team.as_str(),
+        search: "",
+        state: StateFilter::All,
+        after,
+        leaked_after: NEVER,
+        number: PAGE_SIZE,
+        now: state.now(),
+    };
     // A team has as many as its members make.
     let turns = state.read_concurrency.acquire_both(team.as_str(), user.as_str()).await?;
-    let found = wanted.read(&state.db, page_of!("team_id", "revoked_at"), false).await?;
+    let found = wanted.read(&state.db, page_of!("team_id", "revoked_at", ""), false).await?;
     drop(turns);
     let about = by_id(&state.db, entries!("WHERE k.id = $2 AND k.team_id = $3"), &wanted, about).await?;
     Ok(KeySlice { keys: found.keys, next: found.next, about })

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 
 pub use self::authenticate::find_by_secret;
 pub use self::cache::KeyRecord;
-pub use self::lists::{OwnQuery, list, list_of_team, page};
+pub use self::lists::{list, list_of_team, page};
 use super::audit;
 use super::audit::{Actor, AuditTarget};
 use super::auth::sessions::Session;

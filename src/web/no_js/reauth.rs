@@ -25,6 +25,13 @@ use crate::server::state::AppState;
 use crate::web::error_response::error_page;
 use crate::web::ssr::html_response;
 
+/// A form that may need the password, and the session of its request.
+#[derive(Clone)]
+pub struct Pending {
+    form: PendingForm,
+    session: SessionMemo,
+}
+
 /// Keeps the form of a request, so that a handler can ask for the password and the browser can send the form again. Checks the
 /// password when the form comes from that page.
 pub async fn require_password(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -43,30 +50,32 @@ pub async fn require_password(State(state): State<AppState>, request: Request, n
     if let Some(user) = UserId::parse(&origin::form_field(&body, PAGE_USER)) {
         parts.extensions.insert(PageUser(user));
     }
+    let session = parts.extensions.get::<SessionMemo>().cloned().unwrap_or_default();
     let mut cookie = None;
     if let Some(password) = password {
         cookie = match take_password(&state, &mut parts, (&form, password)).await {
             Ok(cookie) => cookie,
-            Err(error) => return page_for(&state, form, error),
+            Err(error) => return page_for(&state, Pending { form, session }, error),
         };
         body = encode(&form).into();
     }
-    parts.extensions.insert(form);
+    parts.extensions.insert(Pending { form, session });
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
     response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     response
 }
 
 /// Renders the page that asks for the password and then sends the pending form again.
-pub fn password_page(state: &AppState, form: Option<&PendingForm>) -> Response {
-    match form {
-        Some(form) => page_for(state, form.clone(), AppError::ReauthenticationRequired),
+pub fn password_page(state: &AppState, pending: Option<&Pending>) -> Response {
+    match pending {
+        Some(pending) => page_for(state, pending.clone(), AppError::ReauthenticationRequired),
         None => AppError::ReauthenticationRequired.into_response(),
     }
 }
 
-fn page_for(state: &AppState, form: PendingForm, error: AppError) -> Response {
-    html_response(state, Some(&error.clone()), || ReauthDocument(form, error, state.site.stylesheet()))
+fn page_for(state: &AppState, Pending { form, session }: Pending, error: AppError) -> Response {
+    let email = session.email().unwrap_or_default().to_owned();
+    html_response(state, Some(&error.clone()), || ReauthDocument(form, error, email, state.site.stylesheet()))
 }
 
 /// Returns the form of a request without the fields of the password page, and the password if it comes from there.

@@ -22,13 +22,19 @@ pub struct Client {
 }
 
 /// What came back.
-#[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: String,
     /// The body before it was read as text.
     pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { status, headers, body, .. } = self;
+        f.debug_struct("Answer").field("status", status).field("headers", headers).field("body", body).finish()
+    }
 }
 
 impl Client {

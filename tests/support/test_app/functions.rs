@@ -29,7 +29,7 @@ pub const FUNCTIONS: [(&str, For, &str, u16); 40] = [
     ("/fn/end_session", For::Users, "id=@session", 404),
     ("/fn/end_other_sessions", For::Users, "", 0),
     ("/fn/list_activity", For::Users, "", 0),
-    ("/fn/list_keys", For::Users, "revoked=true", 0),
+    ("/fn/list_keys", For::Users, "query[state]=", 0),
     ("/fn/create_key", For::Users, "form[form_id]=@new_id&form[name]=ci&form[expires]=90&form[date]=&form[access]=full&form[team]=@team_id&form[owner]=", 400),
     ("/fn/create_key", For::Users, "form[form_id]=@new_id&form[name]=ci&form[expires]=90&form[date]=&form[access]=full&form[team]=&form[owner]=@nobody", 404),
     ("/fn/rotate_key", For::Users, "form[id]=@key&form[grace]=0&form[seen]=", 404),
