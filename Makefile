@@ -11,7 +11,7 @@ define step
 @printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
 endef
 
-.PHONY: help run server dev test test-faults torture fuzz bench security-scan audit dist
+.PHONY: help run server dev test test-faults torture fuzz bench security-scan audit dist lighthouse screenshots
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -59,6 +59,17 @@ security-scan: ## scan the release build with MDN's Observatory and Firefox; che
 	$(call step,Headers and Content Security Policy,node scripts/audit/audit.js)
 	$(call step,Crates,scripts/audit/crates.sh)
 	@printf '\n==> The security scan passed\n'
+
+lighthouse: ## run Lighthouse (mobile) on the release build, and time a click in the browser
+	$(call step,Tools,scripts/tools.sh lighthouse)
+	$(call step,Release build,$(MAKE) --no-print-directory $(SITE) && $(SERVER) --release)
+	$(call step,Lighthouse,node scripts/lighthouse/lighthouse.js)
+	$(call step,From a click to the page,(cd end2end && KEYFOB_BUILD=release node_modules/.bin/playwright test --project=speed))
+
+screenshots: ## take the pictures of the home page, and one of every page and state into target/screenshots
+	$(call step,Tools,scripts/tools.sh test)
+	$(call step,Server and browser side,$(MAKE) --no-print-directory -j2 $(SITE) server)
+	$(call step,Pictures,(cd end2end && KEYFOB_SCREENSHOTS=../target/screenshots node_modules/.bin/playwright test layout pictures))
 
 test-faults: ## inject faults for at most 15 minutes, and print a table of the outcome
 	@scripts/tools.sh test

@@ -32,13 +32,15 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: "default", testIgnore: ["**/*.nojs.spec.ts", "**/*.nowasm.spec.ts"] },
+    { name: "default", testIgnore: ["**/*.nojs.spec.ts", "**/*.nowasm.spec.ts", "**/*.speed.spec.ts"] },
     { name: "no-js", testMatch: "**/*.nojs.spec.ts", use: { javaScriptEnabled: false } },
     { name: "no-wasm", testMatch: "**/*.nowasm.spec.ts" },
+    // For `make lighthouse` only.
+    ...(process.env.KEYFOB_BUILD ? [{ name: "speed", testMatch: "**/*.speed.spec.ts" }] : []),
   ],
   webServer: {
     // The removal stands here because this file is read again by each worker.
-    command: "rm -rf .data && exec ../target/debug/keyfob serve",
+    command: `rm -rf .data && exec ../target/${process.env.KEYFOB_BUILD ?? "debug"}/keyfob serve`,
     env: {
       DATABASE_URL: "sqlite://.data/keyfob.db",
       KEYFOB_ADDR: "127.0.0.1:8765",

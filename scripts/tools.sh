@@ -6,6 +6,7 @@
 #     scripts/tools.sh test     make test
 #     scripts/tools.sh fuzz     make fuzz
 #     scripts/tools.sh audit    make security-scan
+#     scripts/tools.sh lighthouse   make lighthouse
 #     scripts/tools.sh dist     make dist
 # Installs into .tools and node_modules. Exceptions: the Rust toolchain (by rustup) and, for root on Debian, the packages
 # chromium, nginx, pgbouncer, postgresql and sqlite3.
@@ -208,8 +209,14 @@ audit)
     node_packages scripts/audit
     run
     ;;
+lighthouse)
+    node_packages scripts/lighthouse
+    node_packages end2end
+    browser
+    run
+    ;;
 *)
-    echo "Usage: scripts/tools.sh run|site|dev|test|fuzz|audit|dist" >&2
+    echo "Usage: scripts/tools.sh run|site|dev|test|fuzz|audit|lighthouse|dist" >&2
     exit 2
     ;;
 esac
