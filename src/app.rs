@@ -40,7 +40,7 @@ pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl Int
                 <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
                 <script type="text/plain" id=navigate::PAGE_DATA_ID data-version=version.to_owned() nonce=use_nonce() inner_html=encoded></script>
                 <AutoReload options=options.clone()/>
-                <Program version=version.to_owned()/>
+                <StartProgram version=version.to_owned()/>
             </head>
             <body>
                 <App data/>
@@ -68,7 +68,7 @@ const START: &str = r#"(async (version) => {
 })"#;
 
 #[component]
-fn Program(version: String) -> impl IntoView {
+fn StartProgram(version: String) -> impl IntoView {
     let file = |name| format!("{version}/pkg/{name}");
     view! {
         <link rel="preload" href=file("keyfob.js") r#as="fetch" crossorigin="anonymous"/>
@@ -94,7 +94,8 @@ pub fn App(data: PageData) -> impl IntoView {
     let shown = RwSignal::new(data);
     provide_context(Memo::new(move |_| shown.with(|shown| shown.query.clone())));
     let unreachable = RwSignal::new(None);
-    Effect::new(move |_| start(shown, failure, reauth, new_key, theme, unreachable));
+    let program = Program { shown, failure, reauth, new_key, theme, unreachable };
+    Effect::new(move |_| program.start());
 
     let nav = Memo::new(move |_| shown.with(|shown| (shown.user.clone(), shown.path.clone())));
     let nav = move || {
@@ -118,53 +119,61 @@ pub fn App(data: PageData) -> impl IntoView {
     }
 }
 
-/// Lets links and forms change the page. Runs in the browser only.
-fn start(
+/// What links and forms change. All of it runs in the browser only.
+#[derive(Clone, Copy)]
+struct Program {
     shown: RwSignal<PageData>,
-    LastFailure(failure): LastFailure,
+    failure: LastFailure,
     reauth: Reauth,
-    NewKeyShown(new_key): NewKeyShown,
+    new_key: NewKeyShown,
     theme: RwSignal<Theme>,
     unreachable: RwSignal<Option<String>>,
-) {
-    let user = shown.with_untracked(|shown| shown.user.as_ref().map(|user| user.id.clone()));
-    let prefix = user.as_ref().map_or_else(String::new, |user| format!("{PAGE_USER_PATH}{user}"));
-    let show = move |encoded: Vec<u8>| {
-        let data: PageData = wire::decode(&encoded)?;
-        // A page of another account needs a document: nothing of this one may stay in memory.
-        if data.user.as_ref().map(|user| &user.id) != user.as_ref() {
-            return None;
-        }
-        let title = document_title(&data);
-        failure.set(None);
-        shown.set(data);
-        Some(title)
-    };
-    navigate::start(navigate::Hooks {
-        show: Callback::new(show),
-        set_unreachable: Callback::new(move |url| unreachable.set(url)),
-    });
-    form::start(form::Hooks {
-        prefix,
-        set_error: Callback::new(move |(action, error): (String, Option<AppError>)| {
-            failure.set(error.map(|error| FailedForm { action, error }));
-        }),
-        answered: Callback::new(move |(sent, answer): (form::Sent, Vec<u8>)| {
-            if sent.action == ConfirmPassword::url() || sent.action == SignIn::url() {
-                reauth.confirmed();
-            } else if sent.action == SetTheme::url() {
-                let chosen = Theme::from_name(sent.body.rsplit('=').next().unwrap_or_default());
-                browser::set_theme(chosen.attribute());
-                theme.set(chosen);
-            } else if let Some(key) = wire::decode(&answer) {
-                // The dialog with the form is closed, so that a reload does not open it again.
-                shown.update(|shown| shown.query = QueryParams::default());
-                navigate::drop_query();
-                new_key.set(Some(key));
+}
+
+impl Program {
+    /// Lets links and forms change the page.
+    fn start(self) {
+        let Self { shown, failure: LastFailure(failure), reauth, new_key: NewKeyShown(new_key), theme, unreachable } =
+            self;
+        let user = shown.with_untracked(|shown| shown.user.as_ref().map(|user| user.id.clone()));
+        let prefix = user.as_ref().map_or_else(String::new, |user| format!("{PAGE_USER_PATH}{user}"));
+        let show = move |encoded: Vec<u8>| {
+            let data: PageData = wire::decode(&encoded)?;
+            // A page of another account needs a document: nothing of this one may stay in memory.
+            if data.user.as_ref().map(|user| &user.id) != user.as_ref() {
+                return None;
             }
-        }),
-        reauthenticate: Callback::new(move |error| reauth.ask(&error)),
-    });
+            let title = document_title(&data);
+            failure.set(None);
+            shown.set(data);
+            Some(title)
+        };
+        navigate::start(navigate::Hooks {
+            show: Callback::new(show),
+            set_unreachable: Callback::new(move |url| unreachable.set(url)),
+        });
+        form::start(form::Hooks {
+            prefix,
+            set_error: Callback::new(move |(action, error): (String, Option<AppError>)| {
+                failure.set(error.map(|error| FailedForm { action, error }));
+            }),
+            answered: Callback::new(move |(sent, answer): (form::Sent, Vec<u8>)| {
+                if sent.action == ConfirmPassword::url() || sent.action == SignIn::url() {
+                    reauth.confirmed();
+                } else if sent.action == SetTheme::url() {
+                    let chosen = Theme::from_name(sent.body.rsplit('=').next().unwrap_or_default());
+                    browser::set_theme(chosen.attribute());
+                    theme.set(chosen);
+                } else if let Some(key) = wire::decode(&answer) {
+                    // The dialog with the form is closed, so that a reload does not open it again.
+                    shown.update(|shown| shown.query = QueryParams::default());
+                    navigate::drop_query();
+                    new_key.set(Some(key));
+                }
+            }),
+            reauthenticate: Callback::new(move |error| reauth.ask(&error)),
+        });
+    }
 }
 
 fn document_title(data: &PageData) -> String {

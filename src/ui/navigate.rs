@@ -5,6 +5,10 @@
 //! The data of a page is never kept in the history, because that outlives a sign-out. Where the data cannot be had, because of a
 //! redirect, an error or a server of another version, the browser loads the document.
 
+mod history;
+mod prefetch;
+mod target;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
 
@@ -14,22 +18,22 @@ use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::js_sys::Uint8Array;
 use web_sys::wasm_bindgen::{JsCast, JsValue};
-use web_sys::{
-    Element, Event, FormData, HtmlAnchorElement, HtmlElement, HtmlFormElement, MouseEvent, RequestInit, Response,
-    ScrollRestoration, SubmitEvent, Url, UrlSearchParams,
-};
+use web_sys::{HtmlFormElement, MouseEvent, RequestInit, Response, ScrollRestoration, SubmitEvent};
 
+use self::history::{
+    address, path_of, push, remember_place, replace, restore_place, restore_scroll_by, without_notice,
+};
+pub use self::prefetch::forget_prefetched;
+use self::prefetch::{Prefetched, hover, prefetch_from};
+pub use self::target::fields_of;
+use self::target::{form_url, link_url, target_of};
 use super::browser;
 use crate::model::wire;
 
 /// A navigation that takes longer is marked on the page.
 const PENDING_AFTER: Duration = Duration::from_millis(150);
-/// How long the pointer rests on a link before its page is fetched.
-const HOVER_DELAY: Duration = Duration::from_millis(60);
 /// The id of the element with the data of the page.
 pub const PAGE_DATA_ID: &str = "visit";
-/// How long fetched data can be used, in milliseconds.
-const PREFETCH_TTL: i64 = 5000;
 /// The region in which screen readers announce the page.
 pub const ANNOUNCER: &str = "page-announcer";
 
@@ -58,12 +62,6 @@ struct Navigator {
     opener: RefCell<String>,
     /// Asks before the page is left by a step in the history.
     blocker: RefCell<Option<Callback<()>>>,
-}
-
-struct Prefetched {
-    url: String,
-    data: Vec<u8>,
-    at: i64,
 }
 
 thread_local! {
@@ -115,18 +113,6 @@ pub fn start(hooks: Hooks) {
     let _ = window_event_listener_untyped("pagehide", |_| restore_scroll_by(ScrollRestoration::Auto));
 }
 
-fn restore_scroll_by(how: ScrollRestoration) {
-    if let Ok(history) = window().history() {
-        let _ = history.set_scroll_restoration(how);
-    }
-}
-
-/// Path and query of the address bar.
-fn address() -> String {
-    let location = window().location();
-    location.pathname().unwrap_or_default() + &location.search().unwrap_or_default()
-}
-
 /// Goes to another page of this site.
 pub fn go(url: &str) {
     match navigator() {
@@ -163,14 +149,6 @@ pub fn drop_query() {
 pub fn block(ask: Option<Callback<()>>) {
     if let Some(navigator) = navigator() {
         *navigator.blocker.borrow_mut() = ask;
-    }
-}
-
-/// Forgets data that was fetched before a change, also what is still on its way.
-pub fn forget_prefetched() {
-    if let Some(navigator) = navigator() {
-        navigator.changes.set(navigator.changes.get() + 1);
-        navigator.prefetched.take();
     }
 }
 
@@ -211,96 +189,6 @@ fn on_submit(event: SubmitEvent) {
     }
 }
 
-fn target_of(event: &Event) -> Option<Element> {
-    event.target()?.dyn_into::<Element>().ok()
-}
-
-/// The address of the link around an element, if it leads to a page of this site.
-fn link_url(element: &Element) -> Option<String> {
-    let link: HtmlAnchorElement = element.closest("a[href]").ok()??.dyn_into().ok()?;
-    let is_plain = link.target().is_empty() && !link.has_attribute("download") && link.hash().is_empty();
-    (is_plain && link.origin() == window().location().origin().ok()?)
-        .then(|| link.pathname() + &link.search())
-        .filter(|url| is_page(url))
-}
-
-/// The address that a GET form leads to.
-fn form_url(form: &HtmlFormElement, submitter: Option<&HtmlElement>) -> Option<String> {
-    let action = Url::new(&form.action()).ok()?;
-    if action.origin() != window().location().origin().ok()? || form.has_attribute("data-document") {
-        return None;
-    }
-    let fields = fields_of(form, submitter)?;
-    let url = if fields.is_empty() { action.pathname() } else { action.pathname() + "?" + &fields };
-    is_page(&url).then_some(url)
-}
-
-/// The fields of a form as the browser sends them.
-pub fn fields_of(form: &HtmlFormElement, submitter: Option<&HtmlElement>) -> Option<String> {
-    let data = FormData::new_with_form(form).ok()?;
-    if let Some(name) = submitter.and_then(|button| button.get_attribute("name")) {
-        let value = submitter.and_then(|button| button.get_attribute("value")).unwrap_or_default();
-        data.append_with_str(&name, &value).ok()?;
-    }
-    Some(String::from(UrlSearchParams::new_with_str_sequence_sequence(&data).ok()?.to_string()))
-}
-
-/// Whether an address is a page. Files and the API are loaded as documents.
-fn is_page(url: &str) -> bool {
-    let path = path_of(url);
-    !path.starts_with("/api/") && !path.contains('.')
-}
-
-fn hover(event: &Event) {
-    let (Some(navigator), Some(element)) = (navigator(), target_of(event)) else { return };
-    let url = target_url(&element).unwrap_or_default();
-    if *navigator.hovered.borrow() == url {
-        return;
-    }
-    navigator.hovered.replace(url.clone());
-    if !url.is_empty() {
-        set_timeout(
-            move || {
-                if *navigator.hovered.borrow() == url {
-                    prefetch(navigator, url);
-                }
-            },
-            HOVER_DELAY,
-        );
-    }
-}
-
-fn prefetch_from(event: &Event) {
-    let (Some(navigator), Some(element)) = (navigator(), target_of(event)) else { return };
-    if let Some(url) = target_url(&element) {
-        prefetch(navigator, url);
-    }
-}
-
-/// The address that a link or the button of a GET form leads to.
-fn target_url(element: &Element) -> Option<String> {
-    let button = || {
-        let button = element.closest("button").ok()??;
-        let form: HtmlFormElement = button.closest("form[method=get]").ok()??.dyn_into().ok()?;
-        form_url(&form, button.dyn_ref())
-    };
-    link_url(element).or_else(button)
-}
-
-fn prefetch(navigator: &'static Navigator, url: String) {
-    if navigator.fresh(&url).is_some() || url == *navigator.shown.borrow() {
-        return;
-    }
-    let changes = navigator.changes.get();
-    spawn_local(async move {
-        if let Ok(Some(data)) = navigator.fetch_page(&url).await
-            && navigator.changes.get() == changes
-        {
-            navigator.prefetched.replace(Some(Prefetched { url, data, at: browser::uptime() }));
-        }
-    });
-}
-
 fn on_step() {
     let Some(navigator) = navigator() else { return };
     let ask = *navigator.blocker.borrow();
@@ -320,26 +208,7 @@ pub async fn body_of(response: &Response) -> Result<Vec<u8>, JsValue> {
     Ok(Uint8Array::new(&JsFuture::from(response.array_buffer()?).await?).to_vec())
 }
 
-fn push(url: &str) {
-    if let Ok(history) = window().history() {
-        let _ = history.push_state_with_url(&JsValue::NULL, "", Some(url));
-    }
-}
-
-fn replace(url: &str) {
-    if let Ok(history) = window().history() {
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(url));
-    }
-}
-
 impl Navigator {
-    fn fresh(&self, url: &str) -> Option<Vec<u8>> {
-        let prefetched = self.prefetched.borrow();
-        let found =
-            prefetched.as_ref().filter(|found| found.url == url && browser::uptime() - found.at < PREFETCH_TTL)?;
-        Some(found.data.clone())
-    }
-
     fn visit(&'static self, url: String, kind: Kind) {
         let number = self.latest.get() + 1;
         self.latest.set(number);
@@ -418,34 +287,4 @@ impl Navigator {
             }
         });
     }
-}
-
-/// Returns the address without the message about the last action, which a reload would repeat.
-fn without_notice(url: &str) -> String {
-    let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let is_kept = |field: &&str| !["done=", "n=", "new="].iter().any(|notice| field.starts_with(notice));
-    let kept: Vec<_> = query.split('&').filter(is_kept).collect();
-    if kept.concat().is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
-}
-
-fn path_of(url: &str) -> &str {
-    url.split('?').next().unwrap_or_default()
-}
-
-/// Keeps scroll and focus in the entry that is left.
-fn remember_place() {
-    let Ok(history) = window().history() else { return };
-    let place = format!("{}~{}", browser::scroll_y(), browser::focused_selector());
-    let _ = history.replace_state_with_url(&JsValue::from_str(&place), "", None);
-}
-
-/// Restores scroll and focus of the entry that is shown again.
-fn restore_place() {
-    let state = window().history().and_then(|history| history.state()).ok().and_then(|state| state.as_string());
-    let state = state.unwrap_or_default();
-    let (y, selector) = state.split_once('~').unwrap_or_default();
-    if !browser::has_dialog() && !browser::focus_selector(selector) {
-        browser::focus_heading();
-    }
-    window().scroll_to_with_x_and_y(0.0, y.parse::<i32>().unwrap_or(0).into());
 }
