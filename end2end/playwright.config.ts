@@ -46,6 +46,8 @@ export default defineConfig({
       KEYFOB_ADDR: "127.0.0.1:8765",
       KEYFOB_PUBLIC_URL: "http://localhost:8765",
       KEYFOB_LOG: "warn",
+      // tests/cors.spec.ts serves a page there.
+      KEYFOB_CORS_ORIGINS: "http://localhost:8766",
       // All tests come from one address.
       KEYFOB_SIGN_IN_RATE: "1000",
       LEPTOS_SITE_ROOT: "../target/site",

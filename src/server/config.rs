@@ -1,5 +1,7 @@
 //! Settings. Each is a flag and an environment variable, checked once at the start.
 
+mod cors;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use url::{Host, Url};
 
+pub use self::cors::{CorsOrigins, parse as parse_cors_origins};
 use super::report_signature::ScanningKeys;
 
 /// Settings of `keyfob serve`.
@@ -44,6 +47,10 @@ pub struct Config {
     /// Networks of proxies whose X-Forwarded-For and X-Forwarded-Method are trusted, separated by commas: 10.0.0.0/8,192.0.2.7
     #[arg(long, env = "KEYFOB_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
+
+    /// Origins of browser apps that may call the JSON API with a key, separated by commas, or * for any; never with cookies
+    #[arg(long, env = "KEYFOB_CORS_ORIGINS", value_parser = parse_cors_origins)]
+    pub cors_origins: Option<CorsOrigins>,
 
     /// Contact for security reports in /.well-known/security.txt, an email address or a page
     #[arg(long, env = "KEYFOB_SECURITY_CONTACT", value_parser = contact)]
@@ -194,6 +201,7 @@ pub(crate) mod tests {
             key_rate: 0,
             sign_in_rate: 10,
             trusted_proxies: Vec::new(),
+            cors_origins: None,
             security_contact: None,
             secret_scanning_keys: None,
             max_employees: 100_000,

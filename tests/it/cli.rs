@@ -454,6 +454,7 @@ async fn help_lists_every_setting_with_its_default_and_no_password() {
         "KEYFOB_KEY_BRAND",
         "KEYFOB_MAX_KEYS_PER_USER",
         "KEYFOB_SECRET_SCANNING_KEYS",
+        "KEYFOB_CORS_ORIGINS",
         "KEYFOB_SECURITY_CONTACT",
         "KEYFOB_LOG",
         "KEYFOB_LOG_FORMAT",

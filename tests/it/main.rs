@@ -30,6 +30,7 @@ mod cli;
 mod clock;
 mod confirm;
 mod copy;
+mod cors;
 mod credentials;
 mod database;
 mod dialogs;

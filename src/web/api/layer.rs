@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_http::cors::CorsLayer;
 
+use super::cors::{cors_layer, is_cors_request};
 use super::problem::PROBLEM_JSON;
 use super::verify;
 use crate::error::AppError;
@@ -18,7 +20,8 @@ use crate::server::state::AppState;
 use crate::web::middleware::csrf::csrf_layer;
 
 /// Renders errors of the endpoints as problems, blocks cross-origin changes by a session, and adds `Cache-Control: no-store`
-/// where an answer has no such header. The answer of a handler stays as it is.
+/// where an answer has no such header. The answer of a handler stays as it is. Adds the headers of CORS where the operator allows
+/// other origins.
 ///
 /// A request with a key needs no check of its origin: browsers add no key by themselves, and the key alone decides.
 #[derive(Clone, Debug)]
@@ -26,17 +29,18 @@ pub struct ApiLayer {
     state: AppState,
     /// Whether clients must accept JSON.
     is_json_only: bool,
+    cors: Option<CorsLayer>,
 }
 
 impl ApiLayer {
     /// Wraps Keyfob's endpoints, which answer in JSON only.
     pub fn for_keyfob(state: &AppState) -> Self {
-        Self { state: state.clone(), is_json_only: true }
+        Self { state: state.clone(), is_json_only: true, cors: cors_layer(&state.config) }
     }
 
     /// Wraps endpoints that a developer adds; they may answer in any format.
     pub fn for_own_endpoints(state: &AppState) -> Self {
-        Self { state: state.clone(), is_json_only: false }
+        Self { state: state.clone(), is_json_only: false, cors: cors_layer(&state.config) }
     }
 }
 
@@ -55,21 +59,13 @@ pub struct ApiService<S> {
     inner: S,
 }
 
-impl<S> Service<Request> for ApiService<S>
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+impl<S> ApiService<S>
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        request_context::enter_api();
-        request_context::set_route(request.extensions());
+    fn answer(&mut self, request: Request) -> ResponseFuture {
         let state = &self.layer.state;
         // A proxy passes on to `verify` what its client accepts from another server.
         let is_json_only = self.layer.is_json_only && request.uri().path() != verify::PATH;
@@ -82,6 +78,29 @@ where
         }
         let run = csrf_layer(state).layer(self.inner.clone()).oneshot(request);
         Box::pin(async move { Ok(forbid_storing(run.await?)) })
+    }
+}
+
+impl<S> Service<Request> for ApiService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> ResponseFuture {
+        request_context::enter_api();
+        request_context::set_route(request.extensions());
+        let Some(cors) = self.layer.cors.clone().filter(|_| is_cors_request(&request)) else {
+            return self.answer(request);
+        };
+        let mut service = self.clone();
+        Box::pin(cors.layer(service_fn(move |request| service.answer(request))).oneshot(request))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The JSON API and its description.
 
 mod body;
+mod cors;
 mod docs;
 mod employees;
 mod key;
