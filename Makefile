@@ -46,7 +46,7 @@ test: ## install what is missing, run every check: format, lints, tests on SQLit
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
 	$(call step,Tests on SQLite and PostgreSQL (no secret in their output),scripts/leaks.sh scripts/with-postgres.sh cargo test --lib --bins --test it)
 	$(call step,API tests generated from OpenAPI,scripts/schemathesis.sh)
-	$(call step,Generated API clients,scripts/clients.sh)
+	$(call step,API clients of the documents and generated ones,scripts/clients.sh)
 	$(call step,Several servers,scripts/with-postgres.sh cargo test --test cluster -- --nocapture --test-threads=1)
 	$(call step,Fault injection,cargo test --test faults -- --nocapture --test-threads=1)
 	$(call step,Server and browser side,$(MAKE) --no-print-directory -j2 $(SITE) server)

@@ -1,15 +1,16 @@
 #!/bin/sh
-# Generates API clients from the OpenAPI document: two in Python and one in TypeScript. The Python clients call every kind of
-# operation on a running server; the TypeScript client is type-checked.
+# Runs the programs of docs/clients.md, and generates API clients from the OpenAPI document: two in Python and one in TypeScript.
+# The Python clients call every kind of operation on a running server; the TypeScript client is type-checked.
 set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.tools/clients/bin
-keyfob=target/debug/keyfob
+keyfob=${CARGO_TARGET_DIR:-target}/debug/keyfob
 cargo build --quiet --bin keyfob
 
 dir=$(mktemp -d)
-server=
+server= documents=
 stop() {
+    [ -z "$documents" ] || kill "$documents" 2>/dev/null || true
     [ -z "$server" ] || kill "$server" 2>/dev/null || true
     rm -rf "$dir"
 }
@@ -27,7 +28,7 @@ tries=0
 until [ -n "$server" ] && "$bin/python" -c "import urllib.request as r; r.urlopen('$origin/readyz')" 2>/dev/null; do
     if [ -z "$server" ] || ! kill -0 "$server" 2>/dev/null; then
         origin="http://127.0.0.1:$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))"
-        KEYFOB_ADDR=${origin#http://} KEYFOB_PUBLIC_URL=$origin KEYFOB_LOG=warn $keyfob serve 2>"$dir/log" &
+        KEYFOB_ADDR=${origin#http://} KEYFOB_PUBLIC_URL=$origin KEYFOB_LOG=warn KEYFOB_KEY_RATE=100 $keyfob serve 2>"$dir/log" &
         server=$!
     fi
     tries=$((tries + 1))
@@ -35,6 +36,10 @@ until [ -n "$server" ] && "$bin/python" -c "import urllib.request as r; r.urlope
     sleep 0.2
 done
 "$bin/python" -c "import urllib.request as r; r.urlretrieve('$origin/api/openapi.json', '$dir/openapi.json')"
+
+# Meanwhile: some of these programs wait for almost a minute, until they have requests again.
+"$bin/python" scripts/clients/run_documents.py "$origin" "$keyfob" "$dir/documents" &
+documents=$!
 
 # quietly COMMAND...: shows the output only on failure.
 quietly() {
@@ -54,3 +59,6 @@ echo "openapi-generator, typescript-fetch"
 quietly "$bin/openapi-generator-cli" generate -i "$dir/openapi.json" -g typescript-fetch -o "$dir/typescript"
 end2end/node_modules/.bin/tsc --noEmit --strict --target es2022 --lib es2022,dom --module esnext --moduleResolution bundler \
     "$dir/typescript/index.ts"
+
+echo "docs/clients.md: curl, Python, JavaScript, Go, Rust"
+wait "$documents"

@@ -9,7 +9,7 @@
 #     scripts/tools.sh lighthouse   make lighthouse
 #     scripts/tools.sh dist     make dist
 # Installs into .tools and node_modules. Exceptions: the Rust toolchain (by rustup) and, for root on Debian, the packages
-# chromium, nginx, pgbouncer, postgresql and sqlite3.
+# chromium, golang-go, nginx, pgbouncer, postgresql and sqlite3.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -145,6 +145,13 @@ sqlite() {
     has sqlite3 || fail "The tests need sqlite3: install it (Debian: apt-get install sqlite3), then run make test again."
 }
 
+# Builds a program of docs/clients.md.
+golang() {
+    if has go; then return; fi
+    package golang-go
+    has go || fail "The tests need Go: install it (Debian: apt-get install golang-go), then run make test again."
+}
+
 # Tests the API by its OpenAPI document.
 schemathesis() {
     if cmp -s scripts/schemathesis/requirements.txt .tools/schemathesis/.installed; then return; fi
@@ -188,6 +195,8 @@ test)
     proxy
     pooler
     sqlite
+    golang
+    has curl || fail "The tests need curl: install it (Debian: apt-get install curl), then run make test again."
     node_packages end2end
     schemathesis
     clients
