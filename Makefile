@@ -43,6 +43,7 @@ test: ## install what is missing, run every check: format, lints, tests on SQLit
 	$(call step,Format,cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml)
 	$(call step,Lints: server,cargo clippy --all-targets -- -D warnings)
 	$(call step,Lints: browser,cargo clippy --lib --no-default-features --features hydrate --target wasm32-unknown-unknown -- -D warnings)
+	$(call step,Documentation of the library,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib && cargo test --doc)
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
 	$(call step,Tests on SQLite and PostgreSQL (no secret in their output),scripts/leaks.sh scripts/with-postgres.sh cargo test --lib --bins --test it)
 	$(call step,API tests generated from OpenAPI,scripts/schemathesis.sh)

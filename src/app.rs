@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use crate::error::AppError;
+use crate::model::own_link::OwnLink;
 use crate::model::text::isolated;
 use crate::model::theme::Theme;
 use crate::model::users::{PAGE_USER_PATH, User};
@@ -97,11 +98,8 @@ pub fn App(data: PageData) -> impl IntoView {
     let program = Program { shown, failure, reauth, new_key, theme, unreachable };
     Effect::new(move |_| program.start());
 
-    let nav = Memo::new(move |_| shown.with(|shown| (shown.user.clone(), shown.path.clone())));
-    let nav = move || {
-        let (user, path) = nav.get();
-        user.map(|user| view! { <UserNav user path/> })
-    };
+    let nav = Memo::new(move |_| shown.with(NavData::of));
+    let nav = move || view! { <Nav nav=nav.get()/> };
     // Another team's page has the same kind of data, but is another page.
     let place = Memo::new(move |_| shown.with(|shown| (std::mem::discriminant(&shown.page), shown.path.clone())));
     let page = move || {
@@ -192,10 +190,62 @@ fn Footer() -> impl IntoView {
     }
 }
 
+/// Everything that the navigation is rendered from.
+#[derive(Clone, PartialEq)]
+pub struct NavData {
+    /// The signed-in user; nobody else sees links.
+    pub user: Option<User>,
+    /// The path of the page, without a trailing slash.
+    pub path: String,
+    pub own_links: Vec<OwnLink>,
+}
+
+impl NavData {
+    fn of(data: &PageData) -> Self {
+        Self { user: data.user.clone(), path: data.path.clone(), own_links: data.own_links.clone() }
+    }
+}
+
+/// Renders the document around a page of a program that uses this crate: with navigation, style and footer, and without the
+/// WebAssembly program.
+pub fn own_document(title: &str, stylesheet: String, nav: NavData, content: AnyView) -> impl IntoView + use<> {
+    let theme = use_context::<Theme>().unwrap_or_default();
+    provide_context(ShownTheme(RwSignal::new(theme)));
+    let title = format!("{} · Keyfob", isolated(title));
+    view! {
+        <html lang="en" data-theme=theme.attribute()>
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <DocumentTitle text=title/>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <link rel="stylesheet" href=stylesheet/>
+            </head>
+            <body>
+                <AppShell nav=view! { <Brand/> <Nav nav/> }.into_any() footer=view! { <Footer/> }.into_any()>
+                    {content}
+                </AppShell>
+            </body>
+        </html>
+    }
+}
+
 #[component]
-fn UserNav(user: User, path: String) -> impl IntoView {
+fn Nav(nav: NavData) -> impl IntoView {
+    let NavData { user, path, own_links } = nav;
+    user.map(|user| view! { <UserNav user path own_links/> })
+}
+
+#[component]
+fn UserNav(user: User, path: String, own_links: Vec<OwnLink>) -> impl IntoView {
     let link = |href: &'static str, label, below: &str| {
         view! { <NavLink href label current=path == href || path.starts_with(below)/> }
+    };
+    // The target makes the browser load a document: the program of Keyfob's pages cannot show this one.
+    let own_link = |OwnLink { path: href, label }| {
+        let current = (path == href || path.starts_with(&format!("{href}/"))).then_some("page");
+        view! { <a href=href target="_self" class="nav-link" aria-current=current>{label}</a> }
     };
     let admin = user.superuser.then(|| link("/admin/keys", "Admin", "/admin/"));
     view! {
@@ -203,6 +253,7 @@ fn UserNav(user: User, path: String) -> impl IntoView {
             {link("/profile", "Profile", "/profile/")}
             {link("/employees", "Employees", "/employees/")}
             {link("/teams", "Teams", "/a/")}
+            {own_links.into_iter().map(own_link).collect_view()}
             {admin}
             {link("/api/docs", "API docs", "/api/docs/")}
         </nav>

@@ -10,15 +10,25 @@ use crate::server::state::AppState;
 /// [`Scoped`](crate::server::auth::Scoped) or [`Superuser`](crate::server::auth::Superuser). The server blocks cross-origin
 /// changes, renders the errors of these extractors as problems, and leaves the handler's own answer as it is.
 ///
-/// `examples/protected_endpoint.rs` is a complete program; its endpoint can be pasted here as it is:
+/// The endpoint of `examples/protected_endpoint.rs` can be pasted here as it is. An app that uses
+/// this crate passes its routes to [`serve`](crate::web::serve::serve). A plain `axum::Router` works too; then the endpoints are
+/// not in the OpenAPI document:
 ///
-/// ```ignore
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use keyfob::server::auth::Caller;
+/// use keyfob::server::state::AppState;
+/// use utoipa_axum::router::OpenApiRouter;
+///
+/// async fn hello(caller: Caller) -> String {
+///     format!("Hello, {}", caller.user().label())
+/// }
+///
 /// pub fn routes() -> OpenApiRouter<AppState> {
-///     OpenApiRouter::new().routes(routes!(hello))
+///     Router::new().route("/api/hello", get(hello)).into()
 /// }
 /// ```
-///
-/// A plain `axum::Router` works too, with `.into()`; then the endpoints are not in the OpenAPI document.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
 }

@@ -1,5 +1,16 @@
 //! Keyfob: users, API keys and a key-protected JSON API, with its pages in Rust too.
 //!
+//! An app of your own needs these:
+//!
+//! | for | item |
+//! |---|---|
+//! | settings, database, server | `server::config::Config`, `server::db::Db`, `server::state::AppState`, `web::serve::serve` |
+//! | own tables | `server::db::OwnMigration`, `Db::migrate_own`, `Db::query`, `params!` |
+//! | own endpoints | `server::auth::{Caller, Scoped, Superuser}`, `error::AppError` |
+//! | own pages | `web::page_request::UserPage`, `model::own_link::OwnLink` |
+//!
+//! Everything else is public for Keyfob's own binary and tests, and may change in any version.
+//!
 //! Imports point one way: `main → cli → web → app → pages → server → model`. The body of a server function in `pages` may name
 //! the server: the macro strips it from the browser's side.
 

@@ -6,6 +6,7 @@ pub mod employees;
 pub mod fields;
 pub mod keys;
 pub mod link;
+pub mod own_link;
 pub mod reauth;
 pub mod redact;
 pub mod team_page;

@@ -25,6 +25,7 @@ pub use self::query::QueryParams;
 use crate::error::AppError;
 use crate::model::audit::AuditPage;
 use crate::model::keys::KeyPage;
+use crate::model::own_link::OwnLink;
 use crate::model::team_page::TeamPage;
 use crate::model::theme::Theme;
 use crate::model::users::{AccountPage, User};
@@ -40,6 +41,8 @@ pub struct PageData {
     pub path: String,
     pub query: QueryParams,
     pub theme: Theme,
+    /// Links to pages of a program that uses this crate.
+    pub own_links: Vec<OwnLink>,
     pub page: Page,
     /// The form that failed and led here, without JavaScript.
     pub form_error: Option<FailedForm>,

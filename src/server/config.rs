@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 pub use self::cors::{CorsOrigins, parse as parse_cors_origins};
 use super::report_signature::ScanningKeys;
+use crate::model::own_link::OwnLink;
 
 /// Settings of `keyfob serve`.
 #[derive(Args, Clone, Debug)]
@@ -66,6 +67,10 @@ pub struct Config {
 
     #[command(flatten)]
     pub keys: KeyConfig,
+
+    /// Links in the navigation to pages of your own. No setting: a program that uses this crate fills it.
+    #[arg(skip)]
+    pub own_links: Vec<OwnLink>,
 
     /// Log level: error, warn, info, debug, trace, or one per module as for `tracing-subscriber`
     #[arg(long, env = "KEYFOB_LOG", default_value = "info")]
@@ -206,6 +211,7 @@ pub(crate) mod tests {
             secret_scanning_keys: None,
             max_employees: 100_000,
             keys: KeyConfig { key_brand: "kf".into(), max_keys_per_user: 50 },
+            own_links: Vec::new(),
             log: "info".into(),
             log_format: LogFormat::Text,
             site_root: PathBuf::new(),

@@ -6,10 +6,12 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use leptos::prelude::{IntoAny, IntoView};
 
 use super::error_response::{error_page, render};
 use super::no_js::error_cookie::{self, NoJsError};
-use super::ssr::render_page;
+use super::ssr::{html_response, render_page};
+use crate::app::{NavData, own_document};
 use crate::error::AppError;
 use crate::model::redact::redact;
 use crate::model::wire;
@@ -19,6 +21,7 @@ use crate::server::auth::{self, origin};
 use crate::server::leptos_context::{accepts_html, accepts_wire};
 use crate::server::request_context::{self, ErrorFormat};
 use crate::server::state::AppState;
+use crate::server::theme;
 
 /// A request for a page, with its session.
 pub struct PageRequest<S> {
@@ -116,6 +119,30 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
         response
     }
 
+    /// Responds with a page of your own, in Keyfob's document: the same navigation, style and footer. It works without the
+    /// WebAssembly program, which knows only Keyfob's pages. `view` can be any Leptos view; it is rendered once, here.
+    ///
+    /// ```
+    /// use axum::response::Response;
+    /// use keyfob::web::page_request::UserPage;
+    /// use leptos::prelude::*;
+    ///
+    /// async fn hello(page: UserPage) -> Response {
+    ///     let name = page.session.user.label().to_owned();
+    ///     page.render_own("Hello", move || view! { <p>"Hello, " {name}</p> })
+    /// }
+    /// ```
+    pub fn render_own<V: IntoView + 'static>(self, title: &str, view: impl FnOnce() -> V) -> Response {
+        let Self { state, session, parts, .. } = self;
+        request_context::set_theme(theme::read(&parts.headers));
+        let nav = NavData {
+            user: session.into().map(|session| session.user),
+            path: redact(parts.uri.path()).trim_end_matches('/').to_owned(),
+            own_links: state.config.own_links.clone(),
+        };
+        html_response(&state, None, || own_document(title, state.site.stylesheet(), nav, view().into_any()))
+    }
+
     /// Returns everything that the page is rendered from.
     pub fn into_data(self, page: Page) -> PageData {
         let Self { state, session, query, parts } = self;
@@ -125,6 +152,7 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
             path: redact(parts.uri.path()).into_owned(),
             query: query.for_page(),
             theme: request_context::theme(),
+            own_links: state.config.own_links.clone(),
             page,
             form_error: rerendered.or_else(|| error_cookie::read(&state.config, &parts.headers)).map(Into::into),
         }

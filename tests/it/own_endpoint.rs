@@ -5,13 +5,19 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, header};
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use keyfob::error::AppError;
 use keyfob::model::keys::scope::EmployeesRead;
+use keyfob::model::own_link::OwnLink;
 use keyfob::server::auth::Caller;
 use keyfob::server::auth::Scoped;
+use keyfob::server::db::OwnMigration;
+use keyfob::server::db::row::params;
 use keyfob::server::state::AppState;
+use keyfob::web::page_request::UserPage;
+use leptos::prelude::*;
 use rstest_reuse::apply;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -175,6 +181,77 @@ async fn revocation_rejects_the_next_request_not_the_running(database: Database)
     let (answer, ()) = tokio::join!(client.get("/api/slow"), revoke);
     assert_eq!((answer.status, answer.body.as_str()), (200, "ada@example.com"));
     client.get("/api/slow").await.refused(401, "key_revoked");
+}
+
+const NOTES: OwnMigration = OwnMigration {
+    version: 1,
+    name: "notes",
+    sql: "CREATE TABLE notes (user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, text TEXT NOT NULL)",
+};
+
+async fn notes(page: UserPage) -> Result<Response, AppError> {
+    let sql = "SELECT text FROM notes WHERE user_id = $1";
+    let notes = page.state.db.query(sql, params![page.session.user.id], |row| row.get::<String>("text")).await?;
+    Ok(page.render_own("Notes & more", move || view! { <h1>{notes}</h1> }))
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn own_migrations_run_once_and_must_not_change(database: Database) {
+    let app = &TestApp::start(database).await;
+    let db = &app.state.db;
+    for _ in 0..2 {
+        db.migrate_own(&[NOTES]).await.unwrap();
+        db.migrate().await.unwrap();
+    }
+    let second = OwnMigration { version: 2, name: "colour", sql: "ALTER TABLE notes ADD COLUMN colour TEXT" };
+    db.migrate_own(&[second, NOTES]).await.unwrap();
+    app.sql("UPDATE notes SET colour = text").await;
+    let changed = OwnMigration { sql: "CREATE TABLE notes (id TEXT)", ..NOTES };
+    let error = db.migrate_own(&[changed, second]).await.unwrap_err().to_string();
+    assert!(error.contains("migration 1 "), "{error}");
+    let broken =
+        OwnMigration { version: 3, name: "broken", sql: "CREATE TABLE half (id TEXT); CREATE TABLE users (id TEXT)" };
+    db.migrate_own(&[NOTES, second, broken]).await.unwrap_err();
+    app.sql("CREATE TABLE half (id TEXT)").await;
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn own_page_has_the_navigation_and_its_link(database: Database) {
+    let app = &TestApp::start(database).await;
+    app.state.db.migrate_own(&[NOTES]).await.unwrap();
+    let link = OwnLink { path: "/notes".to_owned(), label: "Notes <b>".to_owned() };
+    let app = app.configured(|config| config.own_links = vec![link]);
+    let app = app.with_own(Router::new().route("/notes", get(notes)));
+    let ada = app.user("ada").await;
+    app.sql(&format!("INSERT INTO notes (user_id, text) VALUES ('{}', 'of <Ada>')", ada.id)).await;
+    let visitor = app.browser().open("/notes?a=b").await.is(302);
+    assert_eq!(visitor.header("location"), "/sign-in?next=/notes%3Fa%3Db");
+    let link = r#"<a href="/notes" target="_self""#;
+    for name in ["ada", "bob"] {
+        let client = app.signed_in(name).await;
+        for path in ["/profile", "/notes", "/notes/"] {
+            let page = client.open(path).await.is(200);
+            assert!(page.body.contains(link) && page.body.contains("Notes &lt;b&gt;"), "{path}: {}", page.body);
+            assert_eq!(page.body.contains(r#"target="_self" aria-current="page""#), path != "/profile", "{path}");
+        }
+        let page = client.with("cookie", "theme=dark").open("/notes").await.is(200);
+        assert_eq!(page.body.contains("<h1>of &lt;Ada&gt;"), name == "ada", "{}", page.body);
+        for part in [
+            "<title>Notes &amp; more · Keyfob</title>",
+            "data-theme=\"dark\"",
+            "Sign out",
+            "/api/docs",
+            "pkg/keyfob.css",
+        ] {
+            assert!(page.body.contains(part), "{part} is not in {}", page.body);
+        }
+        assert!(page.header("content-security-policy").contains("default-src"), "{page:?}");
+        assert_eq!((page.header("cache-control"), page.body.contains("<script")), ("no-store", false));
+    }
+    app.with_key("ada").await.open("/notes").await.is(403);
+    assert!(!app.browser().open("/sign-in").await.is(200).body.contains(link));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Executor, SqlitePool};
+use sqlx::{Connection, Executor, SqlSafeStr, SqlitePool};
 
 use super::error::is_damage;
 use super::open::{OpenError, lock};
@@ -25,6 +25,16 @@ const MIGRATION_LOCK: i64 = 0x006b_6579_666f_6200;
 /// Returns version and checksum of this program's migrations, in order.
 pub fn migrations() -> impl Iterator<Item = (i64, Vec<u8>)> {
     MIGRATOR.iter().map(|migration| (migration.version, migration.checksum.to_vec()))
+}
+
+/// A migration of tables of your own, for [`Db::migrate_own`].
+#[derive(Clone, Copy, Debug)]
+pub struct OwnMigration {
+    /// Migrations run in the order of their versions.
+    pub version: i64,
+    pub name: &'static str,
+    /// One SQL text, which both databases read. Once it was released, it must not change.
+    pub sql: &'static str,
 }
 
 /// The migrations of a database, compared with those of this program.
@@ -63,8 +73,37 @@ impl Db {
     /// Applies missing migrations, under a lock.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         match self {
-            Self::Sqlite { write, .. } => migrate_sqlite(write).await,
-            Self::Postgres { servers, session, .. } => migrate_postgres(servers, session.pooled).await,
+            Self::Sqlite { write, .. } => migrate_sqlite(write, &MIGRATOR).await,
+            Self::Postgres { servers, session, .. } => migrate_postgres(servers, session.pooled, &MIGRATOR).await,
+        }
+    }
+
+    /// Applies missing migrations of your own tables, after [`Db::migrate`] and under the same lock. The table
+    /// `_own_migrations` lists the applied ones.
+    ///
+    /// ```no_run
+    /// use keyfob::server::db::{Db, OwnMigration};
+    ///
+    /// const MIGRATIONS: &[OwnMigration] =
+    ///     &[OwnMigration { version: 1, name: "notes", sql: "CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY)" }];
+    ///
+    /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+    /// let db = Db::open("sqlite://data/keyfob.db").await?;
+    /// db.migrate().await?;
+    /// db.migrate_own(MIGRATIONS).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn migrate_own(&self, migrations: &[OwnMigration]) -> Result<(), OpenError> {
+        let resolve = |own: &OwnMigration| {
+            Migration::new(own.version, own.name.into(), MigrationType::Simple, own.sql.into_sql_str(), false)
+        };
+        let mut migrator = Migrator::with_migrations(migrations.iter().map(resolve).collect());
+        migrator.set_locking(false);
+        migrator.dangerous_set_table_name("_own_migrations");
+        match self {
+            Self::Sqlite { write, .. } => migrate_sqlite(write, &migrator).await,
+            Self::Postgres { servers, session, .. } => migrate_postgres(servers, session.pooled, &migrator).await,
         }
     }
 
@@ -77,19 +116,23 @@ impl Db {
     }
 }
 
-async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), OpenError> {
+async fn migrate_sqlite(pool: &SqlitePool, migrator: &Migrator) -> Result<(), OpenError> {
     let _lock = lock(pool.connect_options().get_filename())
         .await
         .map_err(|error| OpenError(format!("cannot lock the database for its migrations: {error}.")))?;
-    MIGRATOR.run(pool).await.map_err(|error| migration_failed(&error))
+    migrator.run(pool).await.map_err(|error| migration_failed(&error))
 }
 
-async fn migrate_postgres(servers: &Servers, pooled: bool) -> Result<(), OpenError> {
+async fn migrate_postgres(servers: &Servers, pooled: bool, migrator: &Migrator) -> Result<(), OpenError> {
     // An own connection: the lock ends with it.
     let mut conn = servers.connect().await.map_err(|error| servers.explain(&error))?;
     for attempt in 0.. {
         // Polls: a waiting lock would block CREATE INDEX CONCURRENTLY.
-        let done = if pooled { migrate_pooled(&mut conn).await? } else { migrate_session(&mut conn).await? };
+        let done = if pooled {
+            migrate_pooled(&mut conn, migrator).await?
+        } else {
+            migrate_session(&mut conn, migrator).await?
+        };
         if done {
             break;
         }
@@ -106,7 +149,7 @@ fn lock_failed(error: &sqlx::Error) -> OpenError {
 }
 
 /// Applies the migrations under a lock of the session. Returns false if another process has it.
-async fn migrate_session(conn: &mut PgConnection) -> Result<bool, OpenError> {
+async fn migrate_session(conn: &mut PgConnection, migrator: &Migrator) -> Result<bool, OpenError> {
     let lock = async {
         conn.execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
         let lock = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(MIGRATION_LOCK);
@@ -115,12 +158,12 @@ async fn migrate_session(conn: &mut PgConnection) -> Result<bool, OpenError> {
     if !lock.await.map_err(|error| lock_failed(&error))? {
         return Ok(false);
     }
-    MIGRATOR.run(conn).await.map_err(|error| migration_failed(&error))?;
+    migrator.run(conn).await.map_err(|error| migration_failed(&error))?;
     Ok(true)
 }
 
 /// Like [`migrate_session`], behind a pooler: one transaction holds the lock.
-async fn migrate_pooled(conn: &mut PgConnection) -> Result<bool, OpenError> {
+async fn migrate_pooled(conn: &mut PgConnection, migrator: &Migrator) -> Result<bool, OpenError> {
     const BEGIN: &str = "BEGIN; SET LOCAL client_min_messages = warning; \
         SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
     let failed = |error: sqlx::Error| lock_failed(&error);
@@ -130,7 +173,7 @@ async fn migrate_pooled(conn: &mut PgConnection) -> Result<bool, OpenError> {
         tx.rollback().await.map_err(failed)?;
         return Ok(false);
     }
-    MIGRATOR.run(&mut *tx).await.map_err(|error| migration_failed(&error))?;
+    migrator.run(&mut *tx).await.map_err(|error| migration_failed(&error))?;
     // The pooler gives this session to others, so no prepared statement may stay.
     tx.clear_cached_statements().await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;

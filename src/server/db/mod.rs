@@ -1,4 +1,4 @@
-//! The database: SQLite or PostgreSQL behind one SQL text. [`query`] is how the rest of the server reads and writes.
+//! The database: SQLite or PostgreSQL behind one SQL text. `query.rs` is how the rest of the server reads and writes.
 
 pub mod bulk;
 mod call;
@@ -32,7 +32,7 @@ use self::fold::fold;
 use self::inline_reader::InlineReader;
 use self::invalidations::Invalidations;
 use self::list_reader::ListReader;
-pub use self::migrate::{SchemaState, migrated, migrations};
+pub use self::migrate::{OwnMigration, SchemaState, migrated, migrations};
 pub use self::open::OpenError;
 use self::pool::Pool;
 use self::postgres::{BEGIN, BEGIN_POOLED, BEGIN_SNAPSHOT, PgTransaction};

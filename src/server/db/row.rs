@@ -42,12 +42,14 @@ pub trait ToParam {
 }
 
 /// The parameters of a query, `$1` first: `params![user, now]`.
+#[macro_export]
+#[doc(hidden)]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
         &[$($crate::server::db::row::ToParam::to_param(&$value)),*] as &[$crate::server::db::row::Param<'_>]
     };
 }
-pub(crate) use params;
+pub use params;
 
 impl<T: ToParam + ?Sized> ToParam for &T {
     const KIND: Kind = T::KIND;

@@ -111,7 +111,7 @@ async fn begin_as_member(db: &Db, session: &Session, slug: &str) -> Result<(Tx, 
     Ok((tx, Membership { team, role }))
 }
 
-/// Like [`begin_as_member`], but requires an admin of the team; other members get [`AppError::Invalid`].
+/// Like `begin_as_member`, but requires an admin of the team; other members get [`AppError::Invalid`].
 pub async fn begin_as_admin(db: &Db, session: &Session, slug: &str) -> Result<(Tx, Team), AppError> {
     match begin_as_member(db, session, slug).await? {
         (tx, Membership { team, role: Role::Admin }) => Ok((tx, team)),
