@@ -65,7 +65,7 @@ lighthouse: ## run Lighthouse (mobile) on the release build, and time a click in
 	$(call step,Tools,scripts/tools.sh lighthouse)
 	$(call step,Release build,$(MAKE) --no-print-directory $(SITE) && $(SERVER) --release)
 	$(call step,Lighthouse,node scripts/lighthouse/lighthouse.js)
-	$(call step,From a click to the page,(cd end2end && KEYFOB_BUILD=release node_modules/.bin/playwright test --project=speed))
+	$(call step,From a click to the page,(cd end2end && KEYFOB_BUILD=release node_modules/.bin/playwright test --project=speed --workers=1))
 
 screenshots: ## take the pictures of the home page, and one of every page and state into target/screenshots
 	$(call step,Tools,scripts/tools.sh test)

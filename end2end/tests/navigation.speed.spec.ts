@@ -2,7 +2,7 @@
 import type { CDPSession, Page } from "@playwright/test";
 import { expect, signUp, test } from "../fixtures.ts";
 
-const ROUNDS = 25;
+const ROUNDS = 24;
 
 /** Clicks the link, and returns the milliseconds from the click to the frame after the one with the new heading. */
 async function clickToPaint(page: Page, link: string): Promise<number> {

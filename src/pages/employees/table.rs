@@ -46,7 +46,16 @@ pub fn EmployeeListView(list: EmployeeList, address: QueryParams, form: ListForm
             </div>
         }
         .into_any(),
-        (0, true) => view! { <p class="empty">"No employees match your search."</p> }.into_any(),
+        (0, true) => {
+            let clear = path.clone();
+            view! {
+                <div class="empty">
+                    <p>"No employees match your search."</p>
+                    <a class="btn btn-sm" href=clear>"Clear the search"</a>
+                </div>
+            }
+            .into_any()
+        }
         _ => {
             let (path, query) = (path.clone(), query.clone());
             view! { <EmployeeTable employees path query/> }.into_any()

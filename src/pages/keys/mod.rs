@@ -117,7 +117,13 @@ fn KeyListView(list: KeyList) -> impl IntoView {
     let (filter, kept) = (query.filter(), query.parameters());
     let table = match (keys.is_empty(), query.is_filtered()) {
         (false, _) => view! { <KeyTable keys now kept new/> }.into_any(),
-        (true, true) => view! { <p class="empty">"No keys match your search."</p> }.into_any(),
+        (true, true) => view! {
+            <div class="empty">
+                <p>"No keys match your search."</p>
+                <a class="btn btn-sm" href="/profile">"Clear the search"</a>
+            </div>
+        }
+        .into_any(),
         (true, false) => {
             view! { <p class="empty">"You have no keys yet. Create one to call the API from a program."</p> }.into_any()
         }
