@@ -1,6 +1,7 @@
 //! Command line: parsing and dispatch. Results go to stdout, everything else to stderr. A command that fails prints one line
 //! that says why and what to do.
 
+mod apis;
 mod backup;
 mod copy;
 mod doctor;
@@ -48,6 +49,9 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// Register, list and remove the APIs that Keyfob protects
+    #[command(subcommand)]
+    Api(apis::ApiCommand),
     /// List teams, and rescue a team without an active admin
     #[command(subcommand)]
     Team(teams::TeamCommand),
@@ -189,6 +193,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Migrate(database) => migrate(&database).await,
         Command::User(command) => users::run(command).await,
         Command::Key(command) => keys::run(command).await,
+        Command::Api(command) => apis::run(command).await,
         Command::Team(command) => teams::run(command).await,
         Command::Seed(options) => seed::run(options).await,
         Command::Copy(databases) => copy::run(databases).await,

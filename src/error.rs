@@ -8,8 +8,8 @@ use leptos::server_fn::codec::JsonEncoding;
 use serde::{Deserialize, Serialize};
 
 use self::codes::{
-    ACCOUNT_CHANGED, ACCOUNT_DISABLED, CONTENT_TOO_LARGE, CREDENTIALS_AMBIGUOUS, CREDENTIALS_MISSING, CROSS_ORIGIN,
-    HTTPS_NEEDED, INTERNAL_ERROR, KEY_EXPIRED, KEY_MALFORMED, KEY_REVOKED, KEY_UNKNOWN, MALFORMED_JSON,
+    ACCOUNT_CHANGED, ACCOUNT_DISABLED, API_MISMATCH, CONTENT_TOO_LARGE, CREDENTIALS_AMBIGUOUS, CREDENTIALS_MISSING,
+    CROSS_ORIGIN, HTTPS_NEEDED, INTERNAL_ERROR, KEY_EXPIRED, KEY_MALFORMED, KEY_REVOKED, KEY_UNKNOWN, MALFORMED_JSON,
     METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, RATE_LIMITED, REAUTHENTICATION_REQUIRED, SCOPE_MISSING,
     SESSION_REQUIRED, SIGNATURE_INVALID, SUPERUSER_REQUIRED, TEAM_MISMATCH, UNAVAILABLE, UNREACHABLE,
     UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED,
@@ -40,6 +40,8 @@ pub enum AppError {
     ScopeMissing(String),
     /// A key that is limited to a team, for data of anyone else.
     TeamMismatch,
+    /// A key that is limited to a registered API, or to scopes of others, for anything else.
+    ApiMismatch,
     SuperuserRequired,
     /// A key where only a session is accepted.
     SessionRequired,
@@ -88,6 +90,7 @@ impl AppError {
             Self::AccountDisabled => &ACCOUNT_DISABLED,
             Self::ScopeMissing(_) => &SCOPE_MISSING,
             Self::TeamMismatch => &TEAM_MISMATCH,
+            Self::ApiMismatch => &API_MISMATCH,
             Self::SuperuserRequired => &SUPERUSER_REQUIRED,
             Self::SessionRequired => &SESSION_REQUIRED,
             Self::ReauthenticationRequired => &REAUTHENTICATION_REQUIRED,
@@ -173,6 +176,7 @@ impl From<KeyRejection> for AppError {
             KeyRejection::Expired => Self::KeyExpired,
             KeyRejection::AccountDisabled => Self::AccountDisabled,
             KeyRejection::NotInTeam => Self::TeamMismatch,
+            KeyRejection::ApiRemoved => Self::ApiMismatch,
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::io::{IsTerminal, Read};
 
 use clap::{Args, Subcommand};
-use keyfob::model::keys::{Access, KeyEntry, KeyName, KeySpec, Scopes};
+use keyfob::model::apis::complete;
+use keyfob::model::keys::{Access, ApiLimit, KeyEntry, KeyName, KeySpec, Scopes};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, User};
+use keyfob::server::apis;
 use keyfob::server::audit::Actor;
 use keyfob::server::auth::key_format::{KeyFormatError, PresentedKey};
 use keyfob::server::clock::Clock;
@@ -67,9 +69,12 @@ pub struct Create {
     /// Allow reading only
     #[arg(long)]
     read_only: bool,
-    /// Grant only this scope, such as employees:read; repeatable
+    /// Grant only this scope, such as employees:read or one of a registered API; repeatable
     #[arg(long, conflicts_with = "read_only")]
     scope: Vec<String>,
+    /// Limit the key to this registered API, by its slug
+    #[arg(long, conflicts_with_all = ["read_only", "scope"])]
+    api: Option<String>,
     /// Limit the key to this team, by its slug
     #[arg(long)]
     team: Option<String>,
@@ -88,16 +93,9 @@ pub async fn run(command: KeyCommand) -> Result<(), CommandError> {
 async fn create(options: Create, now: Timestamp) -> Result<(), CommandError> {
     let millis = i64::try_from(options.expires_in.as_millis()).unwrap_or(i64::MAX);
     let expires_at = (!options.no_expiry).then(|| now.plus(millis));
-    let access = match (options.read_only, options.scope.is_empty()) {
-        (true, _) => Access::ReadOnly,
-        (false, true) => Access::Full,
-        (false, false) => Access::Only(
-            Scopes::parse(options.scope.iter().map(String::as_str))
-                .map_err(|_| format!("there is no such scope. Use one of {}.", Scopes::list()))?,
-        ),
-    };
     let name = KeyName::parse(&options.name)?;
     let db = options.database.open().await?;
+    let access = access(&db, &options).await?;
     let user = find_user(&db, &options.user).await?;
     let team = match &options.team {
         Some(slug) => Some(teams::find(&db, &user.id, slug).await.map_err(|_| not_in_team(slug))?.team.id),
@@ -133,6 +131,25 @@ fn check() -> Result<(), CommandError> {
     })?;
     println!("{}", key.prefix());
     Ok(())
+}
+
+/// Returns the access that the options name. What is registered is looked up.
+async fn access(db: &Db, options: &Create) -> Result<Access, CommandError> {
+    let access = match (&options.api, options.read_only, options.scope.is_empty()) {
+        (Some(slug), ..) => Access::Api(Some(ApiLimit { slug: slug.clone(), name: String::new() })),
+        (None, true, _) => Access::ReadOnly,
+        (None, false, true) => Access::Full,
+        (None, false, false) => Access::Only(
+            Scopes::parse(options.scope.iter().map(String::as_str))
+                .map_err(|_| format!("there is no such scope. Use one of {}.", Scopes::list()))?,
+        ),
+    };
+    if !access.names_apis() {
+        return Ok(access);
+    }
+    complete(access, &apis::list(db).await?).map_err(|_| {
+        CommandError("there is no such API or scope. `keyfob api list` lists the registered ones.".to_owned())
+    })
 }
 
 fn not_in_team(slug: &str) -> CommandError {

@@ -44,6 +44,9 @@ error_codes! {
         "The response names the missing scope. Create a key that has it.";
     TEAM_MISMATCH: "team_mismatch", 403, "The API key is limited to another team.",
         "Use the key below /a/{team}/ of its own team, and while its user is in that team. For everything else, create a key without a team.";
+    API_MISMATCH: "api_mismatch", 403, "The API key is for another API.",
+        "Use the key for the API that it is limited to, where the proxy names that API in ?api=. Once an API is removed, \
+         its keys work nowhere. For everything else, create a key with another access.";
     SUPERUSER_REQUIRED: "superuser_required", 403, "Superuser rights required.",
         "Sign in as a superuser, or use a superuser's key that has full access.";
     SESSION_REQUIRED: "session_required", 403, "Session required.",

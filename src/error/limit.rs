@@ -13,6 +13,11 @@ pub enum Limit {
         /// `KEYFOB_KEY_RATE`, or the key's own limit.
         per_minute: u32,
     },
+    /// Requests of one key for one registered API.
+    ApiRequests {
+        /// The limit of the API.
+        per_minute: u32,
+    },
     /// Unknown keys from one address.
     UnknownKeys,
     /// Reports of leaked keys from one address.
@@ -55,8 +60,9 @@ impl Limit {
     pub const LEAK_REPORTS_PER_MINUTE: u32 = 30;
 
     /// Every limit, for documentation and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::KeyRequests { per_minute: 60 },
+        Self::ApiRequests { per_minute: 60 },
         Self::UnknownKeys,
         Self::LeakReports,
         Self::SignIns,
@@ -73,6 +79,7 @@ impl Limit {
     pub const fn name(self) -> &'static str {
         match self {
             Self::KeyRequests { .. } => "key_requests",
+            Self::ApiRequests { .. } => "api_requests",
             Self::UnknownKeys => "unknown_keys",
             Self::LeakReports => "leak_reports",
             Self::SignIns => "sign_ins",
@@ -89,7 +96,7 @@ impl Limit {
     /// Returns the quota of a limit that the JSON API announces in `RateLimit-Policy`.
     pub const fn quota(self) -> Option<Quota> {
         match self {
-            Self::KeyRequests { per_minute } => Some(Quota::per_minute(per_minute)),
+            Self::KeyRequests { per_minute } | Self::ApiRequests { per_minute } => Some(Quota::per_minute(per_minute)),
             Self::UnknownKeys => Some(Quota::per_minute(Self::UNKNOWN_KEYS_PER_MINUTE)),
             Self::LeakReports => Some(Quota::per_minute(Self::LEAK_REPORTS_PER_MINUTE)),
             _ => None,
@@ -100,8 +107,10 @@ impl Limit {
     pub(super) fn sentence(self, retry_after: u32) -> String {
         let exceeded = match self {
             Self::KeyRequests { per_minute } => {
-                let requests = if per_minute == 1 { "request" } else { "requests" };
-                &*format!("This key has reached its limit of {per_minute} {requests} per minute.")
+                &*format!("This key has reached its limit of {} per minute.", requests(per_minute))
+            }
+            Self::ApiRequests { per_minute } => {
+                &*format!("This key has reached the limit of this API: {} per minute.", requests(per_minute))
             }
             Self::UnknownKeys => "Your address has presented too many unknown keys.",
             Self::LeakReports => "Your address has sent too many reports.",
@@ -116,6 +125,10 @@ impl Limit {
         };
         format!("{exceeded} Wait {}, then try again.", wait(retry_after))
     }
+}
+
+fn requests(number: u32) -> String {
+    format!("{number} request{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -56,6 +56,11 @@ actions! {
     TeamAdd "team.add" "Added to a team"
     TeamRole "team.role" "Role in a team changed"
     TeamRemove "team.remove" "Left or removed from a team"
+    ApiAdd "api.add" "API registered"
+    ApiEdit "api.edit" "API changed"
+    ApiRemove "api.remove" "API removed"
+    ApiScopeAdd "api.scope_add" "Scope registered"
+    ApiScopeRemove "api.scope_remove" "Scope removed"
 }
 
 /// The action of a recorded event.

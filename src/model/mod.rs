@@ -1,5 +1,6 @@
 //! Data types and pure rules that the server and the browser share. No I/O, no clock, no Leptos.
 
+pub mod apis;
 pub mod audit;
 pub mod characters;
 pub mod employees;

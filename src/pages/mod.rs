@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::query::QueryParams;
 use crate::error::AppError;
+use crate::model::apis::ApiPage;
 use crate::model::audit::AuditPage;
 use crate::model::keys::KeyPage;
 use crate::model::own_link::OwnLink;
@@ -100,6 +101,7 @@ pages! {
     Team(data: Box<TeamPage>), &data.team.name, teams::OneTeamPage;
     AdminKeys(data: Result<KeyPage, AppError>), "Keys", admin::keys::AdminKeysPage;
     AdminUsers(data: Result<AccountPage, AppError>), "Users", admin::users::AdminUsersPage;
+    AdminApis(data: Result<ApiPage, AppError>), "APIs", admin::apis::AdminApisPage;
     AdminAudit(data: Result<AuditPage, AppError>), "Audit", admin::audit::AdminAuditPage;
     Errors, "Errors", errors::ErrorsPage;
     NotFound, "Not found", home::NotFoundPage;

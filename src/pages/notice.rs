@@ -33,6 +33,10 @@ fn sentence(code: &str, number: Option<u16>) -> Option<String> {
         ("enable", _) => "User enabled.",
         ("promote", _) => "User is now a superuser.",
         ("demote", _) => "User is no longer a superuser.",
+        ("api-added", _) => "API added.",
+        ("api-removed", _) => "API removed. Keys that are limited to it are rejected.",
+        ("scope-added", _) => "Scope added.",
+        ("scope-removed", _) => "Scope removed.",
         ("left", _) => "You left the team.",
         ("invited", _) => {
             "Invitation created. It's open for 14 days. No email is sent, so ask them to accept it on their Teams page."

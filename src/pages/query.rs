@@ -63,6 +63,7 @@ impl QueryParams {
             state: StateFilter::from_name(&self.text("state")),
             after: self.text("after"),
             about: self.key_id(),
+            create: self.get("create").is_some(),
         }
     }
 
@@ -75,6 +76,7 @@ impl QueryParams {
             sort: Sort::from_name(&self.text("sort")),
             after: self.text("after"),
             about,
+            create: self.get("create").is_some(),
         }
     }
 

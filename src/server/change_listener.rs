@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::db::invalidations::Invalidations;
+use super::db::invalidations::{APIS, Invalidations};
 use super::db::row::params;
 use super::db::subscription::{Received, Subscription, silent};
 use super::db::{Db, Error, Servers};
@@ -59,8 +59,9 @@ async fn poll_audit_once(db: &Db, seen: Option<i64>) -> Result<i64, AppError> {
         return Ok(last);
     }
     // Any event: the few that change nothing of a key cost one more lookup.
-    let sql = "SELECT COALESCE(key_id, user_id) AS id FROM audit WHERE rowid > $1 AND rowid <= $2";
-    let changed: Vec<Option<String>> = db.query(sql, params![seen, last], |row| row.get("id")).await?;
+    let sql = "SELECT COALESCE(key_id, user_id, CASE WHEN action LIKE 'api.%' THEN $3 END) AS id FROM audit \
+               WHERE rowid > $1 AND rowid <= $2";
+    let changed: Vec<Option<String>> = db.query(sql, params![seen, last, APIS], |row| row.get("id")).await?;
     for id in changed.into_iter().flatten() {
         db.invalidations().invalidate(&id);
     }

@@ -1,6 +1,7 @@
 //! Business logic, authentication and database access. Compiled for the server only.
 
 pub mod admission;
+pub mod apis;
 pub mod audit;
 pub mod auth;
 mod background_thread;

@@ -10,6 +10,7 @@ use tracing::Span;
 use super::auth::random;
 use super::log_format::RedactedPath;
 use super::rate_limits::Remaining;
+use crate::error::Limit;
 use crate::model::theme::Theme;
 use crate::model::users::User;
 
@@ -47,16 +48,16 @@ pub enum ErrorFormat {
 /// Rest of a key's rate limit, for the response headers.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyQuota {
-    pub per_minute: u32,
+    pub limit: Limit,
     pub remaining: u32,
     pub reset_after: u32,
 }
 
 impl KeyQuota {
     /// Describes the outcome of counting a request.
-    pub fn new(per_minute: u32, acquired: Result<Remaining, u32>) -> Self {
+    pub fn new(limit: Limit, acquired: Result<Remaining, u32>) -> Self {
         let left = acquired.unwrap_or_else(|reset_after| Remaining { requests: 0, reset_after });
-        Self { per_minute, remaining: left.requests, reset_after: left.reset_after }
+        Self { limit, remaining: left.requests, reset_after: left.reset_after }
     }
 }
 

@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use leptos::prelude::LeptosOptions;
 
 use super::admission::AdmissionControl;
+use super::apis::ApiCache;
 use super::auth::login_throttle::LoginThrottle;
 use super::auth::password::Passwords;
 use super::clock::Clock;
@@ -41,6 +42,7 @@ pub struct Parts {
     /// The only source of time.
     pub clock: Clock,
     pub key_cache: KeyCache,
+    pub api_cache: ApiCache,
     /// Limits look-ups for addresses that presented many unknown keys.
     pub key_lookups: LookupLimiter,
     /// Counts the use of keys, and limits it.
@@ -72,6 +74,7 @@ impl AppState {
             config,
             clock,
             key_cache,
+            api_cache: ApiCache::default(),
             key_lookups: LookupLimiter::default(),
             usage: Usage::default(),
             passwords: Passwords::default(),

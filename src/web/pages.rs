@@ -16,10 +16,11 @@ use crate::pages::home::HomeData;
 use crate::pages::profile::ProfileData;
 use crate::pages::sign_in::SignInOptions;
 use crate::pages::teams::TeamsData;
+use crate::server::apis::Removal;
 use crate::server::auth::{self, origin, sessions};
 use crate::server::config::Signup;
 use crate::server::state::AppState;
-use crate::server::{audit, employees, keys, teams, users};
+use crate::server::{apis, audit, employees, keys, teams, users};
 
 /// The pages for visitors and users. The router adds those for superusers behind their guard.
 pub fn routes() -> Router<AppState> {
@@ -134,6 +135,17 @@ pub async fn admin_users(SuperuserPage(page): SuperuserPage) -> Response {
     let (search, after, about) = (query.text("search"), query.text("after"), query.get("disable"));
     let loaded = users::page_with_dialog(&state.db, &page.session, &search, &after, about.as_deref()).await;
     page.render(Page::AdminUsers(loaded))
+}
+
+pub async fn admin_apis(SuperuserPage(page): SuperuserPage) -> Response {
+    let [api, scope] = ["remove", "remove-scope"].map(|name| page.query.get(name));
+    let removal = match (&api, &scope) {
+        (Some(id), _) => Removal::Api(id),
+        (None, Some(id)) => Removal::Scope(id),
+        (None, None) => Removal::Nothing,
+    };
+    let loaded = apis::page(&page.state, removal).await;
+    page.render(Page::AdminApis(loaded))
 }
 
 pub async fn admin_audit(SuperuserPage(page): SuperuserPage) -> Response {

@@ -32,6 +32,7 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
     let admin = Router::new()
         .route("/admin/keys", get(pages::admin_keys).post(search_keys))
         .route("/admin/users", get(pages::admin_users).post(search))
+        .route("/admin/apis", get(pages::admin_apis))
         .route("/admin/audit", get(pages::admin_audit).post(search))
         .route("/admin/audit.csv", get(audit_csv))
         .route("/admin/fn/{name}", post(server_function))

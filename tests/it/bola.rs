@@ -17,7 +17,7 @@ use crate::support::{Answer, Client, Database, TestApp, each_database};
 /// Every route but those of the API: the parameters of its path, address or form, and the status for an id of somebody else.
 /// `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-const ROUTES: [(&str, &str, &str, u16); 28] = [
+const ROUTES: [(&str, &str, &str, u16); 30] = [
     ("GET", "/", "", 200),
     ("GET", "/sign-up", "", 200),
     ("GET", "/sign-in", "", 200),
@@ -39,6 +39,8 @@ const ROUTES: [(&str, &str, &str, u16); 28] = [
     ("GET", "/admin/keys", "revoke=@key", 404),
     ("POST", "/admin/keys", "search=@prefix", 404),
     ("GET", "/admin/users", "disable=@user", 404),
+    ("GET", "/admin/apis", "remove=@api", 404),
+    ("GET", "/admin/apis", "remove-scope=@api_scope", 404),
     ("GET", "/admin/audit", "who=@prefix", 404),
     ("GET", "/admin/audit.csv", "who=@prefix", 404),
     ("GET", "/docs/errors", "", 200),

@@ -143,7 +143,8 @@ async fn key_that_only_reads_needs_no_password_and_any_other_does(database: Data
         fields.retain(|(name, _)| *name != "form[scopes][]");
         fields.extend(scopes.iter().map(|scope| field("form[scopes][]", scope)));
         assert_eq!(call(&root, &(path, fields)).await.failed(403), json!("ReauthenticationRequired"), "{scopes:?}");
-        let access = Access::from_form("only", &scopes.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        let access =
+            Access::from_form("only", &scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), "").unwrap();
         assert_eq!(
             call(&root, &rotate(app, access).await).await.failed(403),
             json!("ReauthenticationRequired"),

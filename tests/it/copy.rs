@@ -2,7 +2,7 @@
 
 mod tables;
 
-use keyfob::model::keys::KeyName;
+use keyfob::model::keys::{Access, KeyName, Scopes};
 use keyfob::server::db::Db;
 use keyfob::server::db::bulk::Kind as Holds;
 use keyfob::server::maintenance::copy::{TABLES, copy};
@@ -97,6 +97,9 @@ async fn fill(app: &TestApp) -> Filled {
     let revoked = app.make_key("bob").await.key;
     client(&revoked).delete("/api/v1/key").await.is(204);
     let of_team = app.make_key_that("bob", |spec| spec.team = Some(team.id)).await.key;
+    app.api("billing", &[("pay", true)]).await;
+    let scopes = Scopes::parse(["billing:pay", "profile:read"].into_iter()).unwrap();
+    app.make_key_that("bob", |spec| spec.access = Access::Only(scopes)).await;
     let form = [("email", "ada@example.com"), ("password", PASSWORD)];
     let session = app.browser().call("sign_in", &form).await.is(200);
     app.browser().call("sign_in", &[("email", "bob@example.com"), ("password", "x")]).await.is(400);

@@ -19,6 +19,7 @@ mod support {
 
 mod accounts;
 mod admin;
+mod apis;
 mod architecture;
 mod audit;
 mod audit_export;

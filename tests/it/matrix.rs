@@ -4,7 +4,7 @@ use axum::http::Method;
 use axum::{Json, Router, routing::any};
 use keyfob::model::employees::Department::Hr;
 use keyfob::model::employees::{EmployeeName, EmployeeSpec, OwnerId, Salary};
-use keyfob::model::keys::{Access, KeySpec, Scope, Scopes};
+use keyfob::model::keys::{Access, ApiLimit, KeySpec, Scope, Scopes};
 use keyfob::model::teams::TeamId;
 use keyfob::server::auth::{self, Caller};
 use keyfob::server::state::AppState;
@@ -12,13 +12,14 @@ use rstest_reuse::apply;
 use serde_json::{Value, json};
 
 use Actor::{
-    Ada, Anonymous, BlueKey, DisabledUser, EmployeesReadKey, EmployeesWriteKey, ExpiredKey, FullKey, KeyOfDisabledUser,
-    KeyOfSuperuser, KeyRotateKey, PreviousSecretAfterGrace, PreviousSecretInGrace, ProfileReadKey, ReadOnlyKey,
-    ReadOnlyKeyOfSuperuser, RedAdmin, RedKey, RedKeyOfFormerMember, RedMember, RevokedKey, Superuser, UserWithoutTeam,
+    Ada, Anonymous, BillingKey, BillingSeeKey, BlueKey, CrmKey, DisabledUser, EmployeesReadKey, EmployeesWriteKey,
+    ExpiredKey, FullKey, KeyOfDisabledUser, KeyOfSuperuser, KeyRotateKey, PreviousSecretAfterGrace,
+    PreviousSecretInGrace, ProfileReadKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser, RedAdmin, RedKey, RedKeyOfFormerMember,
+    RedMember, RevokedKey, Superuser, UserWithoutTeam,
 };
 use Outcome::{
-    AccountDisabled, Allowed, CredentialsMissing, KeyExpired, KeyRevoked, NotFound, ScopeMissing, SuperuserRequired,
-    TeamMismatch, ValidationFailed,
+    AccountDisabled, Allowed, ApiMismatch, CredentialsMissing, KeyExpired, KeyRevoked, NotFound, ScopeMissing,
+    SuperuserRequired, TeamMismatch, ValidationFailed,
 };
 
 use crate::support::{Answer, Client, Database, TestApp, each_database};
@@ -51,15 +52,19 @@ enum Actor {
     FullKey,
     KeyOfSuperuser,
     ReadOnlyKeyOfSuperuser,
+    /// Limited to the registered API billing.
+    BillingKey,
+    CrmKey,
+    BillingSeeKey,
 }
 
 const SESSIONS: [Actor; 7] = [Anonymous, DisabledUser, UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada];
 
 #[rustfmt::skip]
-const KEYS: [Actor; 16] = [
+const KEYS: [Actor; 19] = [
     PreviousSecretAfterGrace, PreviousSecretInGrace, ExpiredKey, RevokedKey, KeyOfDisabledUser, RedKeyOfFormerMember,
     RedKey, BlueKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey,
-    KeyOfSuperuser, ReadOnlyKeyOfSuperuser,
+    KeyOfSuperuser, ReadOnlyKeyOfSuperuser, BillingKey, CrmKey, BillingSeeKey,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +76,7 @@ enum Outcome {
     AccountDisabled,
     ScopeMissing,
     TeamMismatch,
+    ApiMismatch,
     SuperuserRequired,
     NotFound,
     ValidationFailed,
@@ -87,6 +93,7 @@ impl Outcome {
             AccountDisabled => (401, "account_disabled"),
             ScopeMissing => (403, "scope_missing"),
             TeamMismatch => (403, "team_mismatch"),
+            ApiMismatch => (403, "api_mismatch"),
             SuperuserRequired => (403, "superuser_required"),
             NotFound => (404, "not_found"),
             ValidationFailed => (400, "validation_failed"),
@@ -129,8 +136,9 @@ const RULES: &[Rule] = &[
         endpoints: &[("GET {own}/employees/", 200), ("GET {own}/employee-data/", 200)],
         outcomes: &[
             (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
-            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey, BillingSeeKey]),
             (TeamMismatch, &[BlueKey, RedKey]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // The caller's own employees: adds one.
@@ -138,8 +146,9 @@ const RULES: &[Rule] = &[
         endpoints: &[("POST {own}/employees/", 201)],
         outcomes: &[
             (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesWriteKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser]),
-            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser, BillingSeeKey]),
             (TeamMismatch, &[BlueKey, RedKey]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // An employee of ada: reads it.
@@ -147,9 +156,10 @@ const RULES: &[Rule] = &[
         endpoints: &[("GET {own}/employees/{id}/", 200)],
         outcomes: &[
             (Allowed, &[Ada, EmployeesReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace]),
-            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey, BillingSeeKey]),
             (TeamMismatch, &[BlueKey, RedKey]),
             (NotFound, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // An employee of ada: changes it.
@@ -157,9 +167,10 @@ const RULES: &[Rule] = &[
         endpoints: &[("PATCH {own}/employees/{id}/", 200), ("DELETE {own}/employees/{id}/", 204)],
         outcomes: &[
             (Allowed, &[Ada, EmployeesWriteKey, FullKey, PreviousSecretInGrace]),
-            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser, BillingSeeKey]),
             (TeamMismatch, &[BlueKey, RedKey]),
             (NotFound, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, KeyOfSuperuser]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // The employees of the team red: reads.
@@ -167,9 +178,10 @@ const RULES: &[Rule] = &[
         endpoints: &[("GET {red}/employees/", 200), ("GET {red}/employees/{id}/", 200), ("GET {red}/employee-data/", 200)],
         outcomes: &[
             (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace]),
-            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (ScopeMissing, &[EmployeesWriteKey, ProfileReadKey, KeyRotateKey, BillingSeeKey]),
             (TeamMismatch, &[BlueKey]),
             (NotFound, &[UserWithoutTeam, Superuser, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // The employees of the team red: changes.
@@ -177,9 +189,10 @@ const RULES: &[Rule] = &[
         endpoints: &[("POST {red}/employees/", 201), ("PATCH {red}/employees/{id}/", 200), ("DELETE {red}/employees/{id}/", 204)],
         outcomes: &[
             (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesWriteKey, FullKey, PreviousSecretInGrace]),
-            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser, BillingSeeKey]),
             (TeamMismatch, &[BlueKey]),
             (NotFound, &[UserWithoutTeam, Superuser, KeyOfSuperuser]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // The caller.
@@ -187,14 +200,15 @@ const RULES: &[Rule] = &[
         endpoints: &[("GET /api/v1/me", 200)],
         outcomes: &[
             (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, BlueKey, RedKey, ProfileReadKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
-            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, KeyRotateKey]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, KeyRotateKey, BillingSeeKey]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // The key of the request.
     Rule {
         endpoints: &[("GET /api/v1/key", 200), ("DELETE /api/v1/key", 204)],
         outcomes: &[
-            (Allowed, &[BlueKey, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (Allowed, &[BlueKey, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser, BillingKey, CrmKey, BillingSeeKey]),
             (CredentialsMissing, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada]),
         ],
     },
@@ -202,9 +216,9 @@ const RULES: &[Rule] = &[
     Rule {
         endpoints: &[("POST /api/v1/key/rotate", 200)],
         outcomes: &[
-            (Allowed, &[BlueKey, RedKey, KeyRotateKey, FullKey, KeyOfSuperuser]),
+            (Allowed, &[BlueKey, RedKey, KeyRotateKey, FullKey, KeyOfSuperuser, BillingKey, CrmKey]),
             (CredentialsMissing, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada]),
-            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser, BillingSeeKey]),
             (ValidationFailed, &[PreviousSecretInGrace]),
         ],
     },
@@ -212,15 +226,17 @@ const RULES: &[Rule] = &[
     Rule {
         endpoints: &[("GET /api/v1/verify", 200)],
         outcomes: &[
-            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser, BillingSeeKey]),
             (TeamMismatch, &[BlueKey, RedKey]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // Forward-auth of a request that may change something.
     Rule {
         endpoints: &[("POST /api/v1/verify", 200)],
         outcomes: &[
-            (Allowed, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser]),
+            (Allowed, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, BillingSeeKey]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
             (CredentialsMissing, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada]),
             (ScopeMissing, &[ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
             (TeamMismatch, &[BlueKey, RedKey]),
@@ -230,8 +246,28 @@ const RULES: &[Rule] = &[
     Rule {
         endpoints: &[("GET /api/v1/verify?team=red", 200)],
         outcomes: &[
-            (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace]),
+            (Allowed, &[RedMember, RedAdmin, Ada, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, BillingSeeKey]),
             (TeamMismatch, &[UserWithoutTeam, Superuser, BlueKey, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
+        ],
+    },
+    // Forward-auth for a registered API.
+    Rule {
+        endpoints: &[("GET /api/v1/verify?api=billing", 200)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser, BillingKey, BillingSeeKey]),
+            (ApiMismatch, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, CrmKey]),
+            (TeamMismatch, &[BlueKey, RedKey]),
+        ],
+    },
+    // Forward-auth for a registered API and a scope of it that writes.
+    Rule {
+        endpoints: &[("GET /api/v1/verify?api=billing&scope=billing:pay", 200)],
+        outcomes: &[
+            (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, FullKey, PreviousSecretInGrace, KeyOfSuperuser, BillingKey]),
+            (ScopeMissing, &[ReadOnlyKey, ReadOnlyKeyOfSuperuser, BillingSeeKey]),
+            (ApiMismatch, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, CrmKey]),
+            (TeamMismatch, &[BlueKey, RedKey]),
         ],
     },
     // An own endpoint for superusers.
@@ -239,7 +275,7 @@ const RULES: &[Rule] = &[
         endpoints: &[("GET /api/superusers", 200)],
         outcomes: &[
             (Allowed, &[Superuser, KeyOfSuperuser]),
-            (SuperuserRequired, &[UserWithoutTeam, RedMember, RedAdmin, Ada, BlueKey, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, ReadOnlyKeyOfSuperuser]),
+            (SuperuserRequired, &[UserWithoutTeam, RedMember, RedAdmin, Ada, BlueKey, RedKey, EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, FullKey, PreviousSecretInGrace, ReadOnlyKeyOfSuperuser, BillingKey, CrmKey, BillingSeeKey]),
         ],
     },
     // An own endpoint that names no scope: reads.
@@ -247,8 +283,9 @@ const RULES: &[Rule] = &[
         endpoints: &[("GET /api/unstated", 200)],
         outcomes: &[
             (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, ReadOnlyKey, FullKey, PreviousSecretInGrace, KeyOfSuperuser, ReadOnlyKeyOfSuperuser]),
-            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, BillingSeeKey]),
             (TeamMismatch, &[BlueKey, RedKey]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
     // An own endpoint that names no scope: changes.
@@ -256,8 +293,9 @@ const RULES: &[Rule] = &[
         endpoints: &[("POST /api/unstated", 200)],
         outcomes: &[
             (Allowed, &[UserWithoutTeam, Superuser, RedMember, RedAdmin, Ada, FullKey, PreviousSecretInGrace, KeyOfSuperuser]),
-            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser]),
+            (ScopeMissing, &[EmployeesReadKey, EmployeesWriteKey, ProfileReadKey, KeyRotateKey, ReadOnlyKey, ReadOnlyKeyOfSuperuser, BillingSeeKey]),
             (TeamMismatch, &[BlueKey, RedKey]),
+            (ApiMismatch, &[BillingKey, CrmKey]),
         ],
     },
 ];
@@ -283,6 +321,8 @@ async fn populated(app: &TestApp) -> (TestApp, Teams) {
     let red = app.team("red", "tess", &["mia", "ada", "lou"]).await.id;
     let blue = app.team("blue", "ada", &[]).await.id;
     app.admin().await;
+    app.api("billing", &[("see", false), ("pay", true)]).await;
+    app.api("crm", &[("see", false)]).await;
     app.user("dee").await;
     app.disable("dee").await;
     (app, Teams { red, blue })
@@ -318,6 +358,9 @@ async fn key_of(app: &TestApp, actor: Actor, teams: &Teams) -> Client {
         BlueKey => spec.team = Some(teams.blue.clone()),
         RedKey | RedKeyOfFormerMember => spec.team = Some(teams.red.clone()),
         ReadOnlyKey | ReadOnlyKeyOfSuperuser => spec.access = Access::ReadOnly,
+        BillingKey => spec.access = one_api("billing"),
+        CrmKey => spec.access = one_api("crm"),
+        BillingSeeKey => spec.access = only("billing:see"),
         EmployeesReadKey => spec.access = only("employees:read"),
         EmployeesWriteKey => spec.access = only("employees:write"),
         ProfileReadKey => spec.access = only("profile:read"),
@@ -337,9 +380,16 @@ async fn key_of(app: &TestApp, actor: Actor, teams: &Teams) -> Client {
     client
 }
 
-/// Access to one scope only.
+/// Access to one scope only. The registered scope of the tests reads.
 fn only(scope: &str) -> Access {
-    Access::Only(Scopes::parse([scope].into_iter()).unwrap())
+    let mut scopes = Scopes::parse([scope].into_iter()).unwrap();
+    scopes.registered.iter_mut().for_each(|scope| scope.writes = false);
+    Access::Only(scopes)
+}
+
+/// Access to one registered API.
+fn one_api(slug: &str) -> Access {
+    Access::Api(Some(ApiLimit { slug: slug.to_owned(), name: String::new() }))
 }
 
 /// Makes lou a member of the team red, if they are not.

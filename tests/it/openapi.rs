@@ -190,7 +190,7 @@ async fn documented_scopes_are_exactly_the_required_ones(database: Database) {
         }
         app.anonymous().bare(method.clone(), &path).await.is(401);
         for only in Scope::ALL {
-            let access = Access::from_form("only", &[only.as_str().to_owned()]).unwrap();
+            let access = Access::from_form("only", &[only.as_str().to_owned()], "").unwrap();
             let key = app.make_key_that("ada", |spec| spec.access = access).await.key;
             let answer = call(&app.anonymous().with_key(&key), &method, &path).await;
             let refused = needed.as_deref().is_some_and(|needed| needed != only.as_str());
@@ -232,6 +232,7 @@ async fn every_example_of_a_refusal_is_one_of_the_table(database: Database) {
         "key_revoked",
         "scope_missing",
         "team_mismatch",
+        "api_mismatch",
         "validation_failed",
         "malformed_json",
         "not_found",

@@ -132,7 +132,7 @@ async fn read_only_key_is_judged_by_the_original_method(database: Database) {
 async fn verify_requires_every_scope(database: Database) {
     let app = TestApp::start(database).await;
     let app = &behind_proxy(&app);
-    let limited = Access::from_form("only", &["employees:read".into(), "key:rotate".into()]).unwrap();
+    let limited = Access::from_form("only", &["employees:read".into(), "key:rotate".into()], "").unwrap();
     let limited = with_access(app, limited).await;
     for (query, missing) in [
         ("?scope=employees:write", "employees:write"),
@@ -161,7 +161,7 @@ async fn unclear_requirements_and_headers_are_400(database: Database) {
     let app = &behind_proxy(&app);
     for client in [app.with_key("ada").await, app.anonymous()] {
         let problem = client.get("/api/v1/verify?scpoe=employees:read").await.invalid(&["scpoe"]);
-        assert_eq!(problem["errors"]["scpoe"][0], "Unknown parameter. Known: team, scope, session, for.");
+        assert_eq!(problem["errors"]["scpoe"][0], "Unknown parameter. Known: team, api, scope, session, for.");
         let problem = client.get("/api/v1/verify?scope=employees").await.invalid(&["scope"]);
         assert!(problem["detail"].as_str().unwrap().contains("employees:read, employees:write"), "{problem}");
         client.get("/api/v1/verify?session=&for=x").await.invalid(&["for", "session"]);
@@ -197,7 +197,8 @@ async fn nginx_gets_the_true_status_and_the_problem_in_headers(database: Databas
     let allowed = key.get(path).await.is(200);
     assert!(!allowed.headers.contains_key("x-auth-status") && !allowed.headers.contains_key("x-auth-problem"));
     let limited = key.get(path).await;
-    let reader = with_access(app, Access::from_form("only", &["profile:read".into()]).unwrap()).await.get(path).await;
+    let reader =
+        with_access(app, Access::from_form("only", &["profile:read".into()], "").unwrap()).await.get(path).await;
     let anonymous = app.anonymous();
     for (answer, sent, status, code) in [
         (limited, 403, 429, "rate_limited"),

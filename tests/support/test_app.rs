@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use clap::{Args, Command, FromArgMatches};
+use keyfob::model::apis::{ApiForm, NewScope};
 use keyfob::model::employees::{Department, EmployeeName, EmployeeSpec, OwnerId, Salary};
 use keyfob::model::keys::{Access, KeyName, KeySpec, NewKey};
 use keyfob::model::teams::{INVITATION_TTL, Team, TeamForm};
@@ -24,8 +25,8 @@ use keyfob::server::config::Config;
 use keyfob::server::db::Db;
 use keyfob::server::keys::Request;
 use keyfob::server::users::AccountChange;
+use keyfob::server::{apis, employees, keys, teams, users};
 use keyfob::server::{clock::Clock, state::AppState};
-use keyfob::server::{employees, keys, teams, users};
 use keyfob::web::middleware::Edge;
 use rstest_reuse::template;
 use secrecy::ExposeSecret;
@@ -283,6 +284,16 @@ impl TestApp {
             .await;
         }
         team
+    }
+
+    /// A registered API of this slug with scopes: their names, and whether they write. Gives its id.
+    pub async fn api(&self, slug: &str, scopes: &[(&str, bool)]) -> String {
+        let form = ApiForm { slug: slug.to_owned(), name: format!("The {slug}"), ..ApiForm::default() };
+        let scopes: Vec<_> =
+            scopes.iter().map(|(name, writes)| NewScope { name: (*name).to_owned(), writes: *writes }).collect();
+        let by = Actor::operator(self.state.now());
+        apis::add_with_scopes(&self.state.db, apis::Registrar::Operator, &form, &scopes, &by).await.unwrap();
+        self.texts(&format!("SELECT id FROM apis WHERE slug = '{slug}'")).await.remove(0)
     }
 
     /// Invites an email address to a team as a member, in the name of one of its admins.

@@ -46,6 +46,8 @@ pub struct KeyForm {
     /// The names of the scopes, if `access` is `only`.
     #[serde(alias = "scopes[]")]
     pub scopes: Vec<String>,
+    /// The slug of the registered API, if `access` is `api`.
+    pub api: String,
     /// The id of the team. Empty for none.
     pub team: String,
     /// The email address of the user that an administrator creates the key for. Empty for the own key.
@@ -59,7 +61,7 @@ impl KeyForm {
         let form = IdempotencyKey::parse(&self.form_id).ok_or("Reload the page and fill in the form again.");
         let form = errors.take(WHOLE_FORM, form);
         let name = errors.take("name", KeyName::parse(&self.name));
-        let access = errors.take_at(Access::from_form(&self.access, &self.scopes));
+        let access = errors.take_at(Access::from_form(&self.access, &self.scopes, &self.api));
         let team = (!self.team.is_empty()).then(|| TeamId::parse(&self.team).ok_or("Choose one of your teams."));
         let team = errors.take("team", team.transpose());
         let expires_at = errors.take_at(expiry(&self.expires, &self.date, now));

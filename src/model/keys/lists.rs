@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyFacts, KeyRejection};
+use super::{Access, KeyFacts, KeyRejection};
+use crate::model::apis::Api;
 use crate::model::link::Parameters;
 use crate::model::teams::Membership;
 use crate::model::time::{DAY, Timestamp};
@@ -53,6 +54,7 @@ impl KeyEntry {
         match (&self.owner_disabled_at, &self.key.team_id, self.in_team) {
             (Some(_), ..) => Some(KeyRejection::AccountDisabled),
             (None, Some(_), false) => Some(KeyRejection::NotInTeam),
+            _ if matches!(self.key.access, Access::Api(None)) => Some(KeyRejection::ApiRemoved),
             _ => None,
         }
     }
@@ -170,6 +172,8 @@ pub struct KeyQuery {
     pub after: String,
     /// The ids of the keys that the open dialog is about.
     pub about: Vec<String>,
+    /// Whether the form for a new key is open.
+    pub create: bool,
 }
 
 /// A page of the administrators' list of keys.
@@ -184,6 +188,8 @@ pub struct KeyPage {
     pub about: Vec<KeyEntry>,
     /// Whether the search contained a whole key.
     pub pasted: bool,
+    /// The registered APIs, while the form for a new key is open.
+    pub apis: Vec<Api>,
     /// The time by which the page shows the status of keys.
     pub now: Timestamp,
     /// The [`IdempotencyKey`](super::IdempotencyKey) of the form "Create API key".
@@ -221,6 +227,8 @@ pub struct OwnKeyQuery {
     pub after: String,
     /// The id of the key that a dialog is about. Empty for none.
     pub about: String,
+    /// Whether the form for a new key is open.
+    pub create: bool,
 }
 
 impl OwnKeyQuery {
@@ -253,6 +261,8 @@ pub struct KeyList {
     pub query: OwnKeyQuery,
     /// The teams that a new key can be limited to.
     pub teams: Vec<Membership>,
+    /// The registered APIs, while the form for a new key is open.
+    pub apis: Vec<Api>,
     /// The latest keys that were reported as leaked in the last 30 days.
     pub leaked: Vec<KeyFacts>,
     /// Whether more keys were reported.

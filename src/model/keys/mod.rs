@@ -6,7 +6,9 @@ mod lists;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::access::{Access, AccessKind, RequiredScope, Scope, Scopes, scope};
+pub use self::access::{
+    Access, AccessKind, ApiLimit, MAX_REGISTERED, RegisteredScope, RequiredScope, Scope, Scopes, scope,
+};
 pub use self::forms::{
     DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, EditForm, Grace, IdempotencyKey, KeyEdit, KeyForm, KeySpec, RotateForm,
     expiry,
@@ -71,6 +73,8 @@ pub enum KeyRejection {
     Expired,
     AccountDisabled,
     NotInTeam,
+    /// The API that the key is limited to was removed.
+    ApiRemoved,
 }
 
 /// The current state of a key's user and team, on which its validity depends.
@@ -102,6 +106,7 @@ impl KeyFacts {
             _ if context.old_secret_until.is_some_and(|until| until <= now) => Err(KeyRejection::Expired),
             _ if !context.user_active => Err(KeyRejection::AccountDisabled),
             _ if self.team_id.is_some() && !context.in_team => Err(KeyRejection::NotInTeam),
+            _ if self.access == Access::Api(None) => Err(KeyRejection::ApiRemoved),
             Status::Active | Status::ExpiresSoon => Ok(()),
         }
     }
@@ -143,7 +148,11 @@ pub struct NewKey {
 impl NewKey {
     /// Returns a command that calls the API with the key. `origin` is the server's: `http://localhost:8000`.
     pub fn curl(&self, origin: &str) -> String {
-        format!("curl {origin}/pegasus/employees/api/employees/ -H \"Authorization: Api-Key {}\"", self.key)
+        let path = match &self.facts.access {
+            Access::Api(Some(limit)) => format!("/api/v1/verify?api={}", limit.slug),
+            _ => "/pegasus/employees/api/employees/".to_owned(),
+        };
+        format!("curl {origin}{path} -H \"Authorization: Api-Key {}\"", self.key)
     }
 }
 
@@ -204,6 +213,14 @@ mod tests {
         let key = KeyFacts { team_id: TeamId::parse(key(None, false).id.as_str()), ..key(None, false) };
         assert_eq!(key.validate(WELL, NOW), Err(KeyRejection::NotInTeam));
         assert_eq!(key.validate(KeyContext { in_team: true, ..WELL }, NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_key_of_a_removed_api_is_refused() {
+        let limited = |api| KeyFacts { access: Access::Api(api), ..key(None, false) };
+        assert_eq!(limited(None).validate(WELL, NOW), Err(KeyRejection::ApiRemoved));
+        let billing = ApiLimit { slug: "billing".into(), name: "Billing".into() };
+        assert_eq!(limited(Some(billing)).validate(WELL, NOW), Ok(()));
     }
 
     #[test]

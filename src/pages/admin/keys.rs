@@ -63,8 +63,8 @@ pub fn AdminKeysPage(data: Memo<Result<KeyPage, AppError>>) -> impl IntoView {
                 .get()
                 .get("create")
                 .map(|_| {
-                    let (now, form_id) = (page.now, page.form_id);
-                    view! { <CreateDialog now form_id teams=Vec::new() kept=Vec::new() for_user=true/> }
+                    let (now, form_id, apis) = (page.now, page.form_id, page.apis);
+                    view! { <CreateDialog now form_id teams=Vec::new() apis kept=Vec::new() for_user=true/> }
                 })
                 .into_any(),
         })

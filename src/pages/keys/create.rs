@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::CREATE_PATH;
+use crate::model::apis::Api;
 use crate::model::keys::{AccessKind, DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, Scope, expiry};
 use crate::model::link::Parameters;
 use crate::model::teams::Membership;
@@ -17,6 +18,7 @@ pub fn CreateDialog(
     now: Timestamp,
     form_id: String,
     teams: Vec<Membership>,
+    apis: Vec<Api>,
     /// Whether an administrator creates the key for a user.
     #[prop(optional)]
     for_user: bool,
@@ -55,7 +57,7 @@ pub fn CreateDialog(
                     error=errors.at("name")
                 />
                 <ExpiryFields now errors/>
-                <AccessFields errors/>
+                <AccessFields apis errors/>
                 <TeamField teams errors/>
             </form>
             <div class="dialog-foot">
@@ -123,39 +125,67 @@ pub fn ExpiryFields(
     }
 }
 
-/// The access: full, read-only, or selected scopes.
+/// The access: full, read-only, one registered API, or selected scopes.
 #[component]
-fn AccessFields(errors: FormErrors) -> impl IntoView {
+fn AccessFields(apis: Vec<Api>, errors: FormErrors) -> impl IntoView {
     let choice = RwSignal::new(AccessKind::Full.as_str().to_owned());
-    let options = AccessKind::ALL.map(|kind| SelectOption::new(kind.as_str(), kind.label()));
-    let scope = |scope: &Scope| {
+    let offered = AccessKind::ALL.into_iter().filter(|kind| *kind != AccessKind::Api || !apis.is_empty());
+    let options = offered.map(|kind| SelectOption::new(kind.as_str(), kind.label())).collect();
+    let built_in = Scope::ALL.iter().map(|scope| scope_box(scope.as_str().to_owned(), scope.label())).collect_view();
+    let registered = apis.iter().filter(|api| !api.scopes.is_empty()).map(|api| {
+        let scopes = api.scopes.iter().map(|scope| scope_box(scope.name.clone(), scope.kind())).collect_view();
+        view! { <p class="field-hint"><bdi>{api.name.clone()}</bdi></p> {scopes} }
+    });
+    let registered = registered.collect_view();
+    let api_select = (!apis.is_empty()).then(|| {
+        let first = apis[0].slug.clone();
+        let options = apis.into_iter().map(|api| SelectOption::new(api.slug, api.name)).collect();
         view! {
-            <label class="tick">
-                <input type="checkbox" name="scopes[]" value=scope.as_str()/>
-                <span><code>{scope.as_str()}</code> " " {scope.label()}</span>
-            </label>
+            <div class:needs-script=move || choice.get() != AccessKind::Api.as_str()>
+                <Select
+                    id="key-api"
+                    name="api"
+                    label="API"
+                    options
+                    selected=first
+                    hint="Used when Access is set to \"One API\". The key works for nothing else."
+                    error=errors.at("api")
+                />
+            </div>
         }
-    };
+    });
     view! {
         <Select
             id="key-access"
             name="access"
             label="Access"
-            options=options.into()
+            options
             selected=AccessKind::Full.as_str()
             hint="A read-only key can't change anything, even if it leaks."
             on_change=Callback::new(move |value| choice.set(value))
             error=errors.at("access")
         />
+        {api_select}
         <fieldset class="field" class:needs-script=move || choice.get() != AccessKind::Only.as_str() aria-describedby="key-scopes-about">
             <legend>"Only these"</legend>
-            {Scope::ALL.iter().map(scope).collect_view()}
+            {built_in}
+            {registered}
             <p class="field-foot" id="key-scopes-about">
                 {move || errors.at("scopes").get().map(|text| view! { <span class="field-error">{text}</span> })}
                 <span class="field-hint">"Used when Access is set to \"Only these\"."</span>
             </p>
         </fieldset>
     }
+}
+
+fn scope_box(name: String, label: &'static str) -> AnyView {
+    view! {
+        <label class="tick">
+            <input type="checkbox" name="scopes[]" value=name.clone()/>
+            <span><code>{name}</code> " " {label}</span>
+        </label>
+    }
+    .into_any()
 }
 
 /// The team that the key is limited to, if the user is in any.

@@ -152,13 +152,13 @@ fn SearchForm(query: OwnKeyQuery) -> impl IntoView {
 /// The open dialog. Where its key is gone, the error of its form shows in its place.
 #[component]
 fn Dialogs(list: KeyList, query: QueryParams) -> impl IntoView {
-    let KeyList { keys, about, teams, now, form_id, query: search, .. } = list;
+    let KeyList { keys, about, teams, apis, now, form_id, query: search, .. } = list;
     let keys = KeySlice { keys, next: None, about: about.map(|about| *about) };
     let find_usable = |id: &str| keys.find(id).filter(|entry| entry.key.revoked_at.is_none()).cloned();
     let kept = search.parameters();
     match OpenDialog::from_query(&query) {
         OpenDialog::Nothing => ().into_any(),
-        OpenDialog::Create => view! { <CreateDialog now form_id teams kept/> }.into_any(),
+        OpenDialog::Create => view! { <CreateDialog now form_id teams apis kept/> }.into_any(),
         OpenDialog::Rotate(id) => find_usable(&id).map(|entry| view! { <RotateDialog entry now kept/> }).into_any(),
         OpenDialog::Revoke(id) => match find_usable(&id) {
             Some(entry) => view! { <RevokeDialog entry now kept/> }.into_any(),

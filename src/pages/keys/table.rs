@@ -211,6 +211,7 @@ fn state_cell(entry: &KeyEntry, now: Timestamp) -> AnyView {
     };
     let rejected = rejection.map(|why| match why {
         KeyRejection::AccountDisabled => "Rejected: the account is disabled",
+        KeyRejection::ApiRemoved => "Rejected: its API was removed",
         _ => "Rejected: its user left the team",
     });
     view! {

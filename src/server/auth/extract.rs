@@ -54,11 +54,17 @@ impl Caller {
     /// Denies a key without this scope, for a request whose method is safe or not. A session has every scope of its user.
     pub(crate) fn check_scope(&self, required: Scope, is_safe: bool) -> Result<(), AppError> {
         match self.key() {
-            Some(key) if !key.access.allows(required, is_safe) => {
-                Err(AppError::ScopeMissing(required.as_str().to_owned()))
-            }
+            Some(key) if !key.access.allows(required, is_safe) => Err(missing(key, required.as_str())),
             _ => Ok(()),
         }
+    }
+}
+
+/// Returns the error of a key without a scope; an empty one where only full access is enough.
+fn missing(key: &KeyFacts, scope: &str) -> AppError {
+    match key.access {
+        Access::Api(_) => AppError::ApiMismatch,
+        _ => AppError::ScopeMissing(scope.to_owned()),
     }
 }
 
@@ -68,9 +74,7 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let check = async |caller: Self, parts: &mut Parts| match caller.key() {
             Some(key) if key.team_id.is_some() => Err(AppError::TeamMismatch),
-            Some(key) if !key.access.allows_unscoped(parts.method.is_safe()) => {
-                Err(AppError::ScopeMissing(String::new()))
-            }
+            Some(key) if !key.access.allows_unscoped(parts.method.is_safe()) => Err(missing(key, "")),
             _ => Ok(()),
         };
         Ok(authenticate(parts, state, check).await?.0)

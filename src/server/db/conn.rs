@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::call::Call;
 use super::error::{Class, class};
-use super::invalidations::Invalidations;
+use super::invalidations::{APIS, Invalidations};
 use super::pool;
 use super::pool::{Pool, PooledConn};
 use super::postgres::PgTransaction;
@@ -223,6 +223,11 @@ impl Tx {
     /// Like [`Tx::invalidate_key`], for all keys of a user.
     pub async fn invalidate_user(&mut self, id: &UserId) -> Result<(), Error> {
         self.invalidate(id.as_str()).await
+    }
+
+    /// Like [`Tx::invalidate_key`], for the registered APIs and all keys that name one.
+    pub async fn invalidate_apis(&mut self) -> Result<(), Error> {
+        self.invalidate(APIS).await
     }
 
     async fn invalidate(&mut self, id: &str) -> Result<(), Error> {

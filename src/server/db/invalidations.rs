@@ -10,6 +10,8 @@ use dashmap::DashMap;
 pub const TTL: i64 = 5000;
 /// How long it lives while it does not, in milliseconds.
 pub const TTL_DISCONNECTED: i64 = 1000;
+/// Takes the place of an id: all registered APIs and their scopes.
+pub const APIS: &str = "apis";
 /// How many changed ids are tracked. With more, everything is invalidated.
 const MAX_TRACKED_IDS: usize = 10_000;
 
@@ -38,8 +40,8 @@ impl Invalidations {
         Version(self.0.count.load(SeqCst))
     }
 
-    /// Whether neither of these ids has changed since a version.
-    pub fn is_unchanged_since(&self, version: Version, ids: [&str; 2]) -> bool {
+    /// Whether none of these ids has changed since a version.
+    pub fn is_unchanged_since(&self, version: Version, ids: &[&str]) -> bool {
         if self.version() == version {
             return true;
         }
@@ -85,15 +87,15 @@ mod tests {
     fn change_invalidates_its_id_only() {
         let changes = Invalidations::default();
         let before = changes.version();
-        assert!(changes.is_unchanged_since(before, ["key", "user"]));
+        assert!(changes.is_unchanged_since(before, &["key", "user"]));
         changes.invalidate("key");
         let after = changes.version();
-        assert!(!changes.is_unchanged_since(before, ["key", "user"]));
-        assert!(!changes.is_unchanged_since(before, ["other", "key"]));
-        assert!(changes.is_unchanged_since(before, ["other", "user"]));
-        assert!(changes.is_unchanged_since(after, ["key", "user"]));
+        assert!(!changes.is_unchanged_since(before, &["key", "user"]));
+        assert!(!changes.is_unchanged_since(before, &["other", "key"]));
+        assert!(changes.is_unchanged_since(before, &["other", "user"]));
+        assert!(changes.is_unchanged_since(after, &["key", "user"]));
         changes.invalidate("other");
-        assert!(changes.is_unchanged_since(after, ["key", "user"]));
+        assert!(changes.is_unchanged_since(after, &["key", "user"]));
     }
 
     #[test]
@@ -103,8 +105,8 @@ mod tests {
         changes.invalidate_all();
         let after = changes.version();
         changes.invalidate("other");
-        assert!(!changes.is_unchanged_since(before, ["key", "user"]));
-        assert!(changes.is_unchanged_since(after, ["key", "user"]));
+        assert!(!changes.is_unchanged_since(before, &["key", "user"]));
+        assert!(changes.is_unchanged_since(after, &["key", "user"]));
     }
 
     #[test]
@@ -114,7 +116,7 @@ mod tests {
         for n in 0..=MAX_TRACKED_IDS {
             changes.invalidate(&n.to_string());
         }
-        assert!(!changes.is_unchanged_since(before, ["never changed", "user"]));
+        assert!(!changes.is_unchanged_since(before, &["never changed", "user"]));
         assert!(changes.0.each.len() <= MAX_TRACKED_IDS);
     }
 
@@ -126,7 +128,7 @@ mod tests {
             for n in 0..20_000 {
                 let (id, before) = (n.to_string(), changes.version());
                 changes.invalidate(&id);
-                assert!(!changes.is_unchanged_since(before, [&id, "user"]));
+                assert!(!changes.is_unchanged_since(before, &[&id, "user"]));
             }
         });
     }

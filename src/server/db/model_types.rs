@@ -3,6 +3,7 @@
 use sqlx::error::BoxDynError;
 
 use super::row::{Column, FromColumn, Kind, Param, ToParam, parse_text};
+use crate::model::apis::{ApiId, ScopeId};
 use crate::model::employees::{Department, EmployeeId, EmployeeName, OwnerId, Salary};
 use crate::model::keys::{Access, IdempotencyKey, KeyId, KeyName};
 use crate::model::teams::{Role, TeamId};
@@ -30,7 +31,9 @@ text_columns! {
     EmployeeName: |name| Some(Self::stored(name));
     Department: |name| Self::parse(name).ok();
     Role: |name| Self::try_from(name.to_owned()).ok();
-    Access: |name| Self::try_from(name.to_owned()).ok();
+    ApiId: Self::parse;
+    ScopeId: Self::parse;
+    Access: Self::from_stored;
 }
 
 macro_rules! text_params {
@@ -53,6 +56,8 @@ text_params!(
     EmployeeId,
     OwnerId,
     IdempotencyKey,
+    ApiId,
+    ScopeId,
     KeyName,
     EmployeeName,
     Department,

@@ -1,7 +1,7 @@
 //! All keys, for administrators: find, edit, create for a user, revoke.
 
 use super::lists::{PAGE_SIZE, entries, entry, usage_after};
-use super::{Creator, Request, create_as, revoke_in};
+use super::{Creator, Request, complete, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -12,6 +12,7 @@ use crate::model::redact::{contains_key, redact};
 use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
 use crate::model::users::{Email, UserId};
+use crate::server::apis;
 use crate::server::audit;
 use crate::server::audit::AuditTarget;
 use crate::server::auth::sessions::Session;
@@ -28,7 +29,7 @@ const MAX_REVOKED: usize = 100;
 /// The keys that an administrator looks for. A pasted key is found by its digest; it is written nowhere.
 pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError> {
     let now = state.now();
-    let (db, text) = (&state.db, query.search.trim());
+    let (db, text, create) = (&state.db, query.search.trim(), query.create);
     let pasted = contains_key(text);
     let mut keys = if pasted { by_secret(db, text, now).await? } else { listed(db, &query, now).await? };
     let mut about = by_ids(db, &query.about, now).await?;
@@ -42,7 +43,8 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
         entry.owner = shown(&entry.owner);
     }
     let (form_id, origin) = (random::make_id(now), state.config.origin());
-    Ok(KeyPage { keys, next, query, about, pasted, now, form_id, origin })
+    let apis = if create { apis::offered(state).await? } else { Vec::new() };
+    Ok(KeyPage { keys, next, query, about, pasted, apis, now, form_id, origin })
 }
 
 /// The keys that a text holds, whatever surrounds them. Most hold one.
@@ -195,6 +197,7 @@ pub(super) async fn create_for(state: &AppState, session: &Session, form: &KeyFo
         return Err(errors.into());
     };
     let (form, spec): (_, KeySpec) = parsed?;
+    let spec = complete(state, spec).await?;
     session.check_recent_auth(by.at)?;
     let request = Request { user: &user.id, form: Some(form), spec };
     create_as(Creator::Superuser(session), &state.db, &state.config.keys, request, &by).await

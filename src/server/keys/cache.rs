@@ -10,7 +10,7 @@ use crate::model::keys::{KeyContext, KeyFacts};
 use crate::model::time::Timestamp;
 use crate::model::users::User;
 use crate::server::auth::key_format::Digest;
-use crate::server::db::invalidations::{Invalidations, TTL, Version};
+use crate::server::db::invalidations::{APIS, Invalidations, TTL, Version};
 
 /// The capacity of the cache in bytes.
 pub const MAX_BYTES: u64 = 24 * 1024 * 1024;
@@ -78,10 +78,11 @@ impl KeyCache {
             return None;
         }
         let Some(found) = &entry.found else {
-            return changes.is_unchanged_since(entry.version, ["", ""]).then_some(Cached::NegativeHit);
+            return changes.is_unchanged_since(entry.version, &[]).then_some(Cached::NegativeHit);
         };
-        let ids = [found.key.id.as_str(), found.user.id.as_str()];
-        changes.is_unchanged_since(entry.version, ids).then(|| Cached::Hit(found.clone()))
+        let registered = if found.key.access.names_apis() { APIS } else { "" };
+        let ids = [found.key.id.as_str(), found.user.id.as_str(), registered];
+        changes.is_unchanged_since(entry.version, &ids).then(|| Cached::Hit(found.clone()))
     }
 
     /// Stores an answer of the database. `version` was read before the query: a change during the query makes the entry
@@ -107,7 +108,7 @@ impl Entry {
         let texts = self.found.as_ref().map_or(0, |KeyRecord { user, key, .. }| {
             let texts = [user.id.as_str(), &user.email, &user.name, key.id.as_str(), key.name.as_str(), &key.prefix];
             let shared = size_of_val(&**user) + size_of_val(&**key);
-            texts.map(str::len).iter().sum::<usize>() + shared
+            texts.map(str::len).iter().sum::<usize>() + shared + key.access.size()
         });
         u32::try_from(size_of::<Self>() + texts + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
     }
@@ -180,6 +181,18 @@ mod tests {
             assert!(!is_kept(&cache, &changes, NOW), "{id}");
             cache.put(digest(), Some(found()), changes.version(), &changes, NOW);
             assert!(is_kept(&cache, &changes, NOW), "{id}");
+        }
+    }
+
+    #[test]
+    fn change_of_registered_apis_ends_the_keys_that_name_them() {
+        let (cache, changes) = (KeyCache::new(MAX_BYTES), Invalidations::default());
+        for (access, kept) in [(Access::Full, true), (Access::Api(None), false)] {
+            let mut record = found();
+            Arc::make_mut(&mut record.key).access = access;
+            cache.put(digest(), Some(record), changes.version(), &changes, NOW);
+            changes.invalidate(APIS);
+            assert_eq!(is_kept(&cache, &changes, NOW), kept);
         }
     }
 

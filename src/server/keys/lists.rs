@@ -9,6 +9,7 @@ use crate::model::redact::redact;
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::users::{UserId, browser_name};
+use crate::server::apis;
 use crate::server::auth::key_format::search_term;
 use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
@@ -279,12 +280,14 @@ pub async fn page(state: &AppState, session: &Session, query: OwnKeyQuery) -> Re
     let teams = if session.in_team { memberships::list(&state.db, user).await? } else { Vec::new() };
     let query = OwnKeyQuery { after: redact(&query.after).into_owned(), search, about: String::new(), ..query };
     let leaked = found.leaked.iter().take(MAX_LEAK_NOTICES).map(|entry| entry.key.clone()).collect();
+    let apis = if query.create { apis::offered(state).await? } else { Vec::new() };
     Ok(KeyList {
         keys: found.keys,
         next: found.next,
         about: about.map(Box::new),
         query,
         teams,
+        apis,
         leaked,
         more_leaked: found.leaked.len() > MAX_LEAK_NOTICES,
         now,

@@ -3,7 +3,12 @@
 /// The columns that [`facts`] reads, of the table `keys k`.
 macro_rules! facts_columns {
     () => {
-        "k.id, k.name, k.prefix, k.access, k.team_id, k.created_at, k.expires_at, k.revoked_at"
+        "k.id, k.name, k.prefix, k.access, \
+         (SELECT a.slug || ' ' || a.name FROM apis a WHERE a.id = k.api_id) AS api, \
+         CASE WHEN k.access IN ('full', 'read_only', 'api') THEN NULL ELSE (SELECT string_agg(a.slug || ':' || s.name || \
+         CASE WHEN s.writes THEN '!' ELSE '' END, ' ') FROM key_scopes o JOIN api_scopes s ON s.id = o.scope_id \
+         JOIN apis a ON a.id = s.api_id WHERE o.key_id = k.id) END AS registered, \
+         k.team_id, k.created_at, k.expires_at, k.revoked_at"
     };
 }
 
@@ -21,6 +26,7 @@ use secrecy::ExposeSecret;
 pub use self::authenticate::find_by_secret;
 pub use self::cache::KeyRecord;
 pub use self::lists::{list, list_of_team, page};
+use super::apis;
 use super::audit;
 use super::audit::{Actor, AuditTarget};
 use super::auth::sessions::Session;
@@ -31,6 +37,7 @@ use super::db::row::{Row, params};
 use super::db::{Db, Error, Tx, is_unique_violation};
 use super::state::AppState;
 use crate::error::AppError;
+use crate::model::apis::ApiId;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{Access, IdempotencyKey, KeyFacts, KeyForm, KeyId, KeySpec, NewKey};
@@ -44,12 +51,18 @@ fn facts(row: Row<'_>) -> Result<KeyFacts, AppError> {
         id: row.get("id")?,
         name: row.get("name")?,
         prefix: row.get("prefix")?,
-        access: row.get("access")?,
+        access: access(row)?,
         team_id: row.get("team_id")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
         revoked_at: row.get("revoked_at")?,
     })
+}
+
+fn access(row: Row<'_>) -> Result<Access, AppError> {
+    let stored: Access = row.get("access")?;
+    let (api, registered): (Option<String>, Option<String>) = (row.get("api")?, row.get("registered")?);
+    Ok(stored.with_stored(api.as_deref(), registered.as_deref()))
 }
 
 /// How many keys a user may create on pages within 24 hours.
@@ -107,7 +120,7 @@ async fn create_as(
             id: KeyId::parse(&random::make_id(by.at)).ok_or(AppError::Internal)?,
             name: request.spec.name.clone(),
             prefix: made.prefix,
-            access: request.spec.access,
+            access: request.spec.access.clone(),
             team_id: request.spec.team.clone(),
             created_at: by.at,
             expires_at: request.spec.expires_at,
@@ -119,8 +132,10 @@ async fn create_as(
             check_daily_limit(&mut tx, request.user, by.at).await?;
         }
         check_team(&mut tx, request.user, request.spec.team.as_ref()).await?;
-        match insert(&mut tx, &request, &facts, &made.digest).await {
+        let api = apis::lock_api(&mut tx, &facts.access).await?;
+        match insert(&mut tx, &request, &facts, api.as_ref(), &made.digest).await {
             Ok(()) => {
+                apis::attach_scopes(&mut tx, &facts.id, &facts.access).await?;
                 let detail = format!("{}, {}", isolated(facts.name.as_str()), facts.access.label());
                 let about = AuditTarget { user: Some(request.user), detail, ..about(&facts) };
                 audit::record(&mut tx, by, Action::KeyCreate, about).await?;
@@ -155,15 +170,25 @@ pub async fn create_from_form(state: &AppState, session: &Session, form: &KeyFor
     }
     let by = session.actor(state.now());
     let (form, spec) = form.parse(by.at)?;
-    check_recent_auth(session, spec.access, by.at)?;
+    let spec = complete(state, spec).await?;
+    check_recent_auth(session, &spec.access, by.at)?;
     let request = Request { user: &session.user.id, form: Some(form), spec };
     create_as(Creator::Owner(session), &state.db, &state.config.keys, request, &by).await
+}
+
+/// Looks up the registered APIs and scopes that a form names.
+async fn complete(state: &AppState, spec: KeySpec) -> Result<KeySpec, AppError> {
+    if !spec.access.names_apis() {
+        return Ok(spec);
+    }
+    let apis = state.api_cache.current(&state.db, state.now()).await?;
+    Ok(KeySpec { access: crate::model::apis::complete(spec.access, &apis)?, ..spec })
 }
 
 /// Refuses a key that may change something, unless the password was entered within [`sessions::REAUTH_WINDOW`].
 ///
 /// [`sessions::REAUTH_WINDOW`]: crate::server::auth::sessions::REAUTH_WINDOW
-fn check_recent_auth(session: &Session, access: Access, now: Timestamp) -> Result<(), AppError> {
+fn check_recent_auth(session: &Session, access: &Access, now: Timestamp) -> Result<(), AppError> {
     if access.only_reads() { Ok(()) } else { session.check_recent_auth(now) }
 }
 
@@ -201,10 +226,16 @@ async fn check_team(tx: &mut Tx, user: &UserId, team: Option<&TeamId>) -> Result
     Ok(())
 }
 
-async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &str) -> Result<(), Error> {
+async fn insert(
+    tx: &mut Tx,
+    request: &Request<'_>,
+    facts: &KeyFacts,
+    api: Option<&ApiId>,
+    digest: &str,
+) -> Result<(), Error> {
     let sql = "INSERT INTO keys (id, user_id, form_id, name, name_folded, prefix, digest, access, team_id, created_at, \
-               expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    let (folded, access) = (fold(facts.name.as_str()), String::from(facts.access));
+               expires_at, api_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    let (folded, access) = (fold(facts.name.as_str()), facts.access.stored_text());
     let params = params![
         facts.id,
         request.user,
@@ -217,6 +248,7 @@ async fn insert(tx: &mut Tx, request: &Request<'_>, facts: &KeyFacts, digest: &s
         facts.team_id,
         facts.created_at,
         facts.expires_at,
+        api,
     ];
     tx.execute(sql, params).await.map(|_| ())
 }

@@ -86,7 +86,7 @@ async fn rotate(
     }
     let unchanged = match since {
         Since::Shown(seen, session) => {
-            check_recent_auth(session, key.access, by.at)?;
+            check_recent_auth(session, &key.access, by.at)?;
             seen == rotated_at.map(Timestamp::as_millis)
         }
         Since::Secret(presented) => presented == digest,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 
 use crate::error::{AppError, Limit};
+use crate::model::apis::ApiId;
 use crate::model::keys::{DayUsage, KeyId};
 use crate::model::time::{DAY, Timestamp};
 use crate::server::db::Db;
@@ -97,6 +98,7 @@ impl Counters {
 pub struct Usage {
     counters: Arc<DashMap<KeyId, Counters>>,
     keys: FixedWindowLimiter<KeyId>,
+    apis: FixedWindowLimiter<(KeyId, ApiId)>,
     failures: IpRateLimiter,
     reports: IpRateLimiter,
 }
@@ -104,7 +106,8 @@ pub struct Usage {
 impl Default for Usage {
     fn default() -> Self {
         let (failures, reports) = (IpRateLimiter::of(MINUTE), IpRateLimiter::of(MINUTE));
-        Self { counters: Arc::default(), keys: FixedWindowLimiter::default(), failures, reports }
+        let (keys, apis) = (FixedWindowLimiter::default(), FixedWindowLimiter::default());
+        Self { counters: Arc::default(), keys, apis, failures, reports }
     }
 }
 
@@ -126,15 +129,27 @@ impl Usage {
         if per_minute == 0 {
             return Ok(());
         }
-        let acquired = self.keys.try_acquire(key, per_minute, now);
-        request_context::set_key_quota(KeyQuota::new(per_minute, acquired));
-        rate_limited(acquired, Limit::KeyRequests { per_minute })
+        let (limit, acquired) = (Limit::KeyRequests { per_minute }, self.keys.try_acquire(key, per_minute, now));
+        request_context::set_key_quota(KeyQuota::new(limit, acquired));
+        rate_limited(acquired, limit)
+    }
+
+    /// Counts a request of a key against the limit of a registered API. The response names the limit of which less is left.
+    pub fn admit_to_api(&self, key: &KeyId, api: &ApiId, per_minute: u32, now: Timestamp) -> Result<(), AppError> {
+        let acquired = self.apis.try_acquire(&(key.clone(), api.clone()), per_minute, now);
+        let limit = Limit::ApiRequests { per_minute };
+        let quota = KeyQuota::new(limit, acquired);
+        if request_context::key_quota().is_none_or(|other| quota.remaining <= other.remaining) {
+            request_context::set_key_quota(quota);
+        }
+        rate_limited(acquired, limit)
     }
 
     /// Notes what is left of the limit of a key for the response, without counting the request.
     pub fn note_quota(&self, key: &KeyId, per_minute: u32, now: Timestamp) {
         if per_minute > 0 {
-            request_context::set_key_quota(KeyQuota::new(per_minute, self.keys.peek(key, per_minute, now)));
+            let quota = KeyQuota::new(Limit::KeyRequests { per_minute }, self.keys.peek(key, per_minute, now));
+            request_context::set_key_quota(quota);
         }
     }
 
@@ -167,6 +182,7 @@ impl Usage {
             addresses.evict_expired(now);
         }
         self.keys.evict_expired(now);
+        self.apis.evict_expired(now);
         let mut keys: Vec<_> = self.counters.iter().map(|entry| entry.key().clone()).collect();
         // In one order: two servers that write the same rows would otherwise deadlock.
         keys.sort_unstable();

@@ -18,7 +18,7 @@ use super::openapi::{OperationInput, OperationSpec, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::scope::{KeyRotate, ProfileRead};
-use crate::model::keys::{Grace, KeyFacts, KeyId, KeyName, Scope};
+use crate::model::keys::{Access, Grace, KeyFacts, KeyId, KeyName};
 use crate::model::teams::TeamId;
 use crate::model::time::Timestamp;
 use crate::model::users::{User, UserId};
@@ -68,11 +68,14 @@ pub struct KeyBody {
     name: KeyName,
     /// Public prefix of the key: `kf_8Qw3ZkPa`.
     prefix: String,
-    /// `full`, `read_only`, or the scopes separated by spaces.
+    /// `full`, `read_only`, `api`, or the scopes separated by spaces.
     access: String,
-    /// Scopes of the key.
+    /// Scopes of the key: built-in ones, and the registered ones that it is limited to.
     #[schema(schema_with = scopes)]
-    scopes: Vec<&'static str>,
+    scopes: Vec<String>,
+    /// Slug of the registered API that the key is limited to.
+    #[schema(required = true)]
+    api: Option<String>,
     /// Id of the team that the key is limited to.
     #[schema(value_type = Option<String>, format = "uuid", required = true)]
     team: Option<TeamId>,
@@ -89,8 +92,12 @@ impl From<&KeyFacts> for KeyBody {
             id: key.id.clone(),
             name: key.name.clone(),
             prefix: key.prefix.clone(),
-            access: key.access.into(),
-            scopes: key.access.scopes().map(Scope::as_str).collect(),
+            access: key.access.text(),
+            scopes: key.access.scopes().map(str::to_owned).collect(),
+            api: match &key.access {
+                Access::Api(limit) => limit.as_ref().map(|limit| limit.slug.clone()),
+                _ => None,
+            },
             team: key.team_id.clone(),
             created_at: key.created_at.rfc3339(),
             expires_at: key.expires_at.map(Timestamp::rfc3339),
@@ -117,7 +124,7 @@ fn via() -> Object {
 }
 
 fn scopes() -> Schema {
-    ArrayBuilder::new().items(schemas::one_of(Scope::ALL.iter().map(|scope| scope.as_str()))).into()
+    ArrayBuilder::new().items(schemas::scope()).into()
 }
 
 /// Body of a rotation; [`JsonObject`] reads it.
@@ -270,6 +277,7 @@ fn example() -> Value {
         "prefix": "kf_8Qw3ZkPa",
         "access": "employees:read key:rotate",
         "scopes": ["employees:read", "key:rotate"],
+        "api": null,
         "team": null,
         "created_at": "2026-11-24T08:00:00Z",
         "expires_at": "2027-02-22T08:00:00Z",

@@ -10,8 +10,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 /// Adds what is left of the limit of the key that a request came with.
 pub fn add(headers: &mut HeaderMap, quota: KeyQuota) {
-    let KeyQuota { per_minute, remaining, reset_after } = quota;
-    insert(headers, Limit::KeyRequests { per_minute }, remaining, reset_after);
+    let KeyQuota { limit, remaining, reset_after } = quota;
+    insert(headers, limit, remaining, reset_after);
 }
 
 /// Adds that nothing is left of the limit that a request exceeded.

@@ -17,7 +17,7 @@ pub enum For {
 
 /// Path, for whom, a form that is taken, and the status for an id of somebody else. `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-pub const FUNCTIONS: [(&str, For, &str, u16); 40] = [
+pub const FUNCTIONS: [(&str, For, &str, u16); 45] = [
     ("/fn/sign_up", For::Everybody, "email=@new_email&password=@password&next=/teams", 0),
     ("/fn/sign_in", For::Everybody, "email=@email&password=@password&next=/teams", 0),
     ("/fn/sign_out", For::Everybody, "", 0),
@@ -57,6 +57,11 @@ pub const FUNCTIONS: [(&str, For, &str, u16); 40] = [
     ("/admin/fn/revoke_keys", For::Superusers, "ids[0]=@key", 404),
     ("/admin/fn/find_users", For::Superusers, "search=&after=", 404),
     ("/admin/fn/change_user", For::Superusers, "id=@member&change=disable", 404),
+    ("/admin/fn/add_api", For::Superusers, "form[slug]=@new_slug&form[name]=New&form[description]=&form[rate]=", 404),
+    ("/admin/fn/edit_api", For::Superusers, "id=@api&form[name]=Renamed&form[description]=&form[rate]=5", 404),
+    ("/admin/fn/remove_api", For::Superusers, "id=@api", 404),
+    ("/admin/fn/add_scope", For::Superusers, "api=@api&name=pay&kind=write", 404),
+    ("/admin/fn/remove_scope", For::Superusers, "id=@api_scope", 404),
     ("/admin/fn/find_events", For::Superusers, "query[action]=&query[who]=&query[from]=&query[to]=&query[before]=", 404),
 ];
 
@@ -103,7 +108,12 @@ impl Belongings {
         let newest = format!("SELECT MAX(id) FROM sessions WHERE user_id = '{}'", user.id);
         let new: String = String::from_utf8_lossy(&make_request_id()).chars().take(12).collect();
         let stranger = app.user(&format!("stranger-{new}")).await.email;
+        // Nobody's, for superusers to change.
+        let api = app.api(&format!("api-{slug}"), &[("see", false)]).await;
+        let api_scope = app.texts(&format!("SELECT id FROM api_scopes WHERE api_id = '{api}'")).await.remove(0);
         Self(vec![
+            ("api", api),
+            ("api_scope", api_scope),
             ("key", key.id.to_string()),
             ("prefix", key.prefix),
             ("employee", employee),

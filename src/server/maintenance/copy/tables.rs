@@ -66,8 +66,13 @@ tables! {
         id: Text, user_id: Text, form_id: Text, name: Text, prefix: Text, digest: Text, access: Text, created_at: Number,
         expires_at: Number, revoked_at: Number, team_id: Text, old_digest: Text, old_expires_at: Number,
         old_used_at: Number, rotated_at: Number, used_at: Number, used_ip: Text, used_agent: Text, leaked_at: Number,
-        rate: Number, name_folded: Text,
+        rate: Number, name_folded: Text, api_id: Text,
     }
+    apis {
+        id: Text, slug: Text, name: Text, description: Text, rate: Number, created_at: Number, updated_at: Number,
+    }
+    api_scopes { id: Text, api_id: Text, name: Text, writes: Flag, created_at: Number }
+    key_scopes { key_id: Text, scope_id: Text }
     usage {
         key_id: Text, day: Number, allowed: Number, refused: Number, used_at: Number, used_ip: Text, used_agent: Text,
     }

@@ -69,6 +69,7 @@ impl OperationSpec {
             AppError::KeyRevoked,
             AppError::AccountDisabled,
             AppError::TeamMismatch,
+            AppError::ApiMismatch,
             AppError::RateLimited { limit: Limit::KeyRequests { per_minute: 60 }, retry_after: 12 },
         ]);
     }

@@ -15,11 +15,6 @@ pub fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
     text().enum_values(Some(words)).build()
 }
 
-/// Returns a list of strings with these values.
-pub fn list_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Array {
-    ArrayBuilder::new().items(one_of(words)).build()
-}
-
 pub fn department() -> Object {
     one_of(Department::ALL.map(Department::as_str))
 }
@@ -50,6 +45,16 @@ pub fn id() -> Object {
 
 pub fn slug() -> Object {
     text().min_length(Some(2)).max_length(Some(40)).pattern(Some("^[a-z][a-z0-9-]*$")).build()
+}
+
+/// Returns the name of a scope, built-in or registered.
+pub fn scope() -> Object {
+    text().max_length(Some(81)).pattern(Some("^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$")).build()
+}
+
+/// Returns the slug of a registered API.
+pub fn api_slug() -> Object {
+    text().min_length(Some(1)).max_length(Some(40)).pattern(Some("^[a-z][a-z0-9-]*$")).build()
 }
 
 /// Returns rows of a department and a figure. Few client generators read `prefixItems`, so both columns share one schema.

@@ -4,11 +4,14 @@ mod original_request;
 mod rejection;
 mod requirements;
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use utoipa::openapi::Schema;
 use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::ArrayBuilder;
 
 use self::original_request::OriginalRequest;
 use self::rejection::VerifyRejection;
@@ -16,7 +19,8 @@ use self::requirements::{Requirements, is_for_nginx};
 use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{Access, Scope};
+use crate::model::keys::Access;
+use crate::server::apis::requirement::{ApiRequirement, MAX_REQUIRED_SCOPES};
 use crate::server::auth::origin::is_cross_origin;
 use crate::server::auth::{Caller, api_key_header, authenticate};
 use crate::server::state::AppState;
@@ -30,6 +34,8 @@ pub struct VerifiedCaller {
     caller: Caller,
     /// Slug that `?team=` requires; empty for none.
     team: String,
+    /// Scopes of the caller, separated by spaces.
+    scopes: String,
 }
 
 impl FromRequestParts<AppState> for VerifiedCaller {
@@ -57,20 +63,32 @@ async fn verify_caller(parts: &mut Parts, state: &AppState) -> Result<VerifiedCa
         if !has_key && is_cross_origin(&parts.headers, &state.config.origin()) {
             return Err(AppError::CrossOrigin);
         }
-        check_scopes(&caller, &requirements, original.is_safe)?;
-        check_team(&caller, &requirements.team, state).await
+        let scopes = check_apis(&caller, &requirements.apis, original.is_safe, state).await?;
+        check_team(&caller, &requirements.team, state).await?;
+        Ok(scopes)
     };
-    let (caller, ()) = authenticate(parts, state, check).await.inspect_err(|_| original.log())?;
-    Ok(VerifiedCaller { caller, team: requirements.team })
+    let (caller, scopes) = authenticate(parts, state, check).await.inspect_err(|_| original.log())?;
+    Ok(VerifiedCaller { caller, team: requirements.team, scopes })
 }
 
-/// Rejects a key without a required scope, and a read-only key for a request that may change something.
-fn check_scopes(caller: &Caller, requirements: &Requirements, is_safe: bool) -> Result<(), AppError> {
-    let is_read_only = caller.key().is_some_and(|key| key.access == Access::ReadOnly);
-    if is_read_only && !is_safe {
+/// Rejects a key without a required API or scope, and a read-only key for a request that may change something. Counts the request
+/// against the limit of the API. Returns the scopes of the caller.
+async fn check_apis(
+    caller: &Caller,
+    required: &ApiRequirement,
+    is_safe: bool,
+    state: &AppState,
+) -> Result<String, AppError> {
+    let (access, now) = (caller.key().map(|key| &key.access), state.now());
+    let apis = if required.is_empty() { Arc::default() } else { state.api_cache.current(&state.db, now).await? };
+    required.check(access, is_safe, &apis)?;
+    if access == Some(&Access::ReadOnly) && !is_safe {
         return Err(AppError::ScopeMissing(String::new()));
     }
-    requirements.scopes().try_for_each(|scope| caller.check_scope(scope, is_safe))
+    if let (Some(key), Some((api, per_minute))) = (caller.key(), required.limit(&apis)) {
+        state.usage.admit_to_api(&key.id, api, per_minute, now)?;
+    }
+    Ok(required.granted(access.unwrap_or(&Access::Full), &apis))
 }
 
 /// Rejects a caller outside the required team, and a key that is limited to another team.
@@ -91,9 +109,9 @@ impl OperationInput for VerifiedCaller {
         operation.caller();
         operation.any_accept();
         operation.error(AppError::CrossOrigin);
-        operation.error(AppError::ScopeMissing(Scope::EmployeesRead.as_str().to_owned()));
+        operation.error(AppError::ScopeMissing("billing:invoices".to_owned()));
         operation.error(FieldErrors::one("team", "Name one team.").into());
-        let scopes = schemas::list_of(Scope::ALL.iter().map(|scope| scope.as_str()));
+        let scopes = ArrayBuilder::new().items(schemas::scope()).max_items(Some(MAX_REQUIRED_SCOPES)).build();
         let mut add = |name, about, schema: Schema| {
             operation.parameter(parameter(ParameterIn::Query, name, about, schema));
         };
@@ -102,7 +120,12 @@ impl OperationInput for VerifiedCaller {
             "Slug of the team that the request is for. A key that is limited to a team needs it.",
             schemas::slug().into(),
         );
-        add("scope", "Scope that the request needs; repeat it for several.", scopes.into());
+        add(
+            "api",
+            "Slug of the registered API that the request is for. A key that is limited to one API needs it.",
+            schemas::api_slug().into(),
+        );
+        add("scope", "Scope that the request needs, built-in or registered; repeat it for several.", scopes.into());
         add("session", "`deny` accepts keys only.", schemas::one_of(["deny"]).into());
         add("for", FOR_NGINX, schemas::one_of(["nginx"]).into());
     }
@@ -115,7 +138,7 @@ const FOR_NGINX: &str = "`nginx` answers 403 instead of 400, 429 and 503, with t
 ///
 /// For a proxy in front of an API in any language: 200 with the caller in headers, or the error. Accepts any method and any
 /// `Accept`. Every header is always present, and empty where there is no value, so that a copy that the client sent never
-/// reaches the API. `X-Auth-Scopes` lists what the caller may do. A read-only key is judged by the method of the original
+/// reaches the API. `X-Auth-Scopes` lists what the caller may do: in the API that `?api=` requires, or else in Keyfob's own. A read-only key is judged by the method of the original
 /// request: `X-Forwarded-Method` or `X-Original-Method` of a trusted proxy. A session is accepted for safe same-origin requests
 /// only.
 #[utoipa::path(
@@ -131,14 +154,12 @@ const FOR_NGINX: &str = "`nginx` answers 403 instead of 400, 429 and 503, with t
         ("X-Auth-Team" = String, description = "Team that `?team=` requires; empty without it."),
     )))
 )]
-pub async fn verify(VerifiedCaller { caller, team }: VerifiedCaller) -> HeaderMap {
-    let access = caller.key().map_or(Access::Full, |key| key.access);
-    let scopes: Vec<_> = access.scopes().map(Scope::as_str).collect();
+pub async fn verify(VerifiedCaller { caller, team, scopes }: VerifiedCaller) -> HeaderMap {
     let headers = [
         ("x-auth-user", caller.user().id.to_string()),
         ("x-auth-email", caller.user().email.clone()),
         ("x-auth-key", caller.key().map(|key| key.id.to_string()).unwrap_or_default()),
-        ("x-auth-scopes", scopes.join(" ")),
+        ("x-auth-scopes", scopes),
         ("x-auth-team", team),
     ];
     let header = |(name, value): (&'static str, String)| {

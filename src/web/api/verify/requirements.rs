@@ -3,11 +3,11 @@
 use url::form_urlencoded;
 
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{Scope, Scopes};
 use crate::model::redact::redact;
+use crate::server::apis::requirement::ApiRequirement;
 
 /// Every parameter of the query.
-const PARAMETERS: [&str; 4] = ["team", "scope", "session", "for"];
+const PARAMETERS: [&str; 5] = ["team", "api", "scope", "session", "for"];
 /// Longest part of an unknown parameter's name that an error repeats, in characters.
 const SHOWN_NAME_MAX: usize = 40;
 
@@ -16,7 +16,7 @@ const SHOWN_NAME_MAX: usize = 40;
 pub struct Requirements {
     /// Slug of the team; empty for none.
     pub team: String,
-    scopes: Scopes,
+    pub apis: ApiRequirement,
     /// Whether `?session=deny` rules out sessions.
     pub denies_sessions: bool,
 }
@@ -31,10 +31,12 @@ impl Requirements {
                 "team" if value.is_empty() => errors.add("team", "Name the team, or leave the parameter out."),
                 "team" if !requirements.team.is_empty() => errors.add("team", "Name one team."),
                 "team" => requirements.team = value.into_owned(),
-                "scope" => match Scope::ALL.iter().find(|scope| scope.as_str() == value) {
-                    Some(scope) => requirements.scopes = requirements.scopes.with(*scope),
-                    None => errors.add("scope", format!("Unknown scope. Known: {}.", Scopes::list())),
-                },
+                "api" => {
+                    errors.take("api", requirements.apis.require_api(&value));
+                }
+                "scope" => {
+                    errors.take("scope", requirements.apis.require_scope(&value));
+                }
                 "session" if value == "deny" => requirements.denies_sessions = true,
                 "session" => errors.add("session", "Unknown value. Known: deny."),
                 "for" if value == "nginx" => {}
@@ -46,11 +48,6 @@ impl Requirements {
             }
         }
         if errors.is_empty() { Ok(requirements) } else { Err(errors) }
-    }
-
-    /// Returns the scopes that the request needs.
-    pub fn scopes(&self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.iter().copied().filter(|scope| self.scopes.has(*scope))
     }
 }
 
@@ -102,7 +99,7 @@ mod tests {
     #[test]
     fn errors_list_what_is_known() {
         let sentence = |query| Requirements::parse(query).unwrap_err().sentences().next().unwrap().to_owned();
-        assert_eq!(sentence("x=1"), "Unknown parameter. Known: team, scope, session, for.");
+        assert_eq!(sentence("x=1"), "Unknown parameter. Known: team, api, scope, session, for.");
         assert!(sentence("scope=x").contains("employees:read, employees:write"));
     }
 
@@ -112,7 +109,11 @@ mod tests {
         let query = "team=red&scope=employees:read&scope=key%3Arotate&scope=employees:read&session=deny&for=nginx";
         let parsed = Requirements::parse(query).unwrap();
         assert_eq!((&*parsed.team, parsed.denies_sessions, is_for_nginx(query)), ("red", true, true));
-        assert_eq!(parsed.scopes().collect::<Vec<_>>(), [Scope::EmployeesRead, Scope::KeyRotate]);
+        let mut apis = ApiRequirement::default();
+        for scope in ["employees:read", "key:rotate"] {
+            apis.require_scope(scope).unwrap();
+        }
+        assert_eq!(parsed.apis, apis);
         assert!(!is_for_nginx("for=x&nginx=for") && is_for_nginx("x=1&for=nginx"));
     }
 }
