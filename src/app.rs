@@ -21,7 +21,7 @@ use crate::pages::theme::{SetTheme, ShownTheme, ThemeSwitch};
 use crate::pages::{Page, PageData, QueryParams};
 use crate::ui::feedback::{FailedForm, LastFailure, UnreachableNotice};
 use crate::ui::field::RenderedFor;
-use crate::ui::layout::{AppShell, Brand, DocumentTitle, NavLink};
+use crate::ui::layout::{AppShell, Brand, HeadBasics, NavLink};
 use crate::ui::time::ReaderClock;
 use crate::ui::{browser, form, navigate};
 
@@ -32,13 +32,8 @@ pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl Int
     view! {
         <html lang="en" data-theme=theme>
             <head>
-                <meta charset="utf-8"/>
-                <meta name="viewport" content="width=device-width, initial-scale=1"/>
-                <meta name="color-scheme" content="light dark"/>
+                <HeadBasics title stylesheet=format!("{version}/pkg/keyfob.css")/>
                 <meta name="description" content="Create, use and revoke API keys."/>
-                <DocumentTitle text=title/>
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="stylesheet" href=format!("{version}/pkg/keyfob.css")/>
                 <script type="text/plain" id=navigate::PAGE_DATA_ID data-version=version.to_owned() nonce=use_nonce() inner_html=encoded></script>
                 <AutoReload options=options.clone()/>
                 <StartProgram version=version.to_owned()/>
@@ -214,14 +209,7 @@ pub fn own_document(title: &str, stylesheet: String, nav: NavData, content: AnyV
     let title = format!("{} · Keyfob", isolated(title));
     view! {
         <html lang="en" data-theme=theme.attribute()>
-            <head>
-                <meta charset="utf-8"/>
-                <meta name="viewport" content="width=device-width, initial-scale=1"/>
-                <meta name="color-scheme" content="light dark"/>
-                <DocumentTitle text=title/>
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="stylesheet" href=stylesheet/>
-            </head>
+            <head><HeadBasics title stylesheet/></head>
             <body>
                 <AppShell nav=view! { <Brand/> <Nav nav/> }.into_any() footer=view! { <Footer/> }.into_any()>
                     {content}

@@ -74,10 +74,19 @@ pub fn Section(
     }
 }
 
-/// The title of the browser's tab. It is no child node, because a title would show the markers that Leptos puts after text.
+/// The part of the head that every document has.
 #[component]
-pub fn DocumentTitle(text: String) -> impl IntoView {
-    view! { <title inner_html=text.replace('&', "&amp;").replace('<', "&lt;")></title> }
+pub fn HeadBasics(title: String, stylesheet: String) -> impl IntoView {
+    // No child node: a title would show the markers that Leptos puts after text.
+    let title = title.replace('&', "&amp;").replace('<', "&lt;");
+    view! {
+        <meta charset="utf-8"/>
+        <meta name="viewport" content="width=device-width, initial-scale=1"/>
+        <meta name="color-scheme" content="light dark"/>
+        <title inner_html=title></title>
+        <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+        <link rel="stylesheet" href=stylesheet/>
+    }
 }
 
 /// A document without navigation and without the WebAssembly program: for what is shown once, and for errors before a page.
@@ -86,14 +95,7 @@ pub fn PlainDocument(title: &'static str, stylesheet: String, children: Children
     let theme = use_context::<Theme>().unwrap_or_default();
     view! {
         <html lang="en" data-theme=theme.attribute()>
-            <head>
-                <meta charset="utf-8"/>
-                <meta name="viewport" content="width=device-width, initial-scale=1"/>
-                <meta name="color-scheme" content="light dark"/>
-                <DocumentTitle text=format!("{title} · Keyfob")/>
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="stylesheet" href=stylesheet/>
-            </head>
+            <head><HeadBasics title=format!("{title} · Keyfob") stylesheet/></head>
             <body>
                 <main class="narrow">
                     <h1>{title}</h1>
