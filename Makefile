@@ -4,6 +4,9 @@ export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/style/node_modules/.bin:$(PATH)
 # Newer than every source when the browser side is up to date: optimising it takes half a minute.
 SITE := target/site/.built
 SERVER := cargo build --no-default-features --features ssr --bin keyfob
+OWN_APP := examples/own_app/Cargo.toml
+# One folder for all packages, so that what they share is built once.
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 SOURCES := $(shell find src migrations public style/main.css style/package-lock.json Cargo.toml Cargo.lock build.rs .cargo -type f)
 
 # $(call step,title,command): prints the title, and which step failed. The command contains no comma.
@@ -40,12 +43,14 @@ dev: ## rebuild and reload on each change
 
 test: ## install what is missing, run every check: format, lints, tests on SQLite and PostgreSQL, browser tests
 	$(call step,Tools,scripts/tools.sh test)
-	$(call step,Format,cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml)
+	$(call step,Format,cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml && cargo fmt --check --manifest-path $(OWN_APP))
 	$(call step,Lints: server,cargo clippy --all-targets -- -D warnings)
 	$(call step,Lints: browser,cargo clippy --lib --no-default-features --features hydrate --target wasm32-unknown-unknown -- -D warnings)
+	$(call step,Lints: the example of an own app,cargo clippy --manifest-path $(OWN_APP) --all-targets --locked --target-dir $(TARGET) -- -D warnings)
 	$(call step,Documentation of the library,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib && cargo test --doc)
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
 	$(call step,Tests on SQLite and PostgreSQL (no secret in their output),scripts/leaks.sh scripts/with-postgres.sh cargo test --lib --bins --test it)
+	$(call step,The example of an own app,cargo test --manifest-path $(OWN_APP) --locked --target-dir $(TARGET))
 	$(call step,API tests generated from OpenAPI,scripts/schemathesis.sh)
 	$(call step,API clients of the documents and generated ones,scripts/clients.sh)
 	$(call step,Several servers,scripts/with-postgres.sh cargo test --test cluster -- --nocapture --test-threads=1)

@@ -10,8 +10,8 @@ use crate::server::state::AppState;
 /// [`Scoped`](crate::server::auth::Scoped) or [`Superuser`](crate::server::auth::Superuser). The server blocks cross-origin
 /// changes, renders the errors of these extractors as problems, and leaves the handler's own answer as it is.
 ///
-/// The endpoint of `examples/protected_endpoint.rs` can be pasted here as it is. An app that uses
-/// this crate passes its routes to [`serve`](crate::web::serve::serve). A plain `axum::Router` works too; then the endpoints are
+/// The endpoint of `examples/protected_endpoint.rs` can be pasted here as it is. `examples/own_app`
+/// passes its routes to [`serve`](crate::web::serve::serve). A plain `axum::Router` works too; then the endpoints are
 /// not in the OpenAPI document:
 ///
 /// ```

@@ -1,12 +1,13 @@
 //! Keyfob: users, API keys and a key-protected JSON API, with its pages in Rust too.
 //!
-//! An app of your own needs these:
+//! An app of your own needs these (`examples/own_app` uses all of them):
 //!
 //! | for | item |
 //! |---|---|
 //! | settings, database, server | `server::config::Config`, `server::db::Db`, `server::state::AppState`, `web::serve::serve` |
 //! | own tables | `server::db::OwnMigration`, `Db::migrate_own`, `Db::query`, `params!` |
 //! | own endpoints | `server::auth::{Caller, Scoped, Superuser}`, `error::AppError` |
+//! | own scopes | `model::keys::RequiredScope`, `server::apis::own::OwnApi` |
 //! | own pages | `web::page_request::UserPage`, `model::own_link::OwnLink` |
 //!
 //! Everything else is public for Keyfob's own binary and tests, and may change in any version.

@@ -6,9 +6,30 @@ use crate::model::apis::{is_scope_name, is_word, slug_of};
 use crate::model::fields::FieldError;
 use crate::model::text::{isolated, shown};
 
-/// The scope that an endpoint requires in its signature. See [`scope`].
+/// The scope that an endpoint requires in its signature. Keyfob's own are in [`scope`]. An app that uses this crate implements it
+/// for types of its own, and registers them by `server::apis::own::OwnApi`, so that people can choose them for a key.
+///
+/// ```
+/// use keyfob::model::keys::RequiredScope;
+///
+/// pub enum NotesRead {}
+///
+/// impl RequiredScope for NotesRead {
+///     const NAME: &str = "notes:read";
+///     const WRITES: bool = false;
+/// }
+/// ```
 pub trait RequiredScope: Send + Sync + 'static {
-    const SCOPE: Scope;
+    /// The name: `employees:read`.
+    const NAME: &'static str;
+    /// Whether the scope changes something. Read-only keys lack it.
+    const WRITES: bool;
+
+    /// Whether a key with this access has the scope. `safe` is a safe method (RFC 9110, 9.2.1).
+    fn is_in(access: &Access, safe: bool) -> bool {
+        let scope = RegisteredScope { name: Self::NAME.to_owned(), writes: Self::WRITES };
+        (safe || !matches!(access, Access::ReadOnly)) && access.includes(&scope)
+    }
 }
 
 macro_rules! scopes {
@@ -29,12 +50,24 @@ macro_rules! scopes {
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$name => $label),* }
             }
+
+            /// Whether the scope changes something: its name does not end in `:read`.
+            pub const fn writes(self) -> bool {
+                !matches!(self.as_str().as_bytes(), [.., b':', b'r', b'e', b'a', b'd'])
+            }
         }
 
         /// Each scope as a type that an endpoint names in its signature.
         pub mod scope {
             $(#[doc = concat!("`", $text, "`")] #[derive(Clone, Copy, Debug)] pub struct $name;
-            impl super::RequiredScope for $name { const SCOPE: super::Scope = super::Scope::$name; })*
+            impl super::RequiredScope for $name {
+                const NAME: &'static str = $text;
+                const WRITES: bool = super::Scope::$name.writes();
+
+                fn is_in(access: &super::Access, safe: bool) -> bool {
+                    access.allows(super::Scope::$name, safe)
+                }
+            })*
         }
     };
 }

@@ -3,6 +3,7 @@
 
 mod attach;
 mod cache;
+pub mod own;
 pub mod requirement;
 
 pub use self::attach::{attach_scopes, lock_api};

@@ -13,7 +13,7 @@ use super::sessions::Session;
 use super::tenant::Tenant;
 use crate::error::AppError;
 use crate::model::employees::OwnerId;
-use crate::model::keys::{Access, KeyFacts, RequiredScope, Scope};
+use crate::model::keys::{Access, KeyFacts, RequiredScope};
 use crate::model::teams::TeamId;
 use crate::model::time::Timestamp;
 use crate::model::users::User;
@@ -51,10 +51,10 @@ impl Caller {
         }
     }
 
-    /// Denies a key without this scope, for a request whose method is safe or not. A session has every scope of its user.
-    pub(crate) fn check_scope(&self, required: Scope, is_safe: bool) -> Result<(), AppError> {
+    /// Denies a key without the scope that an endpoint requires. A session has every scope of its user.
+    fn check<S: RequiredScope>(&self, parts: &Parts) -> Result<(), AppError> {
         match self.key() {
-            Some(key) if !key.access.allows(required, is_safe) => Err(missing(key, required.as_str())),
+            Some(key) if !S::is_in(&key.access, parts.method.is_safe()) => Err(missing(key, S::NAME)),
             _ => Ok(()),
         }
     }
@@ -111,7 +111,7 @@ impl<S: RequiredScope> FromRequestParts<AppState> for Scoped<S> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let (caller, (owner, team)) = authenticate(parts, state, async |caller, parts| {
-            caller.check_scope(S::SCOPE, parts.method.is_safe())?;
+            caller.check::<S>(parts)?;
             find_owner(&caller, parts, state).await
         })
         .await?;
@@ -176,7 +176,7 @@ impl<S: RequiredScope> FromRequestParts<AppState> for AnyCallerWith<S> {
     type Rejection = AppError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
-        let check = async |caller: Caller, parts: &mut Parts| caller.check_scope(S::SCOPE, parts.method.is_safe());
+        let check = async |caller: Caller, parts: &mut Parts| caller.check::<S>(parts);
         Ok(Self(authenticate(parts, state, check).await?.0, PhantomData))
     }
 }

@@ -14,7 +14,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::operations;
 use super::schemas::any_text;
 use crate::error::{AppError, Limit};
-use crate::model::keys::{RequiredScope, Scope};
+use crate::model::keys::RequiredScope;
 use crate::server::auth::{AnyCaller, AnyCallerWith, Scoped};
 use crate::server::state::AppState;
 use crate::web::api::problem::{PROBLEM_JSON, Problem};
@@ -30,7 +30,7 @@ pub const SCHEMES: [&str; 4] = ["api_key", "authorization", "bearer", "session"]
 pub struct OperationSpec {
     /// The accepted ones of [`SCHEMES`]; empty if the operation is public.
     schemes: &'static [&'static str],
-    scope: Option<Scope>,
+    scope: Option<&'static str>,
     parameters: Vec<Parameter>,
     errors: Vec<AppError>,
     any_accept: bool,
@@ -76,12 +76,12 @@ impl OperationSpec {
 
     fn scope<S: RequiredScope>(&mut self) {
         self.caller();
-        self.scope = Some(S::SCOPE);
-        self.error(AppError::ScopeMissing(S::SCOPE.as_str().to_owned()));
+        self.scope = Some(S::NAME);
+        self.error(AppError::ScopeMissing(S::NAME.to_owned()));
     }
 
     fn write(&self, operation: &mut Operation, changes: bool, origin: &str) {
-        let scopes = self.scope.map(Scope::as_str);
+        let scopes = self.scope;
         if let Some(scope) = scopes {
             let description = operation.description.get_or_insert_default();
             let gap = if description.is_empty() { "" } else { "\n\n" };
