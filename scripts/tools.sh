@@ -9,7 +9,7 @@
 #     scripts/tools.sh lighthouse   make lighthouse
 #     scripts/tools.sh dist     make dist
 # Installs into .tools and node_modules. Exceptions: the Rust toolchain (by rustup) and, for root on Debian, the packages
-# chromium, golang-go, nginx, pgbouncer, postgresql and sqlite3.
+# caddy, chromium, golang-go, haproxy, nginx, pgbouncer, postgresql and sqlite3.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -123,12 +123,12 @@ package() {
     fi
 }
 
-# The cluster tests use nginx. Debian keeps it off the PATH of ordinary users.
-has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
+# The cluster tests use nginx, Caddy and HAProxy. Debian keeps some of them off the PATH of ordinary users.
+has_proxy() { has "$1" || [ -x "/usr/sbin/$1" ]; }
 proxy() {
-    if has_nginx; then return; fi
-    package nginx
-    has_nginx || fail "The tests need nginx: install it (Debian: apt-get install nginx), then run make test again."
+    if has_proxy "$1"; then return; fi
+    package "$1"
+    has_proxy "$1" || fail "The tests need $1: install it (Debian: apt-get install $1), then run make test again."
 }
 
 has_pgbouncer() { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; }
@@ -192,7 +192,9 @@ dev)
     ;;
 test)
     scripts/with-postgres.sh
-    proxy
+    proxy nginx
+    proxy caddy
+    proxy haproxy
     pooler
     sqlite
     golang

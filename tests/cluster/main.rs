@@ -24,13 +24,16 @@ mod support {
     pub mod pgbouncer;
     pub mod postgres;
     pub mod proxy;
+    pub mod recipe;
     pub mod serial;
     pub mod shared_database;
     pub mod traffic;
+    pub mod upstream;
 }
 
 mod failover;
 mod faults;
+mod forward_auth;
 mod outages;
 mod pooler;
 mod processes;
