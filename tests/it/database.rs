@@ -24,10 +24,12 @@ fn source(name: &str) -> String {
         |name: &str| std::fs::read_to_string(format!("{}/src/server/{name}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let mut source = read(name);
     let columns = Regex::new(r#"macro_rules! (\w*columns) \{\s*\(\) => \{\s*("[^"]*")"#).unwrap();
+    let continued = Regex::new(r"\\\n\s*").unwrap();
     // In this order: the name of one ends as that of the other.
     for file in ["keys/mod", "employees/mod"] {
         for found in columns.captures_iter(&read(file)) {
-            source = source.replace(&format!("{}!()", &found[1]), &found[2]);
+            let columns = continued.replace_all(&found[2], "");
+            source = source.replace(&format!("{}!()", &found[1]), &columns);
         }
     }
     let concat = Regex::new(r#"concat!\(\s*((?:"(?:[^"\\]|\\(?s:.))*"\s*,?\s*)+)\)"#).unwrap();
