@@ -28,6 +28,9 @@ pub const PASSWORD: &str = "quiet-otters-measure-rivers";
 /// Names of that user's keys.
 pub const KEYS: [&str; 3] = ["Nightly build", "Payroll export", "Laptop"];
 
+/// Slug of the registered API, which has the scopes `read` and `write`.
+pub const API: &str = "bench";
+
 /// Name of the PostgreSQL database.
 const DATABASE: &str = "keyfob_bench";
 
@@ -66,6 +69,11 @@ impl Data {
         for name in KEYS {
             keyfob(&small.url, &["key", "create", "--user", EMAIL, "--name", name], "")?;
         }
+        keyfob(
+            &small.url,
+            &["api", "add", "--slug", API, "--name", "Bench", "--scope", "write", "--read-scope", "read"],
+            "",
+        )?;
         let postgres = seed(create_postgres().await?, USERS, 1, EMPLOYEES)?;
         // Otherwise autovacuum would do it during the run.
         run(&postgres.url, "VACUUM (ANALYZE)").await?;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::connection::body;
-use crate::data::{EMPLOYEES, KEYS, KEYS_EACH, MANY_USERS, Store, USERS};
+use crate::data::{API, EMPLOYEES, KEYS, KEYS_EACH, MANY_USERS, Store, USERS};
 use crate::keys::Keys;
 use crate::lab::{Lab, Row, asks, sign_in};
 use crate::load::{Asks, Load};
@@ -97,6 +97,9 @@ pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()
     drop(server);
     let mut server = [lab.keyfob(small)?];
     let (verify, _) = lab.row("/api/v1/verify", &mut server, api(asks(VERIFY, &[&small.key_header()]), "")).await?;
+    let path = format!("{VERIFY}?api={API}&scope={API}:read");
+    let with_api = "/api/v1/verify?api=&scope=";
+    let (required, _) = lab.row(with_api, &mut server, api(asks(&path, &[&small.key_header()]), "")).await?;
     drop(server);
     let [of_few, of_many] = [USERS, MANY_USERS * KEYS_EACH].map(|keys| format!("cold, {} keys in turn", number(keys)));
     let few = cold(lab, small, "check-cold", of_few.clone()).await?;
@@ -106,7 +109,7 @@ pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()
     let found_of_many = cold(lab, large, "check-unwritten", format!("{of_many}, no use written")).await?;
 
     let mut group = Group::new("The key check, SQLite".to_owned(), "fewer keys");
-    for row in [&warm, &verify, &few] {
+    for row in [&warm, &verify, &required, &few] {
         group.line(row, wire, None);
     }
     group.line(&many, wire, Some(many.of(&few)));
@@ -114,6 +117,7 @@ pub async fn checks(lab: &Lab, wire: &Row, report: &mut Report) -> io::Result<()
     group.line(&found_of_many, wire, Some(found_of_many.of(&found_of_few)));
     report.groups.push(group);
     report.targets.push(Target::at_least("key check alone", warm.of(wire), 0.7, "of the wire limit"));
+    report.targets.push(Target::at_least(with_api, required.of(wire), 0.6, "of the wire limit"));
     let what = format!("cold key check, {} keys", number(MANY_USERS * KEYS_EACH));
     report.targets.push(Target::at_least(&what, many.of(&few), 0.8, &format!("of that with {}", number(USERS))));
     Ok(())

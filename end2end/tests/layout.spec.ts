@@ -163,5 +163,18 @@ test("pages of administrators", async ({ browser }) => {
     "admin-audit": `/admin/audit?who=${encodeURIComponent(email)}`,
     "admin-create": "/admin/keys?create=",
   });
+  const slug = `billing-${crypto.randomUUID().slice(0, 8)}`;
+  run("api", "add", "--slug", slug, "--name", "Billing", "--scope", "invoices", "--scope", "refunds");
+  await page.goto("/admin/apis");
+  const row = page.getByRole("table", { name: "APIs" }).getByRole("row").filter({ hasText: slug });
+  const link = async (name: string) => (await row.getByRole("link", { name, exact: true }).getAttribute("href")) ?? "";
+  await lookAtEach(page, {
+    "admin-apis": "/admin/apis",
+    "admin-apis-add": "/admin/apis?add=",
+    "admin-apis-scopes": await link("Scopes"),
+    "admin-apis-remove": await link("Remove"),
+    "create-with-apis": "/profile?create=",
+  });
+  run("api", "remove", slug);
   await context.close();
 });

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fields::FieldErrors;
-use super::keys::{Access, RegisteredScope, Scope};
+use super::keys::{Access, Scope};
 use super::text::{normalize, short_text};
 
 super::id! {
@@ -209,10 +209,9 @@ pub fn unknown_scope(name: &str) -> FieldErrors {
 }
 
 /// Returns the registered scopes of an API that an access includes.
-pub fn included<'a>(access: &Access, api: &'a Api) -> impl Iterator<Item = &'a str> {
-    let allowed =
-        |scope: &&ApiScope| access.includes(&RegisteredScope { name: scope.name.clone(), writes: scope.writes });
-    api.scopes.iter().filter(allowed).map(|scope| scope.name.as_str()).collect::<Vec<_>>().into_iter()
+pub fn included<'a>(access: &'a Access, api: &'a Api) -> impl Iterator<Item = &'a str> {
+    let allowed = |scope: &&ApiScope| access.includes(&scope.name, scope.writes);
+    api.scopes.iter().filter(allowed).map(|scope| scope.name.as_str())
 }
 
 /// A key that a removal affects.
@@ -261,6 +260,7 @@ pub struct ApiPage {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::model::keys::RegisteredScope;
     use crate::model::keys::{ApiLimit, Scopes};
 
     fn form(slug: &str) -> ApiForm {

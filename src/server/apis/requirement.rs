@@ -6,7 +6,7 @@ use super::{api_of, find};
 use crate::error::AppError;
 use crate::model::apis::{Api, ApiId, find_scope, included, is_scope_name, is_word, slug_of};
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{Access, RegisteredScope, Scope, Scopes};
+use crate::model::keys::{Access, Scope, Scopes};
 
 /// The most scopes that a request may require.
 pub const MAX_REQUIRED_SCOPES: usize = 20;
@@ -90,9 +90,11 @@ impl ApiRequirement {
             Some(api) => included(access, api).collect(),
             None => access.scopes().collect(),
         };
-        granted.extend(self.scopes.iter().map(String::as_str));
-        let mut seen = BTreeSet::new();
-        granted.retain(|scope| seen.insert(*scope));
+        for scope in &self.scopes {
+            if !granted.contains(&scope.as_str()) {
+                granted.push(scope);
+            }
+        }
         granted.join(" ")
     }
 
@@ -113,7 +115,7 @@ fn has(access: &Access, scope: &str, is_safe: bool, apis: &[Api]) -> bool {
     }
     // What is not registered counts as writing.
     let writes = find_scope(apis, scope).is_none_or(|known| known.writes);
-    access.includes(&RegisteredScope { name: scope.to_owned(), writes })
+    access.includes(scope, writes)
 }
 
 fn unknown_api(field: &str, slug: &str, apis: &[Api]) -> FieldErrors {

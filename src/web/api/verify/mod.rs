@@ -138,9 +138,9 @@ const FOR_NGINX: &str = "`nginx` answers 403 instead of 400, 429 and 503, with t
 ///
 /// For a proxy in front of an API in any language: 200 with the caller in headers, or the error. Accepts any method and any
 /// `Accept`. Every header is always present, and empty where there is no value, so that a copy that the client sent never
-/// reaches the API. `X-Auth-Scopes` lists what the caller may do: in the API that `?api=` requires, or else in Keyfob's own. A read-only key is judged by the method of the original
-/// request: `X-Forwarded-Method` or `X-Original-Method` of a trusted proxy. A session is accepted for safe same-origin requests
-/// only.
+/// reaches the API. `X-Auth-Scopes` lists what the caller may do: in the API that `?api=` requires, or else in Keyfob's own. A
+/// read-only key is judged by the method of the original request: `X-Forwarded-Method` or `X-Original-Method` of a trusted
+/// proxy. A session is accepted for safe same-origin requests only.
 #[utoipa::path(
     get,
     path = "/api/v1/verify",
@@ -156,14 +156,14 @@ const FOR_NGINX: &str = "`nginx` answers 403 instead of 400, 429 and 503, with t
 )]
 pub async fn verify(VerifiedCaller { caller, team, scopes }: VerifiedCaller) -> HeaderMap {
     let headers = [
-        ("x-auth-user", caller.user().id.to_string()),
+        ("x-auth-user", caller.user().id.as_str().to_owned()),
         ("x-auth-email", caller.user().email.clone()),
-        ("x-auth-key", caller.key().map(|key| key.id.to_string()).unwrap_or_default()),
+        ("x-auth-key", caller.key().map(|key| key.id.as_str().to_owned()).unwrap_or_default()),
         ("x-auth-scopes", scopes),
         ("x-auth-team", team),
     ];
     let header = |(name, value): (&'static str, String)| {
-        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap_or(HeaderValue::from_static(""));
+        let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
         (HeaderName::from_static(name), value)
     };
     headers.into_iter().map(header).collect()
