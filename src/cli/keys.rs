@@ -3,8 +3,7 @@
 use std::io::{IsTerminal, Read};
 
 use clap::{Args, Subcommand};
-use keyfob::model::apis::complete;
-use keyfob::model::keys::{Access, ApiLimit, KeyEntry, KeyName, KeySpec, Scopes};
+use keyfob::model::keys::{Access, ApiLimit, KeyEntry, KeyName, KeySpec, Scopes, complete};
 use keyfob::model::time::Timestamp;
 use keyfob::model::users::{Email, User};
 use keyfob::server::apis;

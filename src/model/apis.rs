@@ -1,10 +1,9 @@
 //! Registered APIs: the APIs of others that Keyfob protects, and their scopes. They are data; the scopes of Keyfob's own API are
-//! the type [`Scope`].
+//! the type [`Scope`](super::keys::Scope).
 
 use serde::{Deserialize, Serialize};
 
 use super::fields::FieldErrors;
-use super::keys::{Access, Scope};
 use super::text::{normalize, short_text};
 
 super::id! {
@@ -86,8 +85,8 @@ fn word(raw: &str, example: &str) -> Result<String, String> {
 }
 
 /// Whether the built-in scopes begin with this slug, those of the admin API included.
-fn is_reserved(slug: &str) -> bool {
-    slug == "admin" || Scope::ALL.iter().any(|scope| slug_of(scope.as_str()) == slug)
+pub(super) fn is_reserved(slug: &str) -> bool {
+    ["admin", "employees", "key", "profile"].contains(&slug)
 }
 
 /// The form "Add API", as typed. The slug of an existing API cannot be changed.
@@ -175,28 +174,6 @@ impl NewScope {
     }
 }
 
-/// Completes the APIs and registered scopes of an access, which names them only.
-///
-/// # Errors
-/// An error at the field `api` or `scopes` if one is not registered.
-pub fn complete(access: Access, apis: &[Api]) -> Result<Access, FieldErrors> {
-    Ok(match access {
-        Access::Api(Some(limit)) => {
-            let known = apis.iter().find(|api| api.slug == limit.slug);
-            let api = known.ok_or_else(|| FieldErrors::one("api", "Choose an API from the list."))?;
-            Access::Api(Some(super::keys::ApiLimit { name: api.name.clone(), ..limit }))
-        }
-        Access::Only(mut scopes) => {
-            for scope in &mut scopes.registered {
-                let known = find_scope(apis, &scope.name).ok_or_else(|| unknown_scope(&scope.name))?;
-                scope.writes = known.writes;
-            }
-            Access::Only(scopes)
-        }
-        other => other,
-    })
-}
-
 /// Returns the registered scope with this whole name.
 pub fn find_scope<'a>(apis: &'a [Api], name: &str) -> Option<&'a ApiScope> {
     let api = apis.iter().find(|api| api.slug == slug_of(name))?;
@@ -206,12 +183,6 @@ pub fn find_scope<'a>(apis: &'a [Api], name: &str) -> Option<&'a ApiScope> {
 /// The error of a form that names a scope which is not registered.
 pub fn unknown_scope(name: &str) -> FieldErrors {
     FieldErrors::one("scopes", format!("There is no scope {name} any more. Choose from the list."))
-}
-
-/// Returns the registered scopes of an API that an access includes.
-pub fn included<'a>(access: &'a Access, api: &'a Api) -> impl Iterator<Item = &'a str> {
-    let allowed = |scope: &&ApiScope| access.includes(&scope.name, scope.writes);
-    api.scopes.iter().filter(allowed).map(|scope| scope.name.as_str())
 }
 
 /// A key that a removal affects.
@@ -260,8 +231,6 @@ pub struct ApiPage {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::keys::RegisteredScope;
-    use crate::model::keys::{ApiLimit, Scopes};
 
     fn form(slug: &str) -> ApiForm {
         ApiForm { slug: slug.to_owned(), name: "Billing".to_owned(), ..ApiForm::default() }
@@ -315,32 +284,5 @@ pub(crate) mod tests {
             assert!(NewScope::parse("billing", bad, "read").unwrap_err().first("name").is_some(), "{bad}");
         }
         assert!(NewScope::parse("billing", "a", "both").unwrap_err().first("kind").is_some());
-    }
-
-    #[test]
-    fn access_is_completed_by_what_is_registered() {
-        let apis = [billing()];
-        let only = |name: &str| Access::Only(Scopes::parse([name].into_iter()).unwrap());
-        let Access::Only(scopes) = complete(only("billing:see"), &apis).unwrap() else { panic!() };
-        assert_eq!(scopes.registered, [RegisteredScope { name: "billing:see".to_owned(), writes: false }]);
-        assert!(complete(only("billing:no"), &apis).unwrap_err().first("scopes").is_some());
-        let one = |slug: &str| Access::Api(Some(ApiLimit { slug: slug.to_owned(), name: String::new() }));
-        assert_eq!(complete(one("billing"), &apis).unwrap().label(), "One API: Billing");
-        assert!(complete(one("crm"), &apis).unwrap_err().first("api").is_some());
-        assert_eq!(complete(Access::Full, &[]), Ok(Access::Full));
-    }
-
-    #[test]
-    fn included_scopes_follow_the_access() {
-        let api = billing();
-        let names = |access: Access| included(&access, &api).collect::<Vec<_>>().join(" ");
-        let one = |slug: &str| Access::Api(Some(ApiLimit { slug: slug.to_owned(), name: String::new() }));
-        assert_eq!(names(Access::Full), "billing:pay billing:see");
-        assert_eq!(names(Access::ReadOnly), "billing:see");
-        assert_eq!(names(one("billing")), "billing:pay billing:see");
-        assert_eq!(names(one("crm")), "");
-        assert_eq!(names(Access::Api(None)), "");
-        assert_eq!(names(Access::Only(Scopes::parse(["billing:pay"].into_iter()).unwrap())), "billing:pay");
-        assert_eq!(names(Access::Only(Scopes::default())), "");
     }
 }

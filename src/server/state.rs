@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use leptos::prelude::LeptosOptions;
 
 use super::admission::AdmissionControl;
-use super::apis::ApiCache;
+use super::apis::cache::ApiCache;
 use super::auth::login_throttle::LoginThrottle;
 use super::auth::password::Passwords;
 use super::clock::Clock;

@@ -65,6 +65,14 @@ async fn every_event_records_actor_and_address_and_no_secret(database: Database)
     let root = app.admin().await.coming_from("203.0.113.1");
     let edit = [("form[id]", id.as_str()), ("form[name]", "renamed"), ("form[expires]", "keep"), ("form[rate]", "")];
     root.call_admin("edit_key", &edit).await.is(200);
+    let api = [("form[slug]", "billing"), ("form[name]", "Billing"), ("form[description]", ""), ("form[rate]", "")];
+    root.call_admin("add_api", &api).await.is(200);
+    let api_id = app.texts("SELECT id FROM apis").await.remove(0);
+    root.call_admin("edit_api", &[&[("id", api_id.as_str())], &api[..]].concat()).await.is(200);
+    root.call_admin("add_scope", &[("api", &api_id), ("name", "pay"), ("kind", "write")]).await.is(200);
+    let scope_id = app.texts("SELECT id FROM api_scopes").await.remove(0);
+    root.call_admin("remove_scope", &[("id", &scope_id)]).await.is(200);
+    root.call_admin("remove_api", &[("id", &api_id)]).await.is(200);
     for what in ["promote", "demote", "disable", "enable"] {
         root.call_admin("change_user", &[("id", &bob), ("change", what)]).await.is(200);
     }

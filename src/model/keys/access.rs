@@ -122,7 +122,7 @@ impl Scopes {
 
     /// Parses names of scopes, at least one. Registered ones count as writing until [`complete`] looks them up.
     ///
-    /// [`complete`]: crate::model::apis::complete
+    /// [`complete`]: super::complete
     pub fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut scopes = Self::default();
         for name in names {
@@ -266,7 +266,7 @@ impl Access {
     /// Parses the fields of a form: the name of an [`AccessKind`], scopes for [`AccessKind::Only`], and a slug for
     /// [`AccessKind::Api`]. [`complete`] looks up what is registered.
     ///
-    /// [`complete`]: crate::model::apis::complete
+    /// [`complete`]: super::complete
     pub fn from_form(kind: &str, scopes: &[String], api: &str) -> Result<Self, FieldError> {
         match AccessKind::ALL.into_iter().find(|known| known.as_str() == kind) {
             Some(AccessKind::Full) => Ok(Self::Full),

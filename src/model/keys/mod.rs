@@ -3,6 +3,7 @@
 mod access;
 mod forms;
 mod lists;
+mod registered;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use self::forms::{
 pub use self::lists::{
     DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, OwnKeyQuery, Sort, StateFilter, USAGE_DAYS,
 };
+pub use self::registered::{complete, included};
 use super::teams::TeamId;
 use super::text::{short_text, shown};
 use super::time::{DAY, Timestamp};

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::list;
 use crate::error::AppError;
 use crate::model::apis::Api;
 use crate::model::time::Timestamp;
@@ -27,8 +26,13 @@ struct Entry {
 }
 
 impl ApiCache {
-    /// Returns the registered APIs by slug.
-    pub async fn current(&self, db: &Db, now: Timestamp) -> Result<Arc<[Api]>, AppError> {
+    /// Returns the registered APIs by slug, read by `list` if they are not cached.
+    pub async fn current<F: Future<Output = Result<Vec<Api>, AppError>>>(
+        &self,
+        db: &Db,
+        now: Timestamp,
+        list: impl FnOnce() -> F,
+    ) -> Result<Arc<[Api]>, AppError> {
         if let Some(apis) = self.cached(db, now) {
             return Ok(apis);
         }
@@ -39,7 +43,7 @@ impl ApiCache {
         let changes = db.invalidations();
         // Read before the query: a change during the query is later.
         let version = changes.version();
-        let apis: Arc<[Api]> = list(db).await?.into();
+        let apis: Arc<[Api]> = list().await?.into();
         let entry = Entry { apis: Arc::clone(&apis), version, read_at: now, until: now.plus(changes.ttl()) };
         *self.entry.write().unwrap_or_else(PoisonError::into_inner) = Some(entry);
         Ok(apis)

@@ -2,12 +2,13 @@
 //! so the limits hold, too.
 
 mod attach;
-mod cache;
+pub mod cache;
 pub mod own;
 pub mod requirement;
 
+use std::sync::Arc;
+
 pub use self::attach::{attach_scopes, lock_api};
-pub use self::cache::ApiCache;
 use super::audit;
 use super::audit::{Actor, AuditTarget};
 use super::auth::random;
@@ -90,9 +91,14 @@ pub async fn list(db: &Db) -> Result<Vec<Api>, AppError> {
     Ok(apis)
 }
 
+/// Returns the registered APIs by slug, from the cache.
+pub async fn current(state: &AppState) -> Result<Arc<[Api]>, AppError> {
+    state.api_cache.current(&state.db, state.now(), || list(&state.db)).await
+}
+
 /// Returns the registered APIs that the form for a new key offers.
 pub async fn offered(state: &AppState) -> Result<Vec<Api>, AppError> {
-    Ok(state.api_cache.current(&state.db, state.now()).await?.to_vec())
+    Ok(current(state).await?.to_vec())
 }
 
 /// What an open dialog would remove, by the ids in the URL.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{api_of, find};
 use crate::error::AppError;
-use crate::model::apis::{Api, ApiId, find_scope, included, is_scope_name, is_word, slug_of};
+use crate::model::apis::{Api, ApiId, find_scope, is_scope_name, is_word, slug_of};
 use crate::model::fields::FieldErrors;
-use crate::model::keys::{Access, Scope, Scopes};
+use crate::model::keys::{Access, Scope, Scopes, included};
 
 /// The most scopes that a request may require.
 pub const MAX_REQUIRED_SCOPES: usize = 20;

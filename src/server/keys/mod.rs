@@ -181,8 +181,8 @@ async fn complete(state: &AppState, spec: KeySpec) -> Result<KeySpec, AppError> 
     if !spec.access.names_apis() {
         return Ok(spec);
     }
-    let apis = state.api_cache.current(&state.db, state.now()).await?;
-    Ok(KeySpec { access: crate::model::apis::complete(spec.access, &apis)?, ..spec })
+    let apis = apis::current(state).await?;
+    Ok(KeySpec { access: crate::model::keys::complete(spec.access, &apis)?, ..spec })
 }
 
 /// Refuses a key that may change something, unless the password was entered within [`sessions::REAUTH_WINDOW`].

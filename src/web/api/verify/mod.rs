@@ -20,6 +20,7 @@ use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::Access;
+use crate::server::apis;
 use crate::server::apis::requirement::{ApiRequirement, MAX_REQUIRED_SCOPES};
 use crate::server::auth::origin::is_cross_origin;
 use crate::server::auth::{Caller, api_key_header, authenticate};
@@ -80,7 +81,7 @@ async fn check_apis(
     state: &AppState,
 ) -> Result<String, AppError> {
     let (access, now) = (caller.key().map(|key| &key.access), state.now());
-    let apis = if required.is_empty() { Arc::default() } else { state.api_cache.current(&state.db, now).await? };
+    let apis = if required.is_empty() { Arc::default() } else { apis::current(state).await? };
     required.check(access, is_safe, &apis)?;
     if access == Some(&Access::ReadOnly) && !is_safe {
         return Err(AppError::ScopeMissing(String::new()));
