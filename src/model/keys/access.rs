@@ -27,8 +27,7 @@ pub trait RequiredScope: Send + Sync + 'static {
 
     /// Whether a key with this access has the scope. `safe` is a safe method (RFC 9110, 9.2.1).
     fn is_in(access: &Access, safe: bool) -> bool {
-        let scope = RegisteredScope { name: Self::NAME.to_owned(), writes: Self::WRITES };
-        (safe || !matches!(access, Access::ReadOnly)) && access.includes(&scope)
+        (safe || !matches!(access, Access::ReadOnly)) && access.includes(Self::NAME, Self::WRITES)
     }
 }
 
