@@ -181,6 +181,27 @@ async fn denials_reach_the_client_and_nothing_the_api(#[values(Nginx, Caddy, HaP
 
 #[rstest]
 #[tokio::test]
+async fn registered_api_takes_its_own_keys_only(#[values(Nginx, Caddy, HaProxy)] program: Program) {
+    let _alone = alone().await;
+    let (server, api) = (Keyfob::start().await, Upstream::start(OK).await);
+    for slug in ["billing", "crm"] {
+        keyfob(&server.url, &format!("api add --slug {slug} --name {slug} --scope pay --read-scope see")).await;
+    }
+    let (own, other) =
+        (server.create_key("--no-expiry --api billing").await, server.create_key("--no-expiry --api crm").await);
+    let paying = server.create_key("--no-expiry --scope billing:pay").await;
+    let require = |config: &str| config.replace("scope=employees:read", "api=billing&scope=billing:see");
+    let proxy = RecipeProxy::start_with(program, server.machine.addr, api.addr, require).await;
+    assert_denied(&get(proxy.addr, &other).await, 403, "api_mismatch");
+    assert_denied(&get(proxy.addr, &paying).await, 403, "scope_missing");
+    for (key, scopes) in [(&own, "billing:pay billing:see"), (&server.key, "billing:pay billing:see")] {
+        assert_eq!(get(proxy.addr, key).await.status, 200);
+        assert_eq!(header(&api.take_one(), "x-auth-scopes"), Some(scopes));
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn rate_limit_is_429_at_the_client(#[values(Nginx, Caddy, HaProxy)] program: Program) {
     let _alone = alone().await;
     let (server, api) = (Keyfob::start_with("KEYFOB_KEY_RATE=2").await, Upstream::start(OK).await);
