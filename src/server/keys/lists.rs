@@ -13,7 +13,7 @@ use crate::server::apis;
 use crate::server::auth::key_format::search_term;
 use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
-use crate::server::db::row::{Param, Row, params};
+use crate::server::db::row::{Row, params};
 use crate::server::db::{Db, like};
 use crate::server::state::AppState;
 use crate::server::teams::memberships;
@@ -209,22 +209,22 @@ impl Wanted<'_> {
         let limit = i64::try_from(self.number + 1).unwrap_or(i64::MAX);
         let usage_after = usage_after(self.now);
         // The last two are of the search.
-        let params: [Param<'_>; 13] = [
-            usage_after.into(),
-            self.owner.into(),
-            self.now.into(),
-            limit.into(),
-            self.leaked_after.into(),
-            working.0.into(),
-            working.1.into(),
-            expired.0.into(),
-            expired.1.into(),
-            revoked.0.into(),
-            revoked.1.into(),
-            pattern.as_str().into(),
-            self.search.into(),
+        let params = params![
+            usage_after,
+            self.owner,
+            self.now,
+            limit,
+            self.leaked_after,
+            working.0,
+            working.1,
+            expired.0,
+            expired.1,
+            revoked.0,
+            revoked.1,
+            pattern,
+            self.search,
         ];
-        let params = if self.search.is_empty() { &params[..11] } else { &params[..] };
+        let params = if self.search.is_empty() { &params[..11] } else { params };
         let rows = if is_short {
             db.query_inline(sql, params, in_part).await?
         } else {
