@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use super::api::problem::{PROBLEM_JSON, Problem};
 use super::middleware::rate_limit_headers;
 use super::ssr::html_response;
+use super::wire::Wire;
 use crate::error::AppError;
-use crate::model::wire;
 use crate::pages::home::FailureDocument;
 use crate::server::denial_log::log_denied;
 use crate::server::request_context::{self, ErrorFormat};
@@ -70,8 +70,7 @@ fn server_function_error(error: &AppError) -> Response {
 
 /// Renders the error as the program of a page decodes it.
 fn wire_error(error: &AppError) -> Response {
-    let mut response =
-        (error.status(), [(header::CONTENT_TYPE, wire::MEDIA_TYPE)], wire::encode(error)).into_response();
+    let mut response = (error.status(), Wire(error)).into_response();
     set_retry_after(response.headers_mut(), error);
     response
 }

@@ -16,3 +16,4 @@ pub mod serve;
 mod server_fn;
 mod shutdown;
 pub mod ssr;
+mod wire;

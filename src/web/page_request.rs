@@ -11,10 +11,10 @@ use leptos::prelude::{IntoAny, IntoView};
 use super::error_response::{error_page, render};
 use super::no_js::error_cookie::{self, NoJsError};
 use super::ssr::{html_response, render_page};
+use super::wire::Wire;
 use crate::app::{NavData, own_document};
 use crate::error::AppError;
 use crate::model::redact::redact;
-use crate::model::wire;
 use crate::pages::{Page, PageData, QueryParams};
 use crate::server::auth::sessions::Session;
 use crate::server::auth::{self, origin};
@@ -109,7 +109,7 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
         }
         let state = self.state.clone();
         if accepts_wire(&self.parts.headers) && !matches!(page, Page::NotFound) {
-            return ([(header::CONTENT_TYPE, wire::MEDIA_TYPE)], wire::encode(&self.into_data(page))).into_response();
+            return Wire(self.into_data(page)).into_response();
         }
         let has_error_cookie = error_cookie::read(&state.config, &self.parts.headers).is_some();
         let mut response = render_page(&state, self.into_data(page));

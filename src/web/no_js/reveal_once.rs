@@ -2,8 +2,8 @@
 //! dialog, and as a document without JavaScript.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::{Form, FormRejection};
 
@@ -12,13 +12,13 @@ use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
 use crate::model::link::link;
-use crate::model::wire;
 use crate::pages::keys;
 use crate::pages::keys::reveal::{NewKeyDocument, NewKeyLinks};
 use crate::server::db::retry;
 use crate::server::leptos_context::accepts_wire;
 use crate::server::state::AppState;
 use crate::web::ssr::{html_response, with_leptos_context};
+use crate::web::wire::Wire;
 
 /// Handles the form "Create API key". There is no redirect, because the key would have to be stored on the way.
 pub async fn create_key(
@@ -60,7 +60,7 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     };
     if !is_document {
         return match made {
-            Ok(new) => ([(header::CONTENT_TYPE, wire::MEDIA_TYPE)], wire::encode(&new)).into_response(),
+            Ok(new) => Wire(new).into_response(),
             Err(error) => error.into_response(),
         };
     }
