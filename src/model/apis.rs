@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::FieldErrors;
 use super::text::{normalize, short_text};
+use super::usage::DayUsage;
 
 super::id! {
     /// The id of a registered API.
@@ -224,8 +225,18 @@ impl AffectedKeys {
 pub struct ApiPage {
     /// By slug.
     pub apis: Vec<Api>,
+    /// The requests of those that were used.
+    pub usage: Vec<ApiUsage>,
     /// The keys that the open dialog would affect.
     pub affected: Option<AffectedKeys>,
+}
+
+/// The requests of a registered API, of keys and sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiUsage {
+    pub api: ApiId,
+    /// The last [`USAGE_DAYS`](super::usage::USAGE_DAYS) days, oldest first.
+    pub days: Vec<DayUsage>,
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod teams;
 pub mod text;
 pub mod theme;
 pub mod time;
+pub mod usage;
 pub mod users;
 pub mod wire;
 

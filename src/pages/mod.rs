@@ -17,6 +17,7 @@ pub mod reauth;
 pub mod sign_in;
 pub mod teams;
 pub mod theme;
+mod usage;
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};

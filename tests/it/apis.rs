@@ -263,6 +263,59 @@ async fn limit_of_an_api_counts_each_key(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
+async fn requests_are_counted_per_api(database: Database) {
+    let app = &TestApp::start(database).await;
+    let billing = app.api("billing", &[("see", false)]).await;
+    app.api("crm", &[("see", false)]).await;
+    let (key, session) = (app.with_key("ada").await, app.signed_in("ada").await);
+    let (_, limited) = self::key(app, one_api("crm")).await;
+    let verify = async |client: &Client, query: &str, status: u16| {
+        client.get(&format!("{VERIFY}{query}")).await.is(status);
+    };
+    // What names no API, or an unknown one, counts for none.
+    for (query, status) in
+        [("", 200), ("?scope=profile:read", 200), ("?api=none", 400), ("?api=billing&session=no", 400)]
+    {
+        verify(&key, query, status).await;
+    }
+    app.write_usage().await;
+    assert_eq!(app.number("SELECT COUNT(*) FROM api_usage").await, 0);
+
+    verify(&key, "?api=billing&scope=billing:see&scope=crm:see", 200).await;
+    verify(&key, "?scope=billing:see&scope=crm:see", 200).await;
+    verify(&session, "?api=billing", 200).await;
+    verify(&limited, "?api=billing", 403).await;
+    verify(&app.anonymous(), "?api=billing", 401).await;
+    let usage = "SELECT COALESCE(slug, 'removed') || ' ' || allowed || ' ' || refused FROM api_usage \
+                 LEFT JOIN apis ON apis.id = api_id ORDER BY slug";
+    let written = async || {
+        app.write_usage().await;
+        app.texts(usage).await
+    };
+    assert_eq!(written().await, ["billing 3 2", "crm 1 0"]);
+    verify(&key, "?api=billing", 200).await;
+    assert_eq!(written().await, ["billing 4 2", "crm 1 0"]);
+
+    let root = app.admin().await;
+    let page = root.open("/admin/apis").await.is(200).body;
+    assert!(page.contains("6 requests in 30 days") && page.contains("2 rejected"), "{page}");
+    let dialog = root.open(&format!("/admin/apis?usage={billing}")).await.is(200).body;
+    assert!(dialog.contains("6 requests in the last 30 days, 2 rejected."), "{dialog}");
+
+    app.sql("UPDATE api_usage SET day = day - 90").await;
+    verify(&key, "?api=crm", 200).await;
+    assert_eq!(written().await, ["crm 1 0"]);
+    // Counts of an API that is removed meanwhile lose nobody else's.
+    verify(&key, "?api=billing", 200).await;
+    verify(&key, "?api=crm", 200).await;
+    remove(app, &root, "billing").await;
+    assert!(written().await.contains(&"crm 2 0".to_owned()));
+    remove(app, &root, "crm").await;
+    assert_eq!(app.texts(usage).await, ["removed 1 0"]);
+}
+
+#[apply(each_database)]
+#[tokio::test]
 async fn form_offers_what_is_registered_and_checks_it(database: Database) {
     let app = &TestApp::start(database).await;
     let ada = app.signed_in("ada").await;

@@ -100,6 +100,7 @@ async fn fill(app: &TestApp) -> Filled {
     app.api("billing", &[("pay", true)]).await;
     let scopes = Scopes::parse(["billing:pay", "profile:read"].into_iter()).unwrap();
     app.make_key_that("bob", |spec| spec.access = Access::Only(scopes)).await;
+    client(&key).get("/api/v1/verify?api=billing").await.is(200);
     let form = [("email", "ada@example.com"), ("password", PASSWORD)];
     let session = app.browser().call("sign_in", &form).await.is(200);
     app.browser().call("sign_in", &[("email", "bob@example.com"), ("password", "x")]).await.is(400);

@@ -6,7 +6,8 @@ use super::{Access, KeyFacts, KeyRejection};
 use crate::model::apis::Api;
 use crate::model::link::Parameters;
 use crate::model::teams::Membership;
-use crate::model::time::{DAY, Timestamp};
+use crate::model::time::Timestamp;
+use crate::model::usage::{DayUsage, last_days};
 
 /// A key in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,20 +33,8 @@ pub struct KeyEntry {
     pub leaked_at: Option<Timestamp>,
     /// Requests per minute, `None` for the server's default.
     pub rate: Option<i64>,
-    /// The days with requests among the last [`USAGE_DAYS`], in any order; see [`KeyEntry::usage`].
+    /// The days with requests among the last [`USAGE_DAYS`](crate::model::usage::USAGE_DAYS), in any order; see [`KeyEntry::usage`].
     pub days: Vec<DayUsage>,
-}
-
-/// The number of days that the usage chart shows.
-pub const USAGE_DAYS: i64 = 30;
-
-/// The requests of one day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DayUsage {
-    /// The number of days since 1970-01-01 in UTC.
-    pub day: i64,
-    pub allowed: i64,
-    pub refused: i64,
 }
 
 impl KeyEntry {
@@ -59,15 +48,9 @@ impl KeyEntry {
         }
     }
 
-    /// Returns the requests of the last [`USAGE_DAYS`] days until `now`, one entry per day, oldest first.
+    /// Returns its requests; see [`last_days`].
     pub fn usage(&self, now: Timestamp) -> Vec<DayUsage> {
-        let last = now.as_millis() / DAY;
-        (last - USAGE_DAYS + 1..=last)
-            .map(|day| {
-                let found = self.days.iter().find(|known| known.day == day).copied();
-                found.unwrap_or(DayUsage { day, allowed: 0, refused: 0 })
-            })
-            .collect()
+        last_days(&self.days, now)
     }
 
     /// Returns the expiry of the previous secret if it still works at `now`.
@@ -279,6 +262,8 @@ pub struct KeyList {
 mod tests {
     use super::*;
     use crate::model::keys::tests::{NOW, key};
+    use crate::model::time::DAY;
+    use crate::model::usage::USAGE_DAYS;
 
     #[test]
     fn usage_has_an_entry_for_each_of_the_last_30_days() {

@@ -14,9 +14,7 @@ pub use self::forms::{
     DEFAULT_EXPIRY_DAYS, EXPIRY_PRESET_DAYS, EditForm, Grace, IdempotencyKey, KeyEdit, KeyForm, KeySpec, RotateForm,
     expiry,
 };
-pub use self::lists::{
-    DayUsage, KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, OwnKeyQuery, Sort, StateFilter, USAGE_DAYS,
-};
+pub use self::lists::{KeyEntry, KeyList, KeyPage, KeyQuery, KeySlice, OwnKeyQuery, Sort, StateFilter};
 pub use self::registered::{complete, included};
 use super::teams::TeamId;
 use super::text::{short_text, shown};

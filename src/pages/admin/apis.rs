@@ -5,9 +5,11 @@ use leptos::server_fn::ServerFn;
 
 use super::AdminNav;
 use crate::error::AppError;
-use crate::model::apis::{AffectedKeys, Api, ApiForm, ApiPage, ApiScope};
+use crate::model::apis::{AffectedKeys, Api, ApiForm, ApiId, ApiPage, ApiScope, ApiUsage};
 use crate::model::link::link;
+use crate::model::usage::DayUsage;
 use crate::pages::QueryParams;
+use crate::pages::usage::{UsageDialog, UsageSummary};
 use crate::ui::dialog::{Cancel, Dialog, DialogTrigger, close_to};
 use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, PageUser, Select, SelectOption};
@@ -66,7 +68,7 @@ pub fn AdminApisPage(data: Memo<Result<ApiPage, AppError>>) -> impl IntoView {
     let query = QueryParams::from_context();
     let content = move || match data.get() {
         Ok(page) => view! {
-            <ApiTable apis=page.apis.clone()/>
+            <ApiTable page=page.clone()/>
             {open_dialog(page, &query.get())}
         }
         .into_any(),
@@ -81,17 +83,21 @@ pub fn AdminApisPage(data: Memo<Result<ApiPage, AppError>>) -> impl IntoView {
 }
 
 #[component]
-fn ApiTable(apis: Vec<Api>) -> impl IntoView {
-    if apis.is_empty() {
+fn ApiTable(page: ApiPage) -> impl IntoView {
+    if page.apis.is_empty() {
         return view! { <p class="empty">"There are no APIs yet. Add one to protect it with keys."</p> }.into_any();
     }
-    let row = |api: Api| {
+    let ApiPage { apis, usage, .. } = page;
+    let row = move |api: Api| {
         let (id, name_id) = (api.id.to_string(), format!("api-{}", api.id));
         let action = |name: &'static str, label: &'static str| {
             let (href, about) = (link(PATH, [(name, id.as_str())]), name_id.clone());
             view! { <a class="btn btn-sm" href=href aria-describedby=about>{label}</a> }
         };
         let actions = [action("scopes", "Scopes"), action("edit", "Edit"), action("remove", "Remove")];
+        let usage = view! {
+            <UsageSummary days=days_of(&usage, &api.id) path=PATH id=id.clone() describes=name_id.clone()/>
+        };
         let scopes = api.scopes.iter().map(|scope| scope.name.as_str()).collect::<Vec<_>>().join(", ");
         view! {
             <tr role="row">
@@ -102,14 +108,20 @@ fn ApiTable(apis: Vec<Api>) -> impl IntoView {
                 <Cell label="Slug"><code>{api.slug}</code></Cell>
                 <Cell label="Scopes">{if scopes.is_empty() { "None".to_owned() } else { scopes }}</Cell>
                 <Cell label="Limit">{api.rate.map_or_else(|| "None".to_owned(), |rate| format!("{rate} per minute"))}</Cell>
+                <Cell label="Requests">{usage}</Cell>
                 <Cell label="" class="actions">{actions}</Cell>
             </tr>
         }
     };
+    let columns = vec!["Name", "Slug", "Scopes", "Limit", "Requests", ""];
     view! {
-        <Table label="APIs" columns=vec!["Name", "Slug", "Scopes", "Limit", ""]>{apis.into_iter().map(row).collect_view()}</Table>
+        <Table label="APIs" columns>{apis.into_iter().map(row).collect_view()}</Table>
     }
     .into_any()
+}
+
+fn days_of(usage: &[ApiUsage], api: &ApiId) -> Vec<DayUsage> {
+    usage.iter().find(|usage| usage.api == *api).map_or_else(Vec::new, |usage| usage.days.clone())
 }
 
 /// The dialog that the URL selects. Where its API or scope is gone, the error of its form shows in its place.
@@ -121,6 +133,10 @@ fn open_dialog(page: ApiPage, query: &QueryParams) -> AnyView {
         .and_then(|id| page.apis.iter().flat_map(|api| &api.scopes).find(|scope| scope.id.as_str() == id).cloned());
     if query.get("add").is_some() {
         return api_dialog(None);
+    }
+    if let Some(api) = find("usage") {
+        return view! { <UsageDialog days=days_of(&page.usage, &api.id) subject="The API" name=api.name path=PATH/> }
+            .into_any();
     }
     if let Some(api) = find("edit") {
         return api_dialog(Some(api));

@@ -1,18 +1,15 @@
-//! The dialogs of a row: rotate, revoke, usage.
+//! The dialogs of a row: rotate and revoke.
 
 use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
-use super::table::{UsageTotal, bars};
 use super::{ROTATE_PATH, RevokeKey};
-use crate::model::keys::{DayUsage, Grace, KeyEntry, USAGE_DAYS};
+use crate::model::keys::{Grace, KeyEntry};
 use crate::model::link::Parameters;
-use crate::model::time::{DAY, Timestamp};
-use crate::ui::chart::Bars;
+use crate::model::time::Timestamp;
 use crate::ui::dialog::{Cancel, Dialog, close_to};
 use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{PageUser, Select, SelectOption};
-use crate::ui::table::{Cell, Table};
 use crate::ui::time::{Format, Time};
 
 #[component]
@@ -73,33 +70,6 @@ pub fn RevokeDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl I
                     <button class="btn btn-error">"Revoke key"</button>
                 </form>
             </div>
-        </Dialog>
-    }
-}
-
-/// The requests of a key in the last days: as a sentence, a chart and a table.
-#[component]
-pub fn UsageDialog(entry: KeyEntry, now: Timestamp, kept: Parameters) -> impl IntoView {
-    let days = entry.usage(now);
-    let total = UsageTotal::new(&days);
-    let sentence = format!("{} in the last {USAGE_DAYS} days, {} rejected.", total.requests(), total.rejected);
-    let row = |&DayUsage { day, allowed, refused }: &DayUsage| {
-        let day = Timestamp::from_millis(day * DAY).day();
-        view! {
-            <tr role="row">
-                <Cell label="Day (UTC)">{day}</Cell>
-                <Cell label="Accepted" class="number">{allowed}</Cell>
-                <Cell label="Rejected" class="number">{refused}</Cell>
-            </tr>
-        }
-    };
-    let used = days.iter().rev().filter(|day| day.allowed + day.refused > 0).map(row).collect_view();
-    view! {
-        <Dialog id="key-usage" title="Requests" on_dismiss=close_to("/profile", &kept)>
-            <p>"The key " <strong><bdi>{entry.key.name.as_str().to_owned()}</bdi></strong> ": " {sentence}</p>
-            <div class="chart"><Bars bars=bars(&days)/></div>
-            <Table label="Requests per day" columns=vec!["Day (UTC)", "Accepted", "Rejected"] numbers=&["Accepted", "Rejected"]>{used}</Table>
-            <div class="dialog-foot"><Cancel back="/profile" kept label="Close" autofocus=true/></div>
         </Dialog>
     }
 }

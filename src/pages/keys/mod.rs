@@ -9,13 +9,16 @@ use leptos::prelude::*;
 use leptos::server_fn::ServerFn;
 
 use self::create::CreateDialog;
-use self::dialogs::{RevokeDialog, RotateDialog, UsageDialog};
+use self::dialogs::{RevokeDialog, RotateDialog};
 use self::reveal::{NewKeyDialog, NewKeyShown, page_with};
 use self::table::KeyTable;
 use super::QueryParams;
 use super::pagination::NextPage;
+use super::usage::UsageDialog;
 use crate::error::AppError;
-use crate::model::keys::{KeyFacts, KeyForm, KeyList, KeySlice, NewKey, OwnKeyQuery, RotateForm, StateFilter};
+use crate::model::keys::{
+    KeyEntry, KeyFacts, KeyForm, KeyList, KeySlice, NewKey, OwnKeyQuery, RotateForm, StateFilter,
+};
 use crate::ui::dialog::DialogTrigger;
 use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, Select, SelectOption};
@@ -165,7 +168,11 @@ fn Dialogs(list: KeyList, query: QueryParams) -> impl IntoView {
             None => view! { <FormError errors=FormErrors::of(RevokeKey::url())/> }.into_any(),
         },
         OpenDialog::Usage(id) => {
-            keys.find(&id).cloned().map(|entry| view! { <UsageDialog entry now kept/> }).into_any()
+            let dialog = |entry: &KeyEntry| {
+                let (days, name) = (entry.usage(now), entry.key.name.as_str().to_owned());
+                view! { <UsageDialog days subject="The key" name path="/profile" kept/> }
+            };
+            keys.find(&id).map(dialog).into_any()
         }
     }
 }

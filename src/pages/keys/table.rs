@@ -2,11 +2,10 @@
 
 use leptos::prelude::*;
 
-use crate::model::keys::{DayUsage, KeyEntry, KeyRejection, Status, USAGE_DAYS};
+use crate::model::keys::{KeyEntry, KeyRejection, Status};
 use crate::model::link::Parameters;
-use crate::model::text::thousands;
 use crate::model::time::Timestamp;
-use crate::ui::chart::{Bar, Bars};
+use crate::pages::usage::UsageSummary;
 use crate::ui::dialog::DialogTrigger;
 use crate::ui::table::{Cell, Table};
 use crate::ui::time::{Format, Time};
@@ -37,13 +36,9 @@ fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Parameters, is_new: bool) -> im
         let (value, describes, kept) = (id.clone(), name_id.clone(), kept.clone());
         view! { <DialogTrigger path="/profile" name value kept label class describes/> }
     };
-    let days = entry.usage(now);
-    let total = UsageTotal::new(&days);
-    let usage = (total.all > 0).then(|| {
-        let button = trigger("usage", format!("{} in {USAGE_DAYS} days", total.requests()), "link");
-        let rejected = (total.rejected > 0).then(|| second_line(format!("{} rejected", total.rejected)));
-        view! { <Bars bars=bars(&days)/> {button} {rejected} }
-    });
+    let usage = view! {
+        <UsageSummary days=entry.usage(now) path="/profile" id=id.clone() describes=name_id.clone() kept=kept.clone()/>
+    };
     let button = "btn btn-sm";
     let rotate =
         matches!(status, Status::Active | Status::ExpiresSoon).then(|| trigger("rotate", "Rotate".to_owned(), button));
@@ -102,29 +97,6 @@ pub fn OwnedKeyRow(
             <Cell label="" class="actions">{actions}</Cell>
         </tr>
     }
-}
-
-/// The requests of several days.
-pub struct UsageTotal {
-    pub all: i64,
-    pub rejected: i64,
-}
-
-impl UsageTotal {
-    pub fn new(days: &[DayUsage]) -> Self {
-        let rejected = days.iter().map(|day| day.refused).sum();
-        Self { all: days.iter().map(|day| day.allowed).sum::<i64>() + rejected, rejected }
-    }
-
-    /// Returns `1 request`.
-    pub fn requests(&self) -> String {
-        format!("{} request{}", thousands(self.all), if self.all == 1 { "" } else { "s" })
-    }
-}
-
-/// Returns a bar for each day.
-pub fn bars(days: &[DayUsage]) -> Vec<Bar> {
-    days.iter().map(|day| Bar { lower: day.allowed, upper: day.refused }).collect()
 }
 
 /// The cells that every table of keys shows.

@@ -5,6 +5,7 @@ mod attach;
 pub mod cache;
 pub mod own;
 pub mod requirement;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -117,7 +118,7 @@ pub async fn page(state: &AppState, removal: Removal<'_>) -> Result<ApiPage, App
         Removal::Api(id) => affected(db, Some(id), None, now).await?,
         Removal::Scope(id) => affected(db, None, Some(id), now).await?,
     };
-    Ok(ApiPage { apis: list(db).await?, affected })
+    Ok(ApiPage { apis: list(db).await?, usage: usage::last_days(db, now).await?, affected })
 }
 
 /// Returns the live keys that are limited to an API or have one of its scopes, or that have one scope.
@@ -240,6 +241,7 @@ pub async fn remove(db: &Db, registrar: Registrar<'_>, id: &str, by: &Actor) -> 
     let sql = "DELETE FROM apis WHERE id = $1 RETURNING slug";
     let slug: Option<String> = tx.query_optional(sql, params![id], |row| row.get("slug")).await?;
     record(&mut tx, by, Action::ApiRemove, &slug.ok_or(AppError::NotFound)?, String::new()).await?;
+    usage::delete(&mut tx, &id).await?;
     tx.invalidate_apis().await?;
     tx.commit().await?;
     Ok(())

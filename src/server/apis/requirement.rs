@@ -98,6 +98,15 @@ impl ApiRequirement {
         granted.join(" ")
     }
 
+    /// Returns the APIs for which the request counts: the required one, or else those of the required scopes.
+    pub fn counted<'a>(&self, apis: &'a [Api]) -> impl Iterator<Item = &'a ApiId> {
+        let is_counted = move |api: &&Api| match &self.api {
+            Some(slug) => api.slug == *slug,
+            None => self.scopes.iter().any(|scope| slug_of(scope) == api.slug),
+        };
+        apis.iter().filter(is_counted).map(|api| &api.id)
+    }
+
     /// Returns the required API and its requests per minute, if it has a limit.
     pub fn limit<'a>(&self, apis: &'a [Api]) -> Option<(&'a ApiId, u32)> {
         let api = find(apis, self.api.as_deref()?)?;

@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 
 use super::facts;
 use crate::error::AppError;
-use crate::model::keys::{DayUsage, KeyEntry, KeyId, KeyList, KeySlice, OwnKeyQuery, StateFilter, USAGE_DAYS};
+use crate::model::keys::{KeyEntry, KeyId, KeyList, KeySlice, OwnKeyQuery, StateFilter};
 use crate::model::redact::redact;
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
+use crate::model::usage::{DayUsage, USAGE_DAYS};
 use crate::model::users::{UserId, browser_name};
 use crate::server::apis;
 use crate::server::auth::key_format::search_term;

@@ -8,8 +8,10 @@ use dashmap::DashMap;
 
 use crate::error::{AppError, Limit};
 use crate::model::apis::ApiId;
-use crate::model::keys::{DayUsage, KeyId};
+use crate::model::keys::KeyId;
 use crate::model::time::{DAY, Timestamp};
+use crate::model::usage::DayUsage;
+use crate::server::apis::usage::ApiCounters;
 use crate::server::db::Db;
 use crate::server::db::bulk;
 use crate::server::db::bulk::{Kind, Value};
@@ -97,6 +99,8 @@ impl Counters {
 #[derive(Clone, Debug)]
 pub struct Usage {
     counters: Arc<DashMap<KeyId, Counters>>,
+    /// Requests of registered APIs.
+    pub of_apis: ApiCounters,
     keys: FixedWindowLimiter<KeyId>,
     apis: FixedWindowLimiter<(KeyId, ApiId)>,
     failures: IpRateLimiter,
@@ -107,7 +111,7 @@ impl Default for Usage {
     fn default() -> Self {
         let (failures, reports) = (IpRateLimiter::of(MINUTE), IpRateLimiter::of(MINUTE));
         let (keys, apis) = (FixedWindowLimiter::default(), FixedWindowLimiter::default());
-        Self { counters: Arc::default(), keys, apis, failures, reports }
+        Self { counters: Arc::default(), of_apis: ApiCounters::default(), keys, apis, failures, reports }
     }
 }
 
@@ -197,7 +201,8 @@ impl Usage {
                 break;
             }
         }
-        delete_expired(db, now).await.and(done)
+        let of_apis = self.of_apis.flush(db, now).await;
+        delete_expired(db, now).await.and(done).and(of_apis)
     }
 
     fn put_back(&self, key: KeyId, old: Counters) {

@@ -73,6 +73,7 @@ tables! {
     }
     api_scopes { id: Text, api_id: Text, name: Text, writes: Flag, created_at: Number }
     key_scopes { key_id: Text, scope_id: Text }
+    api_usage { api_id: Text, day: Number, allowed: Number, refused: Number }
     usage {
         key_id: Text, day: Number, allowed: Number, refused: Number, used_at: Number, used_ip: Text, used_agent: Text,
     }

@@ -48,16 +48,28 @@ impl FromRequestParts<AppState> for VerifiedCaller {
     }
 }
 
-/// Authenticates the caller of the original request, and checks what the query requires. A session is accepted for safe
-/// same-origin requests only, because the API behind the proxy knows nothing of our protection against forged requests.
+/// Authenticates the caller of the original request, checks what the query requires, and counts the request for its API.
 async fn verify_caller(parts: &mut Parts, state: &AppState) -> Result<VerifiedCaller, AppError> {
     let requirements = Requirements::parse(parts.uri.query().unwrap_or_default())?;
     let original = OriginalRequest::parse(parts, &state.config.trusted_proxies)
         .map_err(|error| FieldErrors::one(error.field, error.message))?;
+    let verified = check_caller(parts, &requirements, &original, state).await;
+    count_for_apis(&requirements.apis, verified.as_ref().err(), state).await;
+    let (caller, scopes) = verified.inspect_err(|_| original.log())?;
+    Ok(VerifiedCaller { caller, team: requirements.team, scopes })
+}
+
+/// A session is accepted for safe same-origin requests only, because the API behind the proxy knows nothing of our protection
+/// against forged requests.
+async fn check_caller(
+    parts: &mut Parts,
+    requirements: &Requirements,
+    original: &OriginalRequest,
+    state: &AppState,
+) -> Result<(Caller, String), AppError> {
     let has_key = api_key_header::is_present(&parts.headers, state.config.api_key_header.as_ref());
     let accepts_session = original.is_safe && !requirements.denies_sessions;
     if !has_key && !accepts_session {
-        original.log();
         return Err(AppError::CredentialsMissing);
     }
     let check = async |caller: Caller, parts: &mut Parts| {
@@ -68,8 +80,18 @@ async fn verify_caller(parts: &mut Parts, state: &AppState) -> Result<VerifiedCa
         check_team(&caller, &requirements.team, state).await?;
         Ok(scopes)
     };
-    let (caller, scopes) = authenticate(parts, state, check).await.inspect_err(|_| original.log())?;
-    Ok(VerifiedCaller { caller, team: requirements.team, scopes })
+    authenticate(parts, state, check).await
+}
+
+/// Counts the request for the APIs that it requires. A wrong parameter or a fault of the server is no request of a client.
+async fn count_for_apis(required: &ApiRequirement, error: Option<&AppError>, state: &AppState) {
+    if required.is_empty() || error.is_some_and(|error| !error.is_refusal()) {
+        return;
+    }
+    let Ok(apis) = apis::current(state).await else { return };
+    for api in required.counted(&apis) {
+        state.usage.of_apis.count(api, state.now(), error.is_none());
+    }
 }
 
 /// Rejects a key without a required API or scope, and a read-only key for a request that may change something. Counts the request
