@@ -1,6 +1,6 @@
 //! What a request for forward authentication requires of registered APIs: `?api=` and `?scope=`.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
 use super::{api_of, find};
 use crate::error::AppError;
@@ -11,40 +11,43 @@ use crate::model::keys::{Access, Scope, Scopes, included};
 /// The most scopes that a request may require.
 pub const MAX_REQUIRED_SCOPES: usize = 20;
 
-/// The API and the scopes that a request requires.
+/// The API and the scopes that a request requires, borrowed from its query where nothing is percent-encoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiRequirement {
+pub struct ApiRequirement<'q> {
     /// The slug of a registered API.
-    api: Option<String>,
-    /// Names of scopes, built-in or registered.
-    scopes: BTreeSet<String>,
+    api: Option<Cow<'q, str>>,
+    /// Names of scopes, built-in or registered, each once.
+    scopes: Vec<Cow<'q, str>>,
 }
 
-impl ApiRequirement {
+impl<'q> ApiRequirement<'q> {
     /// Requires an API by its slug. An empty value is an error: it must not lift the requirement.
-    pub fn require_api(&mut self, slug: &str) -> Result<(), String> {
+    pub fn require_api(&mut self, slug: Cow<'q, str>) -> Result<(), String> {
         if self.api.is_some() {
             return Err("Name one API.".to_owned());
         }
-        if !is_word(slug) {
+        if !is_word(&slug) {
             return Err("Name an API by its slug, for example api=billing.".to_owned());
         }
-        self.api = Some(slug.to_owned());
+        self.api = Some(slug);
         Ok(())
     }
 
     /// Requires a scope, built-in or registered.
-    pub fn require_scope(&mut self, scope: &str) -> Result<(), String> {
-        if !is_scope_name(scope) {
+    pub fn require_scope(&mut self, scope: Cow<'q, str>) -> Result<(), String> {
+        if !is_scope_name(&scope) {
             let built_in = Scopes::list();
             return Err(format!(
                 "Name a scope as API and name, for example scope=billing:invoices, or one of {built_in}."
             ));
         }
-        if self.scopes.len() == MAX_REQUIRED_SCOPES && !self.scopes.contains(scope) {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        if self.scopes.len() == MAX_REQUIRED_SCOPES {
             return Err(format!("Require at most {MAX_REQUIRED_SCOPES} scopes."));
         }
-        self.scopes.insert(scope.to_owned());
+        self.scopes.push(scope);
         Ok(())
     }
 
@@ -60,7 +63,7 @@ impl ApiRequirement {
     /// [`AppError::Invalid`] for an API or a scope that is not registered, with the known ones; [`AppError::ApiMismatch`] and
     /// [`AppError::ScopeMissing`] for a key that lacks it.
     pub fn check(&self, access: Option<&Access>, is_safe: bool, apis: &[Api]) -> Result<(), AppError> {
-        if let Some(slug) = &self.api
+        if let Some(slug) = self.api.as_deref()
             && find(apis, slug).is_none()
         {
             return Err(unknown_api("api", slug, apis).into());
@@ -71,14 +74,14 @@ impl ApiRequirement {
             }
         }
         let Some(access) = access else { return Ok(()) };
-        match (&self.api, access) {
+        match (self.api.as_deref(), access) {
             (Some(slug), access) if !access.reaches(slug) => return Err(AppError::ApiMismatch),
             (None, Access::Api(_)) => return Err(AppError::ApiMismatch),
             _ => {}
         }
         match self.scopes.iter().find(|scope| !has(access, scope, is_safe, apis)) {
             Some(_) if matches!(access, Access::Api(_)) => Err(AppError::ApiMismatch),
-            Some(scope) => Err(AppError::ScopeMissing(scope.clone())),
+            Some(scope) => Err(AppError::ScopeMissing(scope.clone().into_owned())),
             None => Ok(()),
         }
     }
@@ -86,22 +89,25 @@ impl ApiRequirement {
     /// Returns the scopes for the API behind the proxy: those of the required API that the caller has, or else the caller's own;
     /// always with the required ones.
     pub fn granted(&self, access: &Access, apis: &[Api]) -> String {
-        let mut granted: Vec<&str> = match self.api.as_deref().and_then(|slug| find(apis, slug)) {
-            Some(api) => included(access, api).collect(),
-            None => access.scopes().collect(),
-        };
-        for scope in &self.scopes {
-            if !granted.contains(&scope.as_str()) {
-                granted.push(scope);
-            }
+        match self.api.as_deref().and_then(|slug| find(apis, slug)) {
+            Some(api) => self.joined(|| included(access, api)),
+            None => self.joined(|| access.scopes()),
         }
-        granted.join(" ")
+    }
+
+    /// Joins the scopes and the required ones that are not among them.
+    fn joined<'a, I: Iterator<Item = &'a str>>(&self, scopes: impl Fn() -> I) -> String {
+        let more = self.scopes.iter().map(AsRef::as_ref).filter(|required| scopes().all(|scope| scope != *required));
+        let mut joined = String::new();
+        scopes().for_each(|scope| push_word(&mut joined, scope));
+        more.for_each(|scope| push_word(&mut joined, scope));
+        joined
     }
 
     /// Returns the APIs for which the request counts: the required one, or else those of the required scopes.
     pub fn counted<'a>(&self, apis: &'a [Api]) -> impl Iterator<Item = &'a ApiId> {
         let is_counted = move |api: &&Api| match &self.api {
-            Some(slug) => api.slug == *slug,
+            Some(slug) => api.slug == **slug,
             None => self.scopes.iter().any(|scope| slug_of(scope) == api.slug),
         };
         apis.iter().filter(is_counted).map(|api| &api.id)
@@ -112,6 +118,13 @@ impl ApiRequirement {
         let api = find(apis, self.api.as_deref()?)?;
         Some((&api.id, u32::try_from(api.rate?).ok()?))
     }
+}
+
+fn push_word(text: &mut String, word: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(word);
 }
 
 fn is_built_in(scope: &str) -> bool {
@@ -153,10 +166,10 @@ mod tests {
     use crate::model::apis::tests::billing;
     use crate::model::keys::{ApiLimit, Scopes};
 
-    fn parse(query: &str) -> Result<ApiRequirement, FieldErrors> {
+    fn parse(query: &str) -> Result<ApiRequirement<'_>, FieldErrors> {
         let mut required = ApiRequirement::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let parsed = if name == "api" { required.require_api(&value) } else { required.require_scope(&value) };
+            let parsed = if name == "api" { required.require_api(value) } else { required.require_scope(value) };
             parsed.map_err(|sentence| FieldErrors::one(&name, sentence))?;
         }
         Ok(required)

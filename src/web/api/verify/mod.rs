@@ -18,6 +18,7 @@ use self::rejection::VerifyRejection;
 use self::requirements::{Requirements, is_for_nginx};
 use super::openapi::{OperationInput, OperationSpec, parameter, schemas};
 use crate::error::AppError;
+use crate::model::apis::Api;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::Access;
 use crate::server::apis;
@@ -43,28 +44,42 @@ impl FromRequestParts<AppState> for VerifiedCaller {
     type Rejection = VerifyRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, VerifyRejection> {
-        let is_for_nginx = is_for_nginx(parts.uri.query().unwrap_or_default());
-        verify_caller(parts, state).await.map_err(|error| VerifyRejection { error, is_for_nginx })
+        let uri = parts.uri.clone();
+        let query = uri.query().unwrap_or_default();
+        let requirements = Requirements::parse(query)
+            .map_err(|errors| VerifyRejection { error: errors.into(), is_for_nginx: is_for_nginx(query) })?;
+        let verified = verify_caller(parts, &requirements, state).await;
+        verified.map_err(|error| VerifyRejection { error, is_for_nginx: requirements.is_for_nginx })
     }
 }
 
 /// Authenticates the caller of the original request, checks what the query requires, and counts the request for its API.
-async fn verify_caller(parts: &mut Parts, state: &AppState) -> Result<VerifiedCaller, AppError> {
-    let requirements = Requirements::parse(parts.uri.query().unwrap_or_default())?;
+async fn verify_caller(
+    parts: &mut Parts,
+    requirements: &Requirements<'_>,
+    state: &AppState,
+) -> Result<VerifiedCaller, AppError> {
     let original = OriginalRequest::parse(parts, &state.config.trusted_proxies)
         .map_err(|error| FieldErrors::one(error.field, error.message))?;
-    let verified = check_caller(parts, &requirements, &original, state).await;
-    count_for_apis(&requirements.apis, verified.as_ref().err(), state).await;
+    let apis = if requirements.apis.is_empty() { Arc::default() } else { apis::current(state).await? };
+    let verified = check_caller(parts, requirements, &original, &apis, state).await;
+    // A wrong parameter or a fault of the server is no request of a client.
+    if verified.as_ref().err().is_none_or(AppError::is_refusal) {
+        for api in requirements.apis.counted(&apis) {
+            state.usage.of_apis.count(api, state.now(), verified.is_ok());
+        }
+    }
     let (caller, scopes) = verified.inspect_err(|_| original.log())?;
-    Ok(VerifiedCaller { caller, team: requirements.team, scopes })
+    Ok(VerifiedCaller { caller, team: requirements.team.clone().into_owned(), scopes })
 }
 
 /// A session is accepted for safe same-origin requests only, because the API behind the proxy knows nothing of our protection
 /// against forged requests.
 async fn check_caller(
     parts: &mut Parts,
-    requirements: &Requirements,
+    requirements: &Requirements<'_>,
     original: &OriginalRequest,
+    apis: &[Api],
     state: &AppState,
 ) -> Result<(Caller, String), AppError> {
     let has_key = api_key_header::is_present(&parts.headers, state.config.api_key_header.as_ref());
@@ -76,42 +91,31 @@ async fn check_caller(
         if !has_key && is_cross_origin(&parts.headers, &state.config.origin()) {
             return Err(AppError::CrossOrigin);
         }
-        let scopes = check_apis(&caller, &requirements.apis, original.is_safe, state).await?;
+        let scopes = check_apis(&caller, &requirements.apis, original.is_safe, apis, state)?;
         check_team(&caller, &requirements.team, state).await?;
         Ok(scopes)
     };
     authenticate(parts, state, check).await
 }
 
-/// Counts the request for the APIs that it requires. A wrong parameter or a fault of the server is no request of a client.
-async fn count_for_apis(required: &ApiRequirement, error: Option<&AppError>, state: &AppState) {
-    if required.is_empty() || error.is_some_and(|error| !error.is_refusal()) {
-        return;
-    }
-    let Ok(apis) = apis::current(state).await else { return };
-    for api in required.counted(&apis) {
-        state.usage.of_apis.count(api, state.now(), error.is_none());
-    }
-}
-
 /// Rejects a key without a required API or scope, and a read-only key for a request that may change something. Counts the request
 /// against the limit of the API. Returns the scopes of the caller.
-async fn check_apis(
+fn check_apis(
     caller: &Caller,
-    required: &ApiRequirement,
+    required: &ApiRequirement<'_>,
     is_safe: bool,
+    apis: &[Api],
     state: &AppState,
 ) -> Result<String, AppError> {
-    let (access, now) = (caller.key().map(|key| &key.access), state.now());
-    let apis = if required.is_empty() { Arc::default() } else { apis::current(state).await? };
-    required.check(access, is_safe, &apis)?;
+    let access = caller.key().map(|key| &key.access);
+    required.check(access, is_safe, apis)?;
     if access == Some(&Access::ReadOnly) && !is_safe {
         return Err(AppError::ScopeMissing(String::new()));
     }
-    if let (Some(key), Some((api, per_minute))) = (caller.key(), required.limit(&apis)) {
-        state.usage.admit_to_api(&key.id, api, per_minute, now)?;
+    if let (Some(key), Some((api, per_minute))) = (caller.key(), required.limit(apis)) {
+        state.usage.admit_to_api(&key.id, api, per_minute, state.now())?;
     }
-    Ok(required.granted(access.unwrap_or(&Access::Full), &apis))
+    Ok(required.granted(access.unwrap_or(&Access::Full), apis))
 }
 
 /// Rejects a caller outside the required team, and a key that is limited to another team.
@@ -178,16 +182,19 @@ const FOR_NGINX: &str = "`nginx` answers 403 instead of 400, 429 and 503, with t
     )))
 )]
 pub async fn verify(VerifiedCaller { caller, team, scopes }: VerifiedCaller) -> HeaderMap {
-    let headers = [
-        ("x-auth-user", caller.user().id.as_str().to_owned()),
-        ("x-auth-email", caller.user().email.clone()),
-        ("x-auth-key", caller.key().map(|key| key.id.as_str().to_owned()).unwrap_or_default()),
-        ("x-auth-scopes", scopes),
-        ("x-auth-team", team),
+    let key = caller.key().map_or("", |key| key.id.as_str());
+    // Room for the headers that every response gets, too.
+    let mut headers = HeaderMap::with_capacity(24);
+    let values = [
+        ("x-auth-user", caller.user().id.as_str()),
+        ("x-auth-email", caller.user().email.as_str()),
+        ("x-auth-key", key),
+        ("x-auth-scopes", scopes.as_str()),
+        ("x-auth-team", team.as_str()),
     ];
-    let header = |(name, value): (&'static str, String)| {
-        let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
-        (HeaderName::from_static(name), value)
-    };
-    headers.into_iter().map(header).collect()
+    for (name, value) in values {
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap_or(HeaderValue::from_static(""));
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    headers
 }

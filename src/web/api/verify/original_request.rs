@@ -4,16 +4,28 @@ use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, Method};
 use ipnet::IpNet;
 
 use crate::model::fields::FieldError;
 use crate::server::auth::client_ip::is_trusted;
 use crate::server::request_context;
 
-/// Header of Caddy and Traefik, and the one that is usual with nginx.
-const METHOD_HEADERS: [&str; 2] = ["X-Forwarded-Method", "X-Original-Method"];
-const URI_HEADERS: [&str; 2] = ["X-Forwarded-Uri", "X-Original-Uri"];
+/// A header by which a proxy reports something, as errors name it. Finding it by its parsed name costs half.
+struct Reporter {
+    shown: &'static str,
+    name: HeaderName,
+}
+
+/// Headers of Caddy and Traefik, and those that are usual with nginx.
+static METHOD_HEADERS: [Reporter; 2] = [
+    Reporter { shown: "X-Forwarded-Method", name: HeaderName::from_static("x-forwarded-method") },
+    Reporter { shown: "X-Original-Method", name: HeaderName::from_static("x-original-method") },
+];
+static URI_HEADERS: [Reporter; 2] = [
+    Reporter { shown: "X-Forwarded-Uri", name: HeaderName::from_static("x-forwarded-uri") },
+    Reporter { shown: "X-Original-Uri", name: HeaderName::from_static("x-original-uri") },
+];
 /// Longest method, in bytes.
 const METHOD_MAX: usize = 32;
 /// Longest path and query, in bytes.
@@ -33,7 +45,7 @@ impl OriginalRequest {
     /// can only narrow the rights: then both methods must be safe.
     pub fn parse(parts: &Parts, trusted_proxies: &[IpNet]) -> Result<Self, FieldError> {
         let method = find_method(&parts.headers)?;
-        let uri = find_one(&parts.headers, URI_HEADERS, URI_MAX)?;
+        let uri = find_one(&parts.headers, &URI_HEADERS, URI_MAX)?;
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let own = &parts.method;
         if !peer.is_some_and(|peer| is_trusted(peer, trusted_proxies)) {
@@ -54,26 +66,30 @@ impl OriginalRequest {
 }
 
 fn find_method(headers: &HeaderMap) -> Result<Option<Method>, FieldError> {
-    let Some(text) = find_one(headers, METHOD_HEADERS, METHOD_MAX)? else { return Ok(None) };
-    let error = || FieldError::new(METHOD_HEADERS[0], "Send the name of a method, such as GET.");
+    let Some(text) = find_one(headers, &METHOD_HEADERS, METHOD_MAX)? else { return Ok(None) };
+    let error = || FieldError::new(METHOD_HEADERS[0].shown, "Send the name of a method, such as GET.");
     Method::from_bytes(text.as_bytes()).map(Some).map_err(|_| error())
 }
 
 /// Returns the value of two headers with the same meaning. If both are there they must agree: one of them may be the client's.
-fn find_one<'a>(headers: &'a HeaderMap, names: [&'static str; 2], max: usize) -> Result<Option<&'a str>, FieldError> {
+fn find_one<'a>(
+    headers: &'a HeaderMap,
+    reporters: &'static [Reporter; 2],
+    max: usize,
+) -> Result<Option<&'a str>, FieldError> {
     let mut found: Option<&str> = None;
-    for name in names {
+    for Reporter { shown, name } in reporters {
         let mut values = headers.get_all(name).into_iter();
         let Some(value) = values.next() else { continue };
         if values.next().is_some() {
-            return Err(FieldError::new(name, "Send this header once."));
+            return Err(FieldError::new(shown, "Send this header once."));
         }
         if value.len() > max {
-            return Err(FieldError::new(name, format!("Send at most {max} bytes.")));
+            return Err(FieldError::new(shown, format!("Send at most {max} bytes.")));
         }
-        let text = value.to_str().map_err(|_| FieldError::new(name, "Send printable ASCII only."))?;
+        let text = value.to_str().map_err(|_| FieldError::new(shown, "Send printable ASCII only."))?;
         if found.is_some_and(|found| found != text) {
-            return Err(FieldError::new(name, format!("{} has another value. Send one of them.", names[0])));
+            return Err(FieldError::new(shown, format!("{} has another value. Send one of them.", reporters[0].shown)));
         }
         found = Some(text);
     }
@@ -82,7 +98,7 @@ fn find_one<'a>(headers: &'a HeaderMap, names: [&'static str; 2], max: usize) ->
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue, Request};
+    use axum::http::{HeaderValue, Request};
 
     use super::*;
 
@@ -101,7 +117,7 @@ mod tests {
 
     #[test]
     fn method_of_a_trusted_proxy_counts() {
-        for name in METHOD_HEADERS {
+        for name in METHOD_HEADERS.iter().map(|header| header.shown) {
             assert_eq!(parse(PROXY, "GET", &[(name, b"DELETE")]), Ok(false));
             assert_eq!(parse(PROXY, "POST", &[(name, b"GET")]), Ok(true));
             assert_eq!(parse(PROXY, "GET", &[(name, b"get")]), Ok(false));
@@ -122,13 +138,13 @@ mod tests {
     #[test]
     fn unclear_headers_are_rejected() {
         for peer in [PROXY, STRANGER] {
-            for name in METHOD_HEADERS {
+            for name in METHOD_HEADERS.iter().map(|header| header.shown) {
                 for value in [&b""[..], b"GET POST", b"G\xc3\x8bT", &[b'A'; METHOD_MAX + 1]] {
                     assert!(parse(peer, "GET", &[(name, value)]).is_err(), "{name} {value:?}");
                 }
                 assert_eq!(parse(peer, "GET", &[(name, b"GET"), (name, b"GET")]), Err(name));
             }
-            for name in URI_HEADERS {
+            for name in URI_HEADERS.iter().map(|header| header.shown) {
                 assert_eq!(parse(peer, "GET", &[(name, &[b'/'; URI_MAX])]), Ok(true));
                 assert_eq!(parse(peer, "GET", &[(name, &[b'/'; URI_MAX + 1])]), Err(name));
                 assert_eq!(parse(peer, "GET", &[(name, b"/\xff")]), Err(name));

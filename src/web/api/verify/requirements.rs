@@ -1,5 +1,7 @@
 //! Requirements that the proxy states in the query of the verify endpoint.
 
+use std::borrow::Cow;
+
 use url::form_urlencoded;
 
 use crate::model::fields::FieldErrors;
@@ -13,33 +15,35 @@ const SHOWN_NAME_MAX: usize = 40;
 
 /// Requirements that a request must meet before the proxy forwards it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Requirements {
+pub struct Requirements<'q> {
     /// Slug of the team; empty for none.
-    pub team: String,
-    pub apis: ApiRequirement,
+    pub team: Cow<'q, str>,
+    pub apis: ApiRequirement<'q>,
     /// Whether `?session=deny` rules out sessions.
     pub denies_sessions: bool,
+    /// Whether `?for=nginx` asks for answers that `auth_request` can pass on.
+    pub is_for_nginx: bool,
 }
 
-impl Requirements {
+impl<'q> Requirements<'q> {
     /// Parses the query. Unknown parameters and empty values are errors, because ignoring one would open what it was meant to
     /// protect.
-    pub fn parse(query: &str) -> Result<Self, FieldErrors> {
+    pub fn parse(query: &'q str) -> Result<Self, FieldErrors> {
         let (mut requirements, mut errors) = (Self::default(), FieldErrors::default());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "team" if value.is_empty() => errors.add("team", "Name the team, or leave the parameter out."),
                 "team" if !requirements.team.is_empty() => errors.add("team", "Name one team."),
-                "team" => requirements.team = value.into_owned(),
+                "team" => requirements.team = value,
                 "api" => {
-                    errors.take("api", requirements.apis.require_api(&value));
+                    errors.take("api", requirements.apis.require_api(value));
                 }
                 "scope" => {
-                    errors.take("scope", requirements.apis.require_scope(&value));
+                    errors.take("scope", requirements.apis.require_scope(value));
                 }
                 "session" if value == "deny" => requirements.denies_sessions = true,
                 "session" => errors.add("session", "Unknown value. Known: deny."),
-                "for" if value == "nginx" => {}
+                "for" if value == "nginx" => requirements.is_for_nginx = true,
                 "for" => errors.add("for", "Unknown value. Known: nginx."),
                 unknown => errors.add(&shorten(unknown), known_parameters()),
             }
@@ -108,10 +112,10 @@ mod tests {
         assert_eq!(Requirements::parse(""), Ok(Requirements::default()));
         let query = "team=red&scope=employees:read&scope=key%3Arotate&scope=employees:read&session=deny&for=nginx";
         let parsed = Requirements::parse(query).unwrap();
-        assert_eq!((&*parsed.team, parsed.denies_sessions, is_for_nginx(query)), ("red", true, true));
+        assert_eq!((&*parsed.team, parsed.denies_sessions, parsed.is_for_nginx), ("red", true, true));
         let mut apis = ApiRequirement::default();
         for scope in ["employees:read", "key:rotate"] {
-            apis.require_scope(scope).unwrap();
+            apis.require_scope(scope.into()).unwrap();
         }
         assert_eq!(parsed.apis, apis);
         assert!(!is_for_nginx("for=x&nginx=for") && is_for_nginx("x=1&for=nginx"));
