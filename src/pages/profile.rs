@@ -12,7 +12,7 @@ use crate::model::keys::KeyList;
 use crate::model::users::{PASSWORD_MIN, SessionFacts, User};
 use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, PageUser};
-use crate::ui::layout::{PageHead, Section};
+use crate::ui::layout::{BelowTheFold, PageHead, Section};
 use crate::ui::table::{Cell, Table};
 use crate::ui::time::Time;
 
@@ -102,9 +102,11 @@ pub fn ProfilePage(data: Memo<ProfileData>) -> impl IntoView {
         </nav>
         <KeySection keys/>
         {move || view! { <NameSection user=user.get()/> }}
-        <PasswordSection email=user.get_untracked().email/>
-        <SessionSection sessions/>
-        <Section id="activity-heading" title="Recent activity">{activity}</Section>
+        <BelowTheFold>
+            <PasswordSection email=user.get_untracked().email/>
+            <SessionSection sessions/>
+            <Section id="activity-heading" title="Recent activity">{activity}</Section>
+        </BelowTheFold>
     }
 }
 

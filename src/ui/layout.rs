@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::navigate;
 use super::navigate::ANNOUNCER;
 use crate::model::theme::Theme;
 
@@ -53,6 +54,20 @@ pub fn PageHead(title: &'static str, lead: &'static str) -> impl IntoView {
             <p>{lead}</p>
         </div>
     }
+}
+
+/// Content below the first screen. After a click it is rendered one frame later than the rest, which then shows sooner.
+#[component]
+pub fn BelowTheFold(children: ChildrenFn) -> impl IntoView {
+    let is_shown = RwSignal::new(true);
+    let show = move || {
+        // The page may be left within the frame.
+        let _ = is_shown.try_set(true);
+    };
+    if navigate::after_paint(show) {
+        is_shown.set(false);
+    }
+    move || is_shown.get().then(|| children())
 }
 
 /// A section with a heading. `action` is next to the heading.

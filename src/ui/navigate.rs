@@ -60,6 +60,10 @@ struct Navigator {
     shown: RefCell<String>,
     /// A selector of the element that had the focus before the page was shown.
     opener: RefCell<String>,
+    /// Whether a page that was clicked is not painted yet.
+    is_arriving: Cell<bool>,
+    /// What waits until it is.
+    after_paint: RefCell<Vec<Box<dyn FnOnce()>>>,
     /// Asks before the page is left by a step in the history.
     blocker: RefCell<Option<Callback<()>>>,
 }
@@ -96,6 +100,8 @@ pub fn start(hooks: Hooks) {
         hovered: RefCell::default(),
         shown: RefCell::new(address()),
         opener: RefCell::default(),
+        is_arriving: Cell::new(false),
+        after_paint: RefCell::default(),
         blocker: RefCell::default(),
     };
     let navigator: &'static Navigator = Box::leak(Box::new(navigator));
@@ -155,6 +161,13 @@ pub fn block(ask: Option<Callback<()>>) {
 /// Returns a selector of the element that led to the page, by a click or a key.
 pub fn opener() -> String {
     navigator().map(|navigator| navigator.opener.borrow().clone()).unwrap_or_default()
+}
+
+/// Returns `true` and keeps `run` until the page that was clicked is painted, or returns `false` if there is nothing to wait for.
+pub fn after_paint(run: impl FnOnce() + 'static) -> bool {
+    let Some(navigator) = navigator().filter(|navigator| navigator.is_arriving.get()) else { return false };
+    navigator.after_paint.borrow_mut().push(Box::new(run));
+    true
 }
 
 /// The version of the browser's files.
@@ -262,9 +275,11 @@ impl Navigator {
         body_of(&response).await.map(Some)
     }
 
-    fn arrive(&self, url: &str, kind: Kind, data: Vec<u8>) {
+    fn arrive(&'static self, url: &str, kind: Kind, data: Vec<u8>) {
         let had_dialog = browser::has_dialog();
         let same_path = path_of(url) == path_of(&self.shown.borrow());
+        // A page in the background is not painted, and a step back restores the scroll position of the whole page.
+        self.is_arriving.set(kind == Kind::Push && !same_path && !document().hidden());
         let Some(title) = self.hooks.show.run(data) else { return load(url) };
         let url = &without_notice(url);
         match kind {
@@ -273,7 +288,9 @@ impl Navigator {
             Kind::Step => {}
         }
         self.shown.replace(address());
-        document().set_title(&title);
+        if document().hidden() {
+            document().set_title(&title);
+        }
         // After the effects, which open dialogs.
         request_animation_frame(move || {
             if kind == Kind::Step {
@@ -282,9 +299,18 @@ impl Navigator {
                 browser::focus_heading();
                 window().scroll_to_with_x_and_y(0.0, 0.0);
             }
-            if !same_path {
-                browser::set_text(ANNOUNCER, &title);
-            }
+            // A timer of this frame runs after its paint.
+            set_timeout(move || self.finish(&title, same_path), Duration::ZERO);
         });
+    }
+
+    /// Does what the reader need not wait for.
+    fn finish(&self, title: &str, same_path: bool) {
+        self.is_arriving.set(false);
+        document().set_title(title);
+        if !same_path {
+            browser::set_text(ANNOUNCER, title);
+        }
+        self.after_paint.take().into_iter().for_each(|run| run());
     }
 }

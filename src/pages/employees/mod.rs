@@ -16,7 +16,7 @@ use crate::model::employees::{DepartmentFigures, EmployeeForm, EmployeeList};
 use crate::ui::dialog::DialogTrigger;
 use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::PageUser;
-use crate::ui::layout::{PageHead, Section};
+use crate::ui::layout::{BelowTheFold, PageHead, Section};
 
 /// Returns a page of the employees of the signed-in user or of their team, and the one that a dialog is about, by its id. A
 /// page past the end is the last page.
@@ -109,7 +109,7 @@ pub fn EmployeesPage(data: Memo<EmployeesData>) -> impl IntoView {
             <FormError errors={FormErrors::of(LoadSampleEmployees::url())}/>
             {content}
         </Section>
-        {figures}
+        <BelowTheFold>{figures}</BelowTheFold>
     }
 }
 

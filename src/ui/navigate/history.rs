@@ -6,6 +6,9 @@ use web_sys::wasm_bindgen::JsValue;
 
 use crate::ui::browser;
 
+/// The place in an entry that has none: at the top, without focus.
+const TOP: &str = "0~";
+
 pub(super) fn restore_scroll_by(how: ScrollRestoration) {
     if let Ok(history) = window().history() {
         let _ = history.set_scroll_restoration(how);
@@ -42,10 +45,14 @@ pub(super) fn path_of(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
-/// Keeps scroll and focus in the entry that is left.
+/// Keeps scroll and focus in the entry that is left. Writing an entry takes milliseconds, reading it does not.
 pub(super) fn remember_place() {
     let Ok(history) = window().history() else { return };
     let place = format!("{}~{}", browser::scroll_y(), browser::focused_selector());
+    let kept = history.state().ok().and_then(|state| state.as_string());
+    if kept.as_deref().unwrap_or(TOP) == place {
+        return;
+    }
     let _ = history.replace_state_with_url(&JsValue::from_str(&place), "", None);
 }
 

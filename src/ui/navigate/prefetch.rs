@@ -6,6 +6,7 @@ use leptos::prelude::set_timeout;
 use leptos::task::spawn_local;
 use web_sys::Event;
 
+use super::history::remember_place;
 use super::target::{target_of, target_url};
 use super::{Navigator, navigator};
 use crate::ui::browser;
@@ -44,6 +45,8 @@ pub(super) fn hover(event: &Event) {
 pub(super) fn prefetch_from(event: &Event) {
     let (Some(navigator), Some(element)) = (navigator(), target_of(event)) else { return };
     if let Some(url) = target_url(&element) {
+        // The click that follows finds it written.
+        remember_place();
         prefetch(navigator, url);
     }
 }
