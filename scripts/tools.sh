@@ -9,7 +9,7 @@
 #     scripts/tools.sh lighthouse   make lighthouse
 #     scripts/tools.sh dist     make dist
 # Installs into .tools and node_modules. Exceptions: the Rust toolchain (by rustup) and, for root on Debian, the packages
-# caddy, chromium, golang-go, haproxy, nginx, pgbouncer, postgresql and sqlite3.
+# caddy, chromium, golang-go, haproxy, nginx, pgbouncer, postgresql, prometheus and sqlite3.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -145,6 +145,13 @@ sqlite() {
     has sqlite3 || fail "The tests need sqlite3: install it (Debian: apt-get install sqlite3), then run make test again."
 }
 
+# Checks alert rules, the dashboard and a scrape.
+promtool() {
+    if has promtool; then return; fi
+    package prometheus
+    has promtool || fail "The tests need promtool: install it (Debian: apt-get install prometheus), then run make test again."
+}
+
 # Builds a program of docs/clients.md.
 golang() {
     if has go; then return; fi
@@ -197,6 +204,7 @@ test)
     proxy haproxy
     pooler
     sqlite
+    promtool
     golang
     has curl || fail "The tests need curl: install it (Debian: apt-get install curl), then run make test again."
     node_packages end2end

@@ -11,7 +11,8 @@ use keyfob::server::db::Db;
 use keyfob::server::log_format::{Stderr, one_line};
 use keyfob::server::state::AppState;
 use keyfob::server::users;
-use keyfob::web::serve::serve;
+use keyfob::web::metrics;
+use keyfob::web::serve::serve_both;
 use tracing_subscriber::EnvFilter;
 
 use super::{CommandError, Database};
@@ -28,9 +29,10 @@ pub struct Serve {
 pub async fn run(Serve { database, config }: Serve) -> Result<(), CommandError> {
     config.check()?;
     init_logging(&config.log, config.log_format)?;
-    // The port first: if it is taken, nothing else has happened yet.
+    // The ports first: if one is taken, nothing else has happened yet.
     let listener = TcpListener::bind(config.addr)
         .map_err(|error| format!("cannot listen on {}: {error}. Set KEYFOB_ADDR to another address.", config.addr))?;
+    let metrics = metrics::bind(config.metrics_addr).map_err(|error| error.to_string())?;
     let db = Db::open(&database.database_url).await?;
     let _lock = db.lock_for_server()?;
     db.migrate().await?;
@@ -42,7 +44,7 @@ pub async fn run(Serve { database, config }: Serve) -> Result<(), CommandError> 
         );
     }
     let state = AppState::new(db, config, Clock::system());
-    serve(listener, state, keyfob::endpoints::routes())
+    serve_both(listener, metrics, state, keyfob::endpoints::routes())
         .await
         .map_err(|error| CommandError(format!("the server stopped: {error}.")))
 }

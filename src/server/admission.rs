@@ -4,8 +4,11 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use super::auth::password;
 use super::memory_budget::MemoryBudget;
@@ -34,6 +37,8 @@ pub struct AdmissionControl {
     others: AtomicUsize,
     probes: AtomicUsize,
     stopping: AtomicBool,
+    /// Permits of the listener, and their number; unset without a listener.
+    connections: OnceLock<(Arc<Semaphore>, usize)>,
     /// Memory for request bodies that have not arrived completely.
     pub bodies: MemoryBudget,
     /// Memory for responses that clients have not read yet.
@@ -48,6 +53,7 @@ impl Default for AdmissionControl {
             others: AtomicUsize::default(),
             probes: AtomicUsize::default(),
             stopping: AtomicBool::default(),
+            connections: OnceLock::new(),
             bodies: MemoryBudget::new(REQUEST_BODY_BUDGET),
             answers: MemoryBudget::new(RESPONSE_BODY_BUDGET),
         }
@@ -95,6 +101,23 @@ impl AdmissionControl {
     pub fn resume(&self, class: RequestClass) -> bool {
         let (running, max) = self.running(class);
         running.fetch_add(1, Relaxed) < max
+    }
+
+    /// Returns the requests of a class that run, and how many may.
+    pub fn in_flight(&self, class: RequestClass) -> (usize, usize) {
+        let (running, max) = self.running(class);
+        (running.load(Relaxed), max)
+    }
+
+    /// Notes the permits of the listener. Only the first listener counts.
+    pub fn set_connection_permits(&self, permits: Arc<Semaphore>, max: usize) {
+        let _ = self.connections.set((permits, max));
+    }
+
+    /// Returns the open connections, and how many there may be.
+    pub fn connections(&self) -> (usize, usize) {
+        let of = |(permits, max): &(Arc<Semaphore>, usize)| (max.saturating_sub(permits.available_permits()), *max);
+        self.connections.get().map_or((0, 0), of)
     }
 
     /// Starts the shutdown.

@@ -93,7 +93,11 @@ async fn listen_once(servers: &Servers, changes: &Invalidations) -> Result<Infal
     tracing::debug!("listening for changes of other processes");
     let mut heartbeat_sent = false;
     loop {
-        match subscription.receive(HEARTBEAT_INTERVAL).await? {
+        let received = subscription.receive(HEARTBEAT_INTERVAL).await?;
+        if !matches!(received, Received::Nothing) {
+            changes.note_heard();
+        }
+        match received {
             Received::Change(id) => {
                 heartbeat_sent = false;
                 changes.invalidate(&id);

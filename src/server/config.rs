@@ -21,6 +21,10 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_ADDR", default_value = "127.0.0.1:8000")]
     pub addr: SocketAddr,
 
+    /// Address of a second listener that serves /metrics for Prometheus, without authentication: 127.0.0.1:9464
+    #[arg(long, env = "KEYFOB_METRICS_ADDR", value_parser = metrics_addr)]
+    pub metrics_addr: Option<SocketAddr>,
+
     /// Address that people type; decides the cookie's name and Secure flag, HSTS and the trusted origin
     #[arg(long, env = "KEYFOB_PUBLIC_URL", default_value = "http://localhost:8000", value_parser = public_url)]
     pub public_url: Url,
@@ -122,6 +126,12 @@ pub enum LogFormat {
 impl Config {
     /// Checks settings against each other. The error names the variable and the fix.
     pub fn check(&self) -> Result<(), String> {
+        if self.metrics_addr.is_some_and(|addr| addr == self.addr && addr.port() != 0) {
+            return Err(format!(
+                "KEYFOB_METRICS_ADDR is {}, as KEYFOB_ADDR. Set it to another port, such as 127.0.0.1:9464.",
+                self.addr
+            ));
+        }
         if self.https() || is_loopback(&self.public_url) || self.allow_insecure_http {
             return Ok(());
         }
@@ -150,6 +160,10 @@ fn public_url(raw: &str) -> Result<Url, String> {
         "http" | "https" if is_origin && url.has_host() => Ok(url),
         _ => Err("use the form https://keys.example.com, without a path".to_owned()),
     }
+}
+
+fn metrics_addr(raw: &str) -> Result<SocketAddr, String> {
+    raw.parse().map_err(|_| "use an IP address and a port, such as 127.0.0.1:9464".to_owned())
 }
 
 /// Whether an address is on this machine.
@@ -199,6 +213,7 @@ pub(crate) mod tests {
     pub fn config(url: &str) -> Result<Config, String> {
         Ok(Config {
             addr: ([127, 0, 0, 1], 0).into(),
+            metrics_addr: None,
             public_url: public_url(url)?,
             allow_insecure_http: false,
             signup: Signup::Open,

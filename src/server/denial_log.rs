@@ -30,10 +30,13 @@ impl DenialLogLimiter {
     }
 }
 
-/// Logs an error that denies the running request (401, 403 or 429), once for each request.
+/// Logs and counts an error that denies the running request (401, 403 or 429), once for each request.
 pub fn log_denied(state: &AppState, error: &AppError) {
     if !error.is_refusal() || request_context::mark_denial_logged() {
         return;
+    }
+    if let (Some(metrics), Some(limit)) = (&state.metrics, error.limit()) {
+        metrics.count_limit(limit);
     }
     let from = request_context::client_ip();
     if state.denials.0.try_acquire(from, MAX_LINES, state.now()).is_ok() {

@@ -41,6 +41,16 @@ impl MemoryBudget {
         Reservation { budget: self.clone(), share }
     }
 
+    /// Returns the bytes that are reserved.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Relaxed)
+    }
+
+    /// Returns the bytes that may be reserved.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Whether nothing is left, for anyone or for this address.
     #[must_use]
     pub fn is_spent(&self, of: Option<IpAddr>) -> bool {

@@ -18,6 +18,7 @@ pub mod leptos_context;
 pub mod log_format;
 pub mod maintenance;
 pub mod memory_budget;
+pub mod metrics;
 pub mod rate_limits;
 pub mod report_signature;
 pub mod request_context;

@@ -9,6 +9,7 @@ use tracing::Span;
 
 use super::auth::random;
 use super::log_format::RedactedPath;
+use super::metrics::labels::Credential;
 use super::rate_limits::Remaining;
 use crate::error::Limit;
 use crate::model::theme::Theme;
@@ -16,6 +17,9 @@ use crate::model::users::User;
 
 /// Longest logged HTTP method, in bytes. A client may make one up.
 const METHOD_MAX: usize = 20;
+
+/// Route in metrics of a request that matched none: an unknown path, or a request that was turned away before.
+const UNMATCHED: &str = "unmatched";
 
 /// Id of a request: in `X-Request-Id`, in problem details and in the log.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +79,9 @@ pub struct RequestContext {
     client_ip: Option<IpAddr>,
     error_format: Cell<ErrorFormat>,
     route: OnceCell<MatchedPath>,
+    /// Name in metrics of a request whose route has no pattern.
+    route_group: Cell<&'static str>,
+    credential: Cell<Credential>,
     user: OnceCell<String>,
     key_prefix: OnceCell<String>,
     /// Method and path of the request that a proxy asks about.
@@ -94,6 +101,8 @@ impl RequestContext {
             client_ip,
             error_format: Cell::new(error_format),
             route: OnceCell::new(),
+            route_group: Cell::new(UNMATCHED),
+            credential: Cell::new(Credential::None),
             user: OnceCell::new(),
             key_prefix: OnceCell::new(),
             original: OnceCell::new(),
@@ -179,6 +188,33 @@ pub fn set_route(extensions: &Extensions) {
     if let Some(route) = extensions.get::<MatchedPath>() {
         with(|context| context.route.set(route.clone()));
     }
+}
+
+/// Notes the name of the route in metrics where it has no pattern.
+pub fn set_route_group(group: &'static str) {
+    with(|context| context.route_group.set(group));
+}
+
+/// Notes how the caller authenticates.
+pub fn set_credential(credential: Credential) {
+    with(|context| context.credential.set(credential));
+}
+
+/// The running request, as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary<'a> {
+    pub method: &'a Method,
+    /// Pattern that the path matched, or one of the fixed names.
+    pub route: &'a str,
+    pub credential: Credential,
+}
+
+/// Passes on what is known of the running request.
+pub fn summarize(read: impl FnOnce(Summary<'_>)) {
+    with(|context| {
+        let route = context.route.get().map_or(context.route_group.get(), MatchedPath::as_str);
+        read(Summary { method: &context.method, route, credential: context.credential.get() });
+    });
 }
 
 /// Notes the public prefix of the key that came with the request.

@@ -19,6 +19,7 @@ use super::keys::cache;
 use super::keys::cache::KeyCache;
 use super::keys::lookup_limit::LookupLimiter;
 use super::keys::usage::Usage;
+use super::metrics::Metrics;
 use super::site::Site;
 use crate::model::time::Timestamp;
 
@@ -54,6 +55,8 @@ pub struct Parts {
     pub proxy_warnings: ProxyWarnings,
     pub admission: AdmissionControl,
     pub read_concurrency: OwnerConcurrencyLimit,
+    /// Only where `KEYFOB_METRICS_ADDR` is set.
+    pub metrics: Option<Metrics>,
     /// Static files of the browser side.
     pub site: Site,
 }
@@ -69,6 +72,7 @@ impl AppState {
     #[must_use]
     pub fn with_cache(db: Db, config: Config, clock: Clock, key_cache: KeyCache) -> Self {
         let site = Site::at(&config.site_root);
+        let metrics = config.metrics_addr.map(|_| Metrics::new(clock.now()));
         Self(Arc::new(Parts {
             db,
             config,
@@ -83,6 +87,7 @@ impl AppState {
             proxy_warnings: ProxyWarnings::default(),
             admission: AdmissionControl::default(),
             read_concurrency: OwnerConcurrencyLimit::default(),
+            metrics,
             site,
         }))
     }

@@ -65,12 +65,25 @@ impl Listener {
         stopped: watch::Receiver<bool>,
         state: Option<AppState>,
     ) -> io::Result<Self> {
+        let max_connections = raise_file_limit();
+        let listener = Self::with_limit(listener, stopped, max_connections)?;
+        if let Some(state) = &state {
+            state.admission.set_connection_permits(Arc::clone(&listener.permits), max_connections);
+        }
+        Ok(Self { addresses: ConnectionQuota::new(max_connections, state), ..listener })
+    }
+
+    /// Like [`Listener::new`], with this many connections.
+    pub fn with_limit(
+        listener: std::net::TcpListener,
+        stopped: watch::Receiver<bool>,
+        max_connections: usize,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let tcp = Mutex::new(Some(TcpListener::from_std(listener)?));
-        let max_connections = raise_file_limit();
-        let addresses = ConnectionQuota::new(max_connections, state);
+        let addresses = ConnectionQuota::new(max_connections, None);
         Ok(Self { address, tcp, permits: Arc::new(Semaphore::new(max_connections)), addresses, stopped })
     }
 

@@ -6,6 +6,7 @@ pub mod assets;
 pub mod error_response;
 mod health;
 pub mod listener;
+pub mod metrics;
 pub mod middleware;
 pub mod no_js;
 pub mod page_request;

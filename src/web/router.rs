@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use tower::util::MapRequestLayer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -50,13 +51,20 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(csrf_layer(&state));
 
+    let assets = assets::routes(&state.site).layer(MapRequestLayer::new(|request: Request| {
+        request_context::set_route_group("assets");
+        request
+    }));
+    let others = security_txt::routes(&state).route("/healthz", get(alive)).route("/readyz", get(ready));
+    let others = others.layer(MapRequestLayer::new(|request: Request| {
+        request_context::set_route(request.extensions());
+        request
+    }));
     let routes = Router::new()
         .merge(api::routes(&state, own.into()))
-        .merge(assets::routes(&state.site))
-        .merge(security_txt::routes(&state))
+        .merge(assets)
+        .merge(others)
         .merge(pages)
-        .route("/healthz", get(alive))
-        .route("/readyz", get(ready))
         .with_state(state.clone());
     Edge::new(routes, state)
 }

@@ -14,7 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::server::keys::usage::FLUSH_INTERVAL;
 use crate::server::state::AppState;
-use crate::web::listener::Listener;
+use crate::web::listener::{Listener, PeerAddr};
+use crate::web::metrics::{self, MetricsServer};
 use crate::web::shutdown::{self, Signals};
 
 /// Time to begin a request and to send its head.
@@ -26,17 +27,24 @@ const MAX_HTTP2_STREAMS: u32 = 100;
 /// Bytes of a body that an HTTP/2 client may send before they are read: the largest body.
 const HTTP2_WINDOW_SIZE: u32 = 64 * 1024;
 
-/// Serves on a listener until SIGTERM or Ctrl-C, then lets running requests finish; a second signal forces the shutdown.
+/// Serves on a listener until SIGTERM or Ctrl-C, then lets running requests finish; a second signal forces the shutdown. Binds the
+/// address of `KEYFOB_METRICS_ADDR`, if there is one.
 pub async fn serve(listener: TcpListener, state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> io::Result<()> {
+    let metrics = metrics::bind(state.config.metrics_addr)?;
+    serve_both(listener, metrics, state, own).await
+}
+
+/// Like [`serve`], with a second listener for metrics that is bound already.
+pub async fn serve_both(
+    listener: TcpListener,
+    metrics: Option<TcpListener>,
+    state: AppState,
+    own: impl Into<OpenApiRouter<AppState>>,
+) -> io::Result<()> {
     let (handle, (accepting, stopped)) = (Handle::new(), watch::channel(false));
-    let mut server = Server::from_listener(Listener::new(listener, stopped, Some(state.clone()))?);
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
-    server.http_builder().http1().max_buf_size(MAX_HEADER_SIZE.into());
-    server.http_builder().http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_HTTP2_STREAMS);
-    server.http_builder().http2().max_header_list_size(MAX_HEADER_SIZE.into());
-    server.http_builder().http2().initial_stream_window_size(HTTP2_WINDOW_SIZE);
-    let server = server.first_request_timeout(HEADER_READ_TIMEOUT).handle(handle.clone());
-    let server = server.accept_error_handler(|_, error| tracing::warn!(%error, "a connection was not accepted"));
+    let mut server = bounded_server(Listener::new(listener, stopped, Some(state.clone()))?, &handle);
+    server.http_builder().http2().max_concurrent_streams(MAX_HTTP2_STREAMS);
+    let metrics = metrics.map(|listener| MetricsServer::start(listener, state.clone())).transpose()?;
     tokio::spawn(shutdown::stop(Signals::new()?, state.clone(), accepting, handle));
     let db = state.db.clone();
     let (stop, stopped) = oneshot::channel();
@@ -50,7 +58,21 @@ pub async fn serve(listener: TcpListener, state: AppState, own: impl Into<OpenAp
     changes.abort();
     folding.abort();
     db.close().await;
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     Ok(())
+}
+
+/// Returns a server with limits for the head of a request, on both versions of HTTP.
+pub(super) fn bounded_server(listener: Listener, handle: &Handle<PeerAddr>) -> Server<PeerAddr> {
+    let mut server = Server::from_listener(listener);
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+    server.http_builder().http1().max_buf_size(MAX_HEADER_SIZE.into());
+    server.http_builder().http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEADER_SIZE.into());
+    server.http_builder().http2().initial_stream_window_size(HTTP2_WINDOW_SIZE);
+    let server = server.first_request_timeout(HEADER_READ_TIMEOUT).handle(handle.clone());
+    server.accept_error_handler(|_, error| tracing::warn!(%error, "a connection was not accepted"))
 }
 
 /// Flushes the use of keys and failed sign-ins periodically, and once more at shutdown.

@@ -54,6 +54,7 @@ mod links;
 mod log;
 mod mass_assignment;
 mod matrix;
+mod metrics;
 mod names;
 mod navigation;
 mod no_js_errors;

@@ -5,6 +5,7 @@ mod client;
 mod databases;
 pub mod functions;
 pub mod query_counter;
+pub mod scrape;
 pub mod server;
 pub mod trail;
 

@@ -20,6 +20,7 @@ use crate::model::users::User;
 use crate::server::audit::Actor;
 use crate::server::keys::usage::Use;
 use crate::server::keys::{self, KeyRecord};
+use crate::server::metrics::labels::{Credential, KeyOutcome};
 use crate::server::request_context;
 use crate::server::state::AppState;
 use crate::server::teams::memberships;
@@ -187,16 +188,40 @@ pub(crate) async fn authenticate<T>(
     state: &AppState,
     check: impl AsyncFnOnce(Caller, &mut Parts) -> Result<T, AppError>,
 ) -> Result<(Caller, T), AppError> {
-    let Some(presented) = api_key_header::extract(&parts.headers, state.config.api_key_header.as_ref())? else {
-        return authenticate_session(parts, state, check).await;
+    let now = state.now();
+    let record = match find_key(parts, state, now).await {
+        Ok(Some(record)) => record,
+        Ok(None) => return authenticate_session(parts, state, check).await,
+        Err(error) => {
+            note_key_check(state, &Err::<(), _>(&error));
+            return Err(error);
+        }
     };
-    let (now, ip) = (state.now(), client_ip(&parts.extensions));
+    let checked = authenticate_key(parts, state, record, now, check).await;
+    note_key_check(state, &checked.as_ref());
+    checked
+}
+
+/// Returns the key that the request presents; `None` if it presents none.
+async fn find_key(parts: &Parts, state: &AppState, now: Timestamp) -> Result<Option<KeyRecord>, AppError> {
+    let Some(presented) = api_key_header::extract(&parts.headers, state.config.api_key_header.as_ref())? else {
+        return Ok(None);
+    };
+    let ip = client_ip(&parts.extensions);
     let Some(record) = keys::find_by_secret(state, &presented, ip, now).await? else {
         request_context::set_key(presented.prefix());
         state.usage.note_failure(ip, now)?;
         return Err(AppError::KeyUnknown);
     };
-    authenticate_key(parts, state, record, now, check).await
+    Ok(Some(record))
+}
+
+/// Counts the outcome of a request with a key.
+fn note_key_check<T>(state: &AppState, checked: &Result<T, &AppError>) {
+    request_context::set_credential(Credential::Key);
+    if let Some(metrics) = &state.metrics {
+        metrics.count_key_check(KeyOutcome::of(checked.as_ref().err().copied()));
+    }
 }
 
 async fn authenticate_session<T>(

@@ -10,6 +10,8 @@ use super::{api_key_header, page_user};
 use crate::error::AppError;
 use crate::model::employees::OwnerId;
 use crate::server::leptos_context::state_and_parts;
+use crate::server::metrics::labels::Credential;
+use crate::server::request_context;
 use crate::server::state::AppState;
 use crate::server::teams::memberships;
 
@@ -87,6 +89,7 @@ pub async fn session_from_parts(state: &AppState, parts: &Parts) -> Result<Optio
 /// Like [`session_from_parts`], but accepts a page of another account, so that every page can sign out.
 pub async fn any_session_from_parts(state: &AppState, parts: &Parts) -> Result<Option<Session>, AppError> {
     if api_key_header::is_present_on_page(&parts.headers, state.config.api_key_header.as_ref()) {
+        request_context::set_credential(Credential::Key);
         return Err(AppError::SessionRequired);
     }
     find_session(parts, state).await

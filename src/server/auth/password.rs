@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +19,8 @@ use crate::error::{AppError, Limit};
 use crate::model::fields::FieldErrors;
 use crate::model::time::Timestamp;
 use crate::model::users::{PASSWORD_MAX, UserId, password_length};
+use crate::server::clock::Stopwatch;
+use crate::server::metrics::histogram::{Histogram, HistogramSnapshot};
 use crate::server::rate_limits::FixedWindowLimiter;
 use crate::server::{background_thread, request_context};
 
@@ -31,8 +34,29 @@ pub const MAX_CHECKS_PER_MINUTE: u32 = 30;
 pub struct Passwords {
     queue: Arc<Semaphore>,
     cores: Arc<Semaphore>,
+    max_running: usize,
+    figures: Arc<Figures>,
     slots: TakenSlots,
     checks: FixedWindowLimiter<String>,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    waits: Histogram,
+    rejections: AtomicU64,
+}
+
+/// State of the queue, for metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueStats {
+    pub running: usize,
+    pub waiting: usize,
+    /// Passwords that may wait.
+    pub limit: usize,
+    /// Passwords that found the queue full.
+    pub rejections: u64,
+    /// Times that passwords waited for a core.
+    pub waits: HistogramSnapshot,
 }
 
 /// Owner of a slot in the queue. Attempts by strangers have a slot apart from the user's own, so that they cannot block it.
@@ -95,6 +119,8 @@ impl Default for Passwords {
         Self {
             queue: Arc::new(Semaphore::new(cores + MAX_QUEUED)),
             cores: Arc::new(Semaphore::new(cores)),
+            max_running: cores,
+            figures: Arc::default(),
             slots: TakenSlots::default(),
             checks: FixedWindowLimiter::default(),
         }
@@ -117,6 +143,14 @@ impl Passwords {
         }
         let guard = Arc::new(SlotGuard { slots: Arc::clone(&self.slots), owner });
         Ok(HashSlot { passwords: self.clone(), guard, taken_at: now })
+    }
+
+    /// Returns the state of the queue.
+    pub fn queue_stats(&self) -> QueueStats {
+        let queued = (self.max_running + MAX_QUEUED).saturating_sub(self.queue.available_permits());
+        let running = self.max_running.saturating_sub(self.cores.available_permits());
+        let (rejections, waits) = (self.figures.rejections.load(Relaxed), self.figures.waits.snapshot());
+        QueueStats { running, waiting: queued.saturating_sub(running), limit: MAX_QUEUED, rejections, waits }
     }
 
     /// Deletes expired counts. The server calls it periodically.
@@ -157,8 +191,13 @@ impl Passwords {
         guard: Option<Arc<SlotGuard>>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AppError> {
-        let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| AppError::Unavailable)?;
+        let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
+            self.figures.rejections.fetch_add(1, Relaxed);
+            AppError::Unavailable
+        })?;
+        let began = Stopwatch::start();
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| AppError::Unavailable)?;
+        self.figures.waits.observe(began.elapsed());
         let (sender, receiver) = oneshot::channel();
         let thread = background_thread::spawn("password", move || {
             // Held until the work ends, even if the request is gone, and released before the result is sent.

@@ -8,6 +8,8 @@ use tokio::sync::OnceCell;
 use super::sessions;
 use super::sessions::Session;
 use crate::error::AppError;
+use crate::server::metrics::labels::Credential;
+use crate::server::request_context;
 use crate::server::state::AppState;
 
 /// Caches the session for one request, because several guards and parts of a page need it.
@@ -29,8 +31,12 @@ impl SessionMemo {
 /// Returns the live session of a request, from its [`SessionMemo`] if it has one.
 pub(super) async fn find_session(parts: &Parts, state: &AppState) -> Result<Option<Session>, AppError> {
     let find = || sessions::find(&state.db, &state.config, parts, state.now());
-    match parts.extensions.get::<SessionMemo>() {
+    let session = match parts.extensions.get::<SessionMemo>() {
         Some(memo) => memo.0.get_or_try_init(find).await.cloned(),
         None => find().await,
+    }?;
+    if session.is_some() {
+        request_context::set_credential(Credential::Session);
     }
+    Ok(session)
 }

@@ -1,10 +1,13 @@
 //! Cache invalidation: the versions at which keys and users last changed. [`Tx::commit`](super::Tx::commit) records changes of
 //! this process, and the [change listener](crate::server::change_listener) those of others.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use dashmap::DashMap;
+
+use crate::server::clock::Stopwatch;
 
 /// How long a cached entry lives while this process receives the changes of others, in milliseconds.
 pub const TTL: i64 = 5000;
@@ -32,6 +35,21 @@ struct Inner {
     /// The version of the last change of each id.
     each: DashMap<String, u64>,
     connected: AtomicBool,
+    disconnects: AtomicU64,
+    /// Since the last change, heartbeat or successful poll.
+    heard: Mutex<Option<Stopwatch>>,
+}
+
+/// State of the change listener, for metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenerState {
+    pub connected: bool,
+    /// How often the connection was lost.
+    pub disconnects: u64,
+    /// Time since the last change, heartbeat or successful poll.
+    pub silence: Option<Duration>,
+    /// Number of changes, also of this process.
+    pub changes: u64,
 }
 
 impl Invalidations {
@@ -70,7 +88,28 @@ impl Invalidations {
 
     /// Sets whether this process receives the changes of others.
     pub fn set_connected(&self, connected: bool) {
-        self.0.connected.store(connected, SeqCst);
+        let before = self.0.connected.swap(connected, SeqCst);
+        if connected {
+            self.note_heard();
+        } else if before {
+            self.0.disconnects.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// Notes that the source of changes works.
+    pub fn note_heard(&self) {
+        *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stopwatch::start());
+    }
+
+    /// Returns the state of the change listener.
+    pub fn listener_state(&self) -> ListenerState {
+        let heard = *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        ListenerState {
+            connected: self.0.connected.load(SeqCst),
+            disconnects: self.0.disconnects.load(SeqCst),
+            silence: heard.map(|heard| heard.elapsed()),
+            changes: self.0.count.load(SeqCst),
+        }
     }
 
     /// Returns how long an entry that is read now may be cached, in milliseconds.

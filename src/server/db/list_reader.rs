@@ -10,6 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::pool_stats::{PoolMeter, PoolStats};
 use super::query::Mapper;
 use super::row::Param;
 use super::{inline_reader, pool, with_timeout};
@@ -27,6 +28,7 @@ pub struct ListReader {
     file: Arc<Path>,
     running: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
+    meter: Arc<PoolMeter>,
 }
 
 /// A query for a thread.
@@ -49,7 +51,12 @@ impl Drop for InterruptOnDrop {
 impl ListReader {
     /// Opens nothing yet.
     pub fn new(file: &Path) -> Self {
-        Self { file: file.into(), running: Arc::new(Semaphore::new(MAX_RUNNING)), idle: Arc::default() }
+        Self {
+            file: file.into(),
+            running: Arc::new(Semaphore::new(MAX_RUNNING)),
+            idle: Arc::default(),
+            meter: Arc::default(),
+        }
     }
 
     /// Returns the rows of a query. After `limit` it is interrupted.
@@ -62,8 +69,8 @@ impl ListReader {
     ) -> Result<Vec<T>, AppError> {
         tracing::debug!(target: "sqlx::query", summary = sql, "as sqlx tells its own");
         let running = Arc::clone(&self.running).acquire_owned();
-        let running =
-            with_timeout(pool::ACQUIRE_TIMEOUT, async { running.await.map_err(|_| sqlx::Error::PoolClosed) }).await?;
+        let running = async { running.await.map_err(|_| sqlx::Error::PoolClosed) };
+        let running = self.meter.measure(with_timeout(pool::ACQUIRE_TIMEOUT, running)).await?;
         let wanted = InterruptOnDrop(Arc::new(AtomicBool::new(true)));
         let job = Job { sql, params: params.iter().map(Value::from).collect(), map, wanted: Arc::clone(&wanted.0) };
         let (done, outcome) = oneshot::channel();
@@ -85,6 +92,12 @@ impl ListReader {
         let found = inline_reader::run(&connection, sql, &params, map);
         self.idle().push(connection);
         found
+    }
+
+    /// Returns the state of the threads and their connections.
+    pub fn stats(&self) -> PoolStats {
+        let in_use = MAX_RUNNING.saturating_sub(self.running.available_permits());
+        self.meter.stats("lists", in_use, self.idle().len(), MAX_RUNNING)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {

@@ -12,6 +12,7 @@ mod migrate;
 mod model_types;
 mod open;
 pub mod pool;
+mod pool_stats;
 mod postgres;
 mod query;
 mod ready;
@@ -21,6 +22,7 @@ mod servers;
 mod sqlite;
 pub mod subscription;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
@@ -35,6 +37,7 @@ use self::list_reader::ListReader;
 pub use self::migrate::{OwnMigration, SchemaState, migrated, migrations};
 pub use self::open::OpenError;
 use self::pool::Pool;
+use self::pool_stats::{PoolMeter, PoolStats};
 use self::postgres::{BEGIN, BEGIN_POOLED, BEGIN_SNAPSHOT, PgTransaction};
 pub use self::query::Mapper;
 use self::ready::WriteProbe;
@@ -54,6 +57,7 @@ pub enum Db {
     Sqlite {
         /// One connection: SQLite has one writer at a time.
         write: SqlitePool,
+        meter: Arc<PoolMeter>,
         /// For [`Db::query_inline`] and lookups.
         inline_reader: InlineReader,
         /// For [`Db::query`].
@@ -115,10 +119,31 @@ impl Db {
         matches!(self, Self::Postgres { session: Session { pooled: true, .. }, .. })
     }
 
+    /// Whether this database reports the changes of other processes.
+    pub const fn reports_changes(&self) -> bool {
+        match self {
+            Self::Sqlite { .. } => true,
+            Self::Postgres { session, .. } => session.listens(),
+        }
+    }
+
+    /// Returns the state of the pools.
+    pub fn pool_stats(&self) -> [PoolStats; 2] {
+        match self {
+            Self::Sqlite { write, meter, lists, .. } => {
+                let (open, idle) = (write.size() as usize, write.num_idle());
+                [meter.stats("writer", open.saturating_sub(idle), idle, 1), lists.stats()]
+            }
+            Self::Postgres { statements, transactions, .. } => {
+                [pool::stats("statements", statements), pool::stats("transactions", transactions)]
+            }
+        }
+    }
+
     /// A connection for one statement that writes.
     async fn write(&self) -> Result<Conn, Error> {
         Ok(match self {
-            Self::Sqlite { write, .. } => Conn::Sqlite(write.acquire().await?),
+            Self::Sqlite { write, meter, .. } => Conn::Sqlite(meter.measure(write.acquire()).await?),
             Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
         })
     }
@@ -131,7 +156,9 @@ impl Db {
         let on = with_timeout(STATEMENT_TIMEOUT, async {
             Ok(match self {
                 // A transaction that reads first and writes later fails at once where another writer was between.
-                Self::Sqlite { write, .. } => Running::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+                Self::Sqlite { write, meter, .. } => {
+                    Running::Sqlite(meter.measure(write.begin_with("BEGIN IMMEDIATE")).await?)
+                }
                 Self::Postgres { transactions, session, .. } => {
                     let begin = if session.pooled { BEGIN_POOLED } else { BEGIN };
                     Running::Postgres(PgTransaction::begin(transactions, begin).await?, *session)

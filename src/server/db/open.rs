@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -11,6 +12,7 @@ use super::error::is_damage;
 use super::inline_reader::InlineReader;
 use super::invalidations::Invalidations;
 use super::list_reader::ListReader;
+use super::pool_stats::PoolMeter;
 use super::ready::WriteProbe;
 use super::servers::Servers;
 use super::sqlite::{SqliteFile, must_be_there};
@@ -136,7 +138,8 @@ async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, sqlx::Error> {
     let write = write.connect_with(options.clone()).await?;
     let (inline_reader, lists) = (InlineReader::new(options.get_filename()), ListReader::new(options.get_filename()));
     first.close().await?;
-    Ok(Db::Sqlite { write, inline_reader, lists, changes: Invalidations::default(), probe: WriteProbe::default() })
+    let (changes, probe, meter) = (Invalidations::default(), WriteProbe::default(), Arc::new(PoolMeter::default()));
+    Ok(Db::Sqlite { write, meter, inline_reader, lists, changes, probe })
 }
 
 /// Locks the database against other processes that open or migrate it, until the file is dropped.

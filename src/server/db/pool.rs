@@ -12,6 +12,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use super::error::class;
+use super::pool_stats::{PoolMeter, PoolStats};
 use super::servers::Servers;
 use super::with_timeout;
 
@@ -69,6 +70,7 @@ impl Pooled {
 pub struct ConnManager {
     servers: Servers,
     rechecks: RecheckCounter,
+    meter: PoolMeter,
 }
 
 impl std::fmt::Debug for ConnManager {
@@ -107,7 +109,7 @@ impl managed::Manager for ConnManager {
 
 /// Opens a pool. The connection that was used last is reused first: its caches are warm.
 pub(super) async fn open(servers: Servers, rechecks: &RecheckCounter, max_size: usize) -> Result<Pool, sqlx::Error> {
-    let builder = Pool::builder(ConnManager { servers, rechecks: rechecks.clone() });
+    let builder = Pool::builder(ConnManager { servers, rechecks: rechecks.clone(), meter: PoolMeter::default() });
     let builder = builder.max_size(max_size).queue_mode(QueueMode::Lifo).runtime(Runtime::Tokio1);
     let builder = builder.wait_timeout(Some(ACQUIRE_TIMEOUT)).create_timeout(Some(ACQUIRE_TIMEOUT));
     let pool = builder.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
@@ -117,11 +119,18 @@ pub(super) async fn open(servers: Servers, rechecks: &RecheckCounter, max_size: 
 
 /// Takes a connection, and waits if all are in use.
 pub async fn acquire(pool: &Pool) -> Result<PooledConn, sqlx::Error> {
-    pool.get().await.map_err(|error| match error {
+    pool.manager().meter.measure(pool.get()).await.map_err(|error| match error {
         PoolError::Backend(error) => error,
         PoolError::Closed => sqlx::Error::PoolClosed,
         _ => sqlx::Error::PoolTimedOut,
     })
+}
+
+/// Returns the state of a pool.
+pub(super) fn stats(name: &'static str, pool: &Pool) -> PoolStats {
+    let status = pool.status();
+    let in_use = status.size.saturating_sub(status.available);
+    pool.manager().meter.stats(name, in_use, status.size - in_use, status.max_size)
 }
 
 /// Closes the pool and its connections.

@@ -12,6 +12,7 @@ use crate::model::users::User;
 use crate::server::auth::key_format::{Digest, PresentedKey};
 use crate::server::db::Db;
 use crate::server::db::row::{Row, params};
+use crate::server::metrics::labels::CacheResult;
 use crate::server::state::AppState;
 
 /// The query of a [`KeyRecord`] by a unique column.
@@ -38,7 +39,15 @@ pub async fn find_by_secret(
     now: Timestamp,
 ) -> Result<Option<KeyRecord>, AppError> {
     let (digest, invalidations) = (presented.digest(), state.db.invalidations());
-    match state.key_cache.get(&digest, invalidations, now) {
+    let cached = state.key_cache.get(&digest, invalidations, now);
+    if let Some(metrics) = &state.metrics {
+        metrics.count_cache_lookup(match cached {
+            Some(Cached::Hit(_)) => CacheResult::Hit,
+            Some(Cached::NegativeHit) => CacheResult::NegativeHit,
+            None => CacheResult::Miss,
+        });
+    }
+    match cached {
         Some(Cached::Hit(found)) => return Ok(Some(found)),
         Some(Cached::NegativeHit) => return Ok(None),
         None => {}

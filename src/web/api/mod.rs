@@ -89,6 +89,7 @@ pub fn routes(state: &AppState, own: OpenApiRouter<AppState>) -> Router<AppState
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .layer(MapRequestLayer::new(|request: Request| {
             request_context::enter_api();
+            request_context::set_route(request.extensions());
             request
         }));
     keyfob.merge(own).merge(docs)

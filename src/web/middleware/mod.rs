@@ -1,6 +1,7 @@
 //! Middleware applied to every request.
 
 pub mod csrf;
+mod observe;
 pub mod rate_limit_headers;
 pub mod request_body;
 pub mod response_body;
@@ -21,6 +22,7 @@ use tower::{Layer, Service};
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use tracing::Instrument;
 
+use self::observe::Observer;
 use self::security_headers::SecurityHeaders;
 use super::error_response::{render, with_state};
 use crate::error::AppError;
@@ -31,6 +33,7 @@ use crate::server::auth::client_ip::ProxyWarning;
 use crate::server::auth::page_user;
 use crate::server::leptos_context::{accepts_html, accepts_wire};
 use crate::server::log_format::RedactedPath;
+use crate::server::metrics::labels::Rejection;
 use crate::server::request_context::{self, ErrorFormat, RequestContext};
 use crate::server::state::AppState;
 
@@ -61,6 +64,7 @@ impl Edge {
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
+        let observer = Observer::start(&self.state);
         let found = client_ip::resolve(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
         request.extensions_mut().insert(found.client);
         page_user::extract_from_path(&mut request);
@@ -68,7 +72,7 @@ impl Edge {
         let (class, version) = (request_class(&request), request.version());
         let context = RequestContext::new(&request, found.client.0, error_format(&request, class));
         let (id, state) = (context.id(), self.state.clone());
-        let answer = with_state(state, self.admit(request, class, found.warning));
+        let answer = with_state(state, self.observe(observer, request, class, found.warning));
         let mut response = context.run(answer).await;
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
@@ -79,26 +83,47 @@ impl Edge {
         self.headers.add(response)
     }
 
+    /// Answers a request, and counts it.
+    async fn observe(
+        &mut self,
+        observer: Option<Observer>,
+        request: Request,
+        class: RequestClass,
+        warning: Option<ProxyWarning>,
+    ) -> Response {
+        let response = self.admit(request, class, warning).await;
+        if let Some(observer) = observer {
+            observer.finish(&self.state, response.status());
+        }
+        response
+    }
+
     /// Runs the routes, unless the server is overloaded, and bounds the memory of both bodies.
     async fn admit(&mut self, request: Request, class: RequestClass, warning: Option<ProxyWarning>) -> Response {
         if let Some(warning) = warning {
             self.state.proxy_warnings.tell(&warning, self.state.now());
         }
         let (state, format) = (&self.state, request_context::error_format());
-        let unavailable = || render(state, &AppError::Unavailable, format);
+        let rejected = |reason| {
+            if let Some(metrics) = &state.metrics {
+                metrics.count_rejection(reason);
+            }
+            render(state, &AppError::Unavailable, format)
+        };
         let limited = |ip| client_ip::quota_network(ip, &state.config.trusted_proxies);
         let quota_ip = request_context::client_ip().and_then(limited);
-        let Some(_permit) = state.admission.admit(class) else { return unavailable() };
+        let Some(_permit) = state.admission.admit(class) else { return rejected(Rejection::Overload) };
         let Ok((request, given_up)) = request_body::watch(request, state, (class, quota_ip)) else {
-            return unavailable();
+            return rejected(Rejection::RequestMemory);
         };
         if class != RequestClass::Probe && state.admission.answers.is_spent(quota_ip) {
-            return unavailable();
+            return rejected(Rejection::ResponseMemory);
         }
         let response = match run_routes(&mut self.routes, request).await {
             // Extractors have different answers to a body that could not be read.
-            Ok(_) if given_up.is_some_and(|given_up| given_up.get()) => unavailable(),
+            Ok(_) if given_up.is_some_and(|given_up| given_up.get()) => rejected(Rejection::RequestMemory),
             Ok(response) => response,
+            Err(AppError::Unavailable) => rejected(Rejection::Timeout),
             Err(error) => render(state, &error, format),
         };
         let mut response = response_body::count(response, &state.admission.answers, quota_ip);

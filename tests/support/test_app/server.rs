@@ -63,6 +63,19 @@ impl Server {
         panic!("the server is not ready: {}", server.log());
     }
 
+    /// Interrupts the server, and waits for its end.
+    pub async fn interrupt(&mut self) -> std::process::ExitStatus {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        for _ in 0..1500 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the server goes on: {}", self.log());
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
