@@ -43,6 +43,7 @@ dev: ## rebuild and reload on each change
 
 test: ## install what is missing, run every check: format, lints, tests on SQLite and PostgreSQL, browser tests
 	$(call step,Tools,scripts/tools.sh test)
+	$(call step,Crates: licences and known vulnerabilities,scripts/audit/crates.sh)
 	$(call step,Format,cargo fmt --check && cargo fmt --check --manifest-path fuzz/Cargo.toml && cargo fmt --check --manifest-path $(OWN_APP))
 	$(call step,Lints: server,cargo clippy --all-targets -- -D warnings)
 	$(call step,Lints: browser,cargo clippy --lib --no-default-features --features hydrate --target wasm32-unknown-unknown -- -D warnings)

