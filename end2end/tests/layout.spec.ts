@@ -82,6 +82,7 @@ test("pages of a visitor", async ({ page, expectedErrors }) => {
     home: "/",
     "sign-in": "/sign-in",
     "sign-up": "/sign-up",
+    "forgot-password": "/forgot-password",
     errors: "/docs/errors",
     "not-found": "/nothing",
   });
@@ -163,6 +164,20 @@ test("pages of administrators", async ({ browser }) => {
     "admin-audit": `/admin/audit?who=${encodeURIComponent(email)}`,
     "admin-create": "/admin/keys?create=",
   });
+  const user = await person(browser, "Grace Hopper");
+  await page.goto(`/admin/users?search=${encodeURIComponent(user.email)}`);
+  await page.getByRole("link", { name: "Delete" }).click();
+  await expect(page.getByRole("alertdialog")).toBeVisible();
+  await look(page, "admin-users-delete");
+  await page.goto(`/admin/users?search=${encodeURIComponent(user.email)}`);
+  await page.getByRole("button", { name: "Reset link" }).click();
+  await expect(page.getByLabel("Link")).toBeVisible();
+  await look(page, "reset-link");
+  await page.goto((await page.getByLabel("Link").inputValue()).trim());
+  await look(page, "reset-password");
+  await page.goto("/reset-password?token=none");
+  await look(page, "reset-password-broken");
+  await user.context.close();
   const slug = `billing-${crypto.randomUUID().slice(0, 8)}`;
   run("api", "add", "--slug", slug, "--name", "Billing", "--scope", "invoices", "--scope", "refunds");
   await page.goto("/admin/apis");

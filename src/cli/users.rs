@@ -3,12 +3,16 @@
 use clap::{Args, Subcommand};
 use keyfob::model::text::{isolated, shown};
 use keyfob::model::time::Timestamp;
-use keyfob::model::users::{Email, display_name};
+use keyfob::model::users::{Email, User, display_name};
 use keyfob::server::audit::Actor;
 use keyfob::server::auth::password::Passwords;
 use keyfob::server::clock::Clock;
+use keyfob::server::config::public_url;
+use keyfob::server::db::Db;
 use keyfob::server::users;
 use keyfob::server::users::{AccountChange, NewUser};
+use secrecy::ExposeSecret;
+use url::Url;
 
 use super::{CommandError, Database, password_from_stdin};
 
@@ -41,6 +45,25 @@ pub enum UserCommand {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// Change a user's email address and end their sessions
+    SetEmail {
+        #[command(flatten)]
+        account: Account,
+        /// New email address
+        #[arg(long)]
+        new_email: String,
+    },
+    /// Print a link with which a user sets a new password
+    ///
+    /// Prints the link alone on standard output. It works once, for 24 hours, and replaces an earlier link. Give it to the user on a
+    /// way that only they can read. The new password ends all sessions of the user; API keys keep working.
+    ResetLink {
+        #[command(flatten)]
+        account: Account,
+        /// Address that people type; the link begins with it
+        #[arg(long, env = "KEYFOB_PUBLIC_URL", default_value = "http://localhost:8000", value_parser = public_url)]
+        public_url: Url,
+    },
     /// Disable a user: end their sessions and reject their keys
     Disable(Account),
     /// Enable a disabled user
@@ -49,6 +72,11 @@ pub enum UserCommand {
     Promote(Account),
     /// Withdraw superuser rights; the last superuser keeps them
     Demote(Account),
+    /// Delete a user with keys, sessions and employees; this cannot be undone
+    ///
+    /// Teams in which nobody else is are deleted too. A user who is the only active admin of a team with other members cannot be
+    /// deleted; neither can the last superuser. The audit keeps what happened, without the user's names and addresses.
+    Delete(Account),
 }
 
 #[derive(Args)]
@@ -92,6 +120,18 @@ pub async fn run(command: UserCommand) -> Result<(), CommandError> {
             }
             eprintln!("Changed the password of {}.", isolated(&shown(email.as_str())));
         }
+        UserCommand::SetEmail { account, new_email } => set_email(account, &new_email, now).await?,
+        UserCommand::ResetLink { account, public_url } => {
+            let (db, user) = account.open().await?;
+            let origin = public_url.origin().ascii_serialization();
+            let link = users::resets::create_link(&db, &user, &origin, &Actor::operator(now)).await?;
+            println!("{}", link.url.expose_secret());
+        }
+        UserCommand::Delete(account) => {
+            let (db, user) = account.open().await?;
+            users::delete(&db, &user, &Actor::operator(now)).await?;
+            eprintln!("Deleted the user {}.", isolated(&shown(&user.email)));
+        }
         UserCommand::Disable(account) => change(account, AccountChange::Disable, "is now disabled", now).await?,
         UserCommand::Enable(account) => change(account, AccountChange::Enable, "is now enabled", now).await?,
         UserCommand::Promote(account) => change(account, AccountChange::Promote, "is now a superuser", now).await?,
@@ -100,12 +140,28 @@ pub async fn run(command: UserCommand) -> Result<(), CommandError> {
     Ok(())
 }
 
+impl Account {
+    /// Opens the database and finds the user.
+    async fn open(&self) -> Result<(Db, User), CommandError> {
+        let email = Email::to_find(&self.email)?;
+        let db = self.database.open().await?;
+        let user = users::find(&db, &email).await?.ok_or_else(|| unknown_user(&email))?;
+        Ok((db, user))
+    }
+}
+
+async fn set_email(account: Account, new_email: &str, now: Timestamp) -> Result<(), CommandError> {
+    let new = Email::parse(new_email)?;
+    let (db, user) = account.open().await?;
+    users::set_email(&db, &user, &new, &Actor::operator(now)).await?;
+    eprintln!("{} is now {}.", isolated(&shown(&user.email)), isolated(new.as_str()));
+    Ok(())
+}
+
 async fn change(account: Account, change: AccountChange, outcome: &str, now: Timestamp) -> Result<(), CommandError> {
-    let email = Email::to_find(&account.email)?;
-    let db = account.database.open().await?;
-    let user = users::find(&db, &email).await?.ok_or_else(|| unknown_user(&email))?;
+    let (db, user) = account.open().await?;
     users::change(&db, &user, change, &Actor::operator(now)).await?;
-    eprintln!("{} {outcome}.", isolated(&shown(email.as_str())));
+    eprintln!("{} {outcome}.", isolated(&shown(&user.email)));
     Ok(())
 }
 

@@ -115,7 +115,7 @@ impl Limit {
             Self::UnknownKeys => "Your address has presented too many unknown keys.",
             Self::LeakReports => "Your address has sent too many reports.",
             Self::SignIns => "There were too many failed sign-ins from your address.",
-            Self::SignUps => "Too many accounts were created from your address.",
+            Self::SignUps => "Too many accounts were created, or email addresses changed, from your address.",
             Self::LoginBackoff => "There were too many wrong passwords in a row.",
             Self::PasswordChecks => "The password of this account was entered too often within a minute.",
             Self::ConcurrentPasswordChecks => "The password of this account is being checked already.",

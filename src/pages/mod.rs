@@ -14,6 +14,7 @@ mod pagination;
 pub mod profile;
 mod query;
 pub mod reauth;
+pub mod reset_password;
 pub mod sign_in;
 pub mod teams;
 pub mod theme;
@@ -96,6 +97,7 @@ pages! {
     Home(data: home::HomeData), "API keys", home::HomePage;
     SignUp(data: sign_in::SignInOptions), "Sign up", sign_in::SignUpPage;
     SignIn(data: sign_in::SignInOptions), "Sign in", sign_in::SignInPage;
+    ForgotPassword, "Forgot your password?", sign_in::ForgotPasswordPage;
     Profile(data: profile::ProfileData), "Profile", profile::ProfilePage;
     Employees(data: employees::EmployeesData), "Employees", employees::EmployeesPage;
     Teams(data: teams::TeamsData), "Teams", teams::TeamsPage;

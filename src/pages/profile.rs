@@ -25,6 +25,24 @@ pub async fn save_name(name: String) -> Result<(), AppError> {
     Ok(())
 }
 
+/// Changes the email address and ends the other sessions.
+#[server(prefix = "/fn", endpoint = "change_email")]
+pub async fn change_email(email: String, password: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::auth::own_account::change_email(&state, &session, &email, password.into()).await?;
+    crate::server::redirect("/profile?done=email");
+    Ok(())
+}
+
+/// Deletes the account with everything that is its own.
+#[server(prefix = "/fn", endpoint = "delete_account")]
+pub async fn delete_account(password: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::signed_in().await?;
+    crate::server::auth::own_account::delete(&state, &session, password.into()).await?;
+    crate::server::redirect("/?done=account-deleted");
+    Ok(())
+}
+
 /// Changes the password and ends the other sessions.
 #[server(prefix = "/fn", endpoint = "change_password")]
 pub async fn change_password(current: String, new: String) -> Result<(), AppError> {
@@ -75,12 +93,14 @@ pub struct ProfileData {
 }
 
 /// The ids of the headings on the page, and the links to them.
-const SECTIONS: [(&str, &str); 5] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("keys-heading", "API keys"),
     ("account-heading", "Account"),
     ("password-heading", "Password"),
+    ("email-heading", "Email"),
     ("sessions-heading", "Sessions"),
     ("activity-heading", "Recent activity"),
+    ("delete-heading", "Delete account"),
 ];
 
 /// `/profile`
@@ -104,8 +124,10 @@ pub fn ProfilePage(data: Memo<ProfileData>) -> impl IntoView {
         {move || view! { <NameSection user=user.get()/> }}
         <BelowTheFold>
             <PasswordSection email=user.get_untracked().email/>
+            <EmailSection email=user.get_untracked().email/>
             <SessionSection sessions/>
             <Section id="activity-heading" title="Recent activity">{activity}</Section>
+            <DeleteSection email=user.get_untracked().email/>
         </BelowTheFold>
     }
 }
@@ -130,6 +152,61 @@ fn NameSection(user: User) -> impl IntoView {
                     error=errors.at("name")
                 />
                 <div class="form-foot"><button class="btn">"Save"</button></div>
+            </form>
+            <p class="form-foot"><a href="/profile/export.json" download="">"Download your data"</a>" as JSON."</p>
+        </Section>
+    }
+}
+
+/// A change loads a document, because the page holds the old address in more places.
+#[component]
+fn EmailSection(email: String) -> impl IntoView {
+    let errors = FormErrors::of(ChangeEmail::url());
+    view! {
+        <Section id="email-heading" title="Change email">
+            <form method="post" action=ChangeEmail::url() class="form" data-document="">
+                <PageUser/>
+                <FormError errors/>
+                <Field
+                    id="new-email"
+                    name="email"
+                    label="New email address"
+                    kind="email"
+                    autocomplete="off"
+                    hint="Open invitations stay with your present address."
+                    error=errors.at("email")
+                />
+                <OwnPassword id="email-password" email error=errors.at("password")/>
+                <div class="form-foot"><button class="btn">"Change email"</button></div>
+            </form>
+        </Section>
+    }
+}
+
+/// The field that confirms a change with the password.
+#[component]
+fn OwnPassword(id: &'static str, email: String, error: Signal<Option<String>>) -> impl IntoView {
+    view! {
+        // Tells password managers whose password it is. It is not sent.
+        <input type="email" autocomplete="username" value=email hidden/>
+        <Field id name="password" label="Your password" kind="password" autocomplete="current-password" error/>
+    }
+}
+
+#[component]
+fn DeleteSection(email: String) -> impl IntoView {
+    let errors = FormErrors::of(DeleteAccount::url());
+    view! {
+        <Section id="delete-heading" title="Delete account">
+            <p>
+                "Your keys stop working at once. Your account, sessions and employees are deleted, and so are teams in which nobody \
+                 else is. This can't be undone."
+            </p>
+            <form method="post" action=DeleteAccount::url() class="form" data-document="">
+                <PageUser/>
+                <FormError errors/>
+                <OwnPassword id="delete-password" email error=errors.at("password")/>
+                <div class="form-foot"><button class="btn btn-error">"Delete account"</button></div>
             </form>
         </Section>
     }

@@ -64,6 +64,7 @@ pub fn SignInPage(data: Memo<SignInOptions>) -> impl IntoView {
                 />
                 <button class="btn btn-primary">"Sign in"</button>
             </form>
+            <p class="quiet"><a href=with_next("/forgot-password")>"Forgot your password?"</a></p>
             {data.sign_up.then(|| {
                 view! { <p class="quiet">"Don't have an account? " <a href=with_next("/sign-up")>"Sign up"</a></p> }
             })}
@@ -90,6 +91,19 @@ fn PlainHttp(origin: Option<String>) -> impl IntoView {
 /// Returns a link to a page that keeps `?next=`.
 fn with_next(path: &str) -> String {
     link(path, [("next", typed("next").as_str())])
+}
+
+/// `/forgot-password`: without mail, an administrator helps.
+#[component]
+pub fn ForgotPasswordPage() -> impl IntoView {
+    view! {
+        <div class="narrow">
+            <h1>"Forgot your password?"</h1>
+            <p>"This site sends no email. Ask an administrator for a one-time link, and open it to set a new password."</p>
+            <p class="quiet">"The link works once, for 24 hours. Your API keys keep working."</p>
+            <p><a class="btn" href=with_next("/sign-in")>"Back to sign-in"</a></p>
+        </div>
+    }
 }
 
 /// `/sign-up`

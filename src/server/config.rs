@@ -132,7 +132,7 @@ impl Config {
                 self.addr
             ));
         }
-        if self.https() || is_loopback(&self.public_url) || self.allow_insecure_http {
+        if self.is_trustworthy() || self.allow_insecure_http {
             return Ok(());
         }
         Err(format!(
@@ -147,13 +147,19 @@ impl Config {
         self.public_url.scheme() == "https"
     }
 
+    /// Whether browsers trust the public address: https, or this machine.
+    pub fn is_trustworthy(&self) -> bool {
+        self.https() || is_loopback(&self.public_url)
+    }
+
     /// Returns the public address as browsers send it in `Origin`: `http://localhost:8000`.
     pub fn origin(&self) -> String {
         self.public_url.origin().ascii_serialization()
     }
 }
 
-fn public_url(raw: &str) -> Result<Url, String> {
+/// Parses the public address: an http or https origin.
+pub fn public_url(raw: &str) -> Result<Url, String> {
     let url = Url::parse(raw).map_err(|error| format!("{error}: use the form https://keys.example.com"))?;
     let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     match url.scheme() {

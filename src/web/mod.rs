@@ -11,6 +11,7 @@ pub mod middleware;
 pub mod no_js;
 pub mod page_request;
 pub mod pages;
+mod reset_password;
 pub mod router;
 pub mod security_txt;
 pub mod serve;

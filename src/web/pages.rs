@@ -1,7 +1,9 @@
 //! Every page: its route and its loader. A loader reads the page's data and responds with the page.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -9,6 +11,7 @@ use futures_util::future::{join, join3};
 
 use super::admin::search;
 use super::page_request::{PublicPage, SuperuserPage, TeamSlug, UserPage};
+use super::reset_password;
 use crate::error::AppError;
 use crate::pages::Page;
 use crate::pages::employees::EmployeesData;
@@ -28,7 +31,10 @@ pub fn routes() -> Router<AppState> {
         .route("/", get(home))
         .route("/sign-up", get(sign_up))
         .route("/sign-in", get(sign_in))
+        .route("/forgot-password", get(async |page: PublicPage| page.render(Page::ForgotPassword)))
+        .route("/reset-password", get(reset_password::show).post(reset_password::submit))
         .route("/profile", get(profile).post(search))
+        .route("/profile/export.json", get(export))
         .route("/employees", get(own_employees))
         .route("/teams", get(team_list))
         .route("/a/{team}", get(team))
@@ -86,6 +92,18 @@ pub async fn load_profile(UserPage { state, session, query, .. }: &UserPage) -> 
     Page::Profile(ProfileData { user: session.user.clone(), keys, sessions, activity })
 }
 
+/// Streams the user's own data as a download.
+async fn export(UserPage { state, session, .. }: UserPage) -> Response {
+    match users::export::stream(state, session).await {
+        Ok(json) => {
+            let kind = (header::CONTENT_TYPE, "application/json");
+            let name = (header::CONTENT_DISPOSITION, "attachment; filename=\"keyfob-account.json\"");
+            ([kind, name], Body::from_stream(json)).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
 async fn own_employees(page: UserPage) -> Response {
     let loaded = load_employees(&page, None).await;
     page.respond(loaded)
@@ -132,7 +150,8 @@ pub async fn admin_keys(SuperuserPage(page): SuperuserPage) -> Response {
 
 pub async fn admin_users(SuperuserPage(page): SuperuserPage) -> Response {
     let (state, query) = (&page.state, &page.query);
-    let (search, after, about) = (query.text("search"), query.text("after"), query.get("disable"));
+    let (search, after, about) =
+        (query.text("search"), query.text("after"), query.get("disable").or_else(|| query.get("delete")));
     let loaded = users::page_with_dialog(&state.db, &page.session, &search, &after, about.as_deref()).await;
     page.render(Page::AdminUsers(loaded))
 }

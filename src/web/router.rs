@@ -19,7 +19,7 @@ use super::middleware::csrf::csrf_layer;
 use super::no_js::reauth::require_password;
 use super::no_js::reveal_once::{create_key, rotate_key};
 use super::server_fn::server_function;
-use super::{api, assets, pages, security_txt};
+use super::{api, assets, pages, reset_password, security_txt};
 use crate::model::wire::VERSION_HEADER;
 use crate::server::auth::SessionMemo;
 use crate::server::state::AppState;
@@ -42,8 +42,14 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
         .merge(admin)
         .fallback(pages::not_found)
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(COMPRESSION_QUALITY)))
-        // Not compressed, because a response may show a new key: its size would tell something of it (BREACH).
+        // Not compressed, because a response may show a new key or link: its size would tell something of it (BREACH).
         .route("/fn/{name}", post(server_function))
+        .route(
+            "/admin/users/reset-link",
+            post(reset_password::create_link)
+                .get(|| async { Redirect::to("/admin/users") })
+                .layer(from_fn_with_state(state.clone(), require_superuser)),
+        )
         .route("/profile/keys", post(create_key).get(|| async { Redirect::to("/profile") }))
         .route("/profile/keys/rotate", post(rotate_key).get(|| async { Redirect::to("/profile") }))
         .layer(from_fn_with_state(state.clone(), require_password))

@@ -95,6 +95,7 @@ async fn write_usage(state: AppState, mut stopped: oneshot::Receiver<()>) {
         state.denials.evict_expired(state.now());
         state.passwords.evict_expired(state.now());
         let _ = state.login_throttle.maintain(&state.db, state.now()).await;
+        let _ = crate::server::users::finish_deletions(&state.db).await;
         if stop {
             if written.is_err() {
                 tracing::error!("what keys were used for in the last seconds could not be written, and is lost");

@@ -17,10 +17,14 @@ use crate::support::{Answer, Client, Database, TestApp, each_database};
 /// Every route but those of the API: the parameters of its path, address or form, and the status for an id of somebody else.
 /// `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-const ROUTES: [(&str, &str, &str, u16); 30] = [
+const ROUTES: [(&str, &str, &str, u16); 35] = [
     ("GET", "/", "", 200),
     ("GET", "/sign-up", "", 200),
     ("GET", "/sign-in", "", 200),
+    ("GET", "/forgot-password", "", 200),
+    ("GET", "/reset-password", "", 200),
+    ("POST", "/reset-password", "new=four other words here", 400),
+    ("GET", "/profile/export.json", "", 200),
     ("GET", "/profile", "rotate=@key", 200),
     ("GET", "/profile", "revoke=@key&state=", 200),
     ("POST", "/profile", "search=@key&state=", 303),
@@ -39,6 +43,7 @@ const ROUTES: [(&str, &str, &str, u16); 30] = [
     ("GET", "/admin/keys", "revoke=@key", 404),
     ("POST", "/admin/keys", "search=@prefix", 404),
     ("GET", "/admin/users", "disable=@user", 404),
+    ("GET", "/admin/users", "delete=@user", 404),
     ("GET", "/admin/apis", "remove=@api", 404),
     ("GET", "/admin/apis", "remove-scope=@api_scope", 404),
     ("GET", "/admin/audit", "who=@prefix", 404),
@@ -52,9 +57,11 @@ const ROUTES: [(&str, &str, &str, u16); 30] = [
 
 /// Routes that need no row, as the source writes them: the pages' and the server functions', which have a list of their own,
 /// files that are the same for everybody, and what of the API answers that there is nothing.
-const WITHOUT_ROW: [&str; 18] = [
+const WITHOUT_ROW: [&str; 19] = [
     "\"/fn/{name}\"",
     "\"/admin/fn/{name}\"",
+    // It changes something: see reset_links.rs.
+    "\"/admin/users/reset-link\"",
     "\"/api/docs/{file}\"",
     "\"/v-{version}/pkg/{file}\"",
     "\"/favicon.svg\"",

@@ -38,7 +38,9 @@ pub async fn run(url: &str, arguments: &[&str], environment: &[(&str, &str)], in
         input.lines().filter(|line| trail::is_telling(line)).for_each(trail::secret);
     }
     trail::keys(&ran.out);
-    let makes_keys = arguments.contains(&"seed") || arguments.starts_with(&["key", "create"]);
+    let makes_keys = arguments.contains(&"seed")
+        || arguments.starts_with(&["key", "create"])
+        || arguments.starts_with(&["user", "reset-link"]);
     trail::write("printed", &format!("{} {}", ran.err, if makes_keys { "" } else { &ran.out }));
     ran
 }

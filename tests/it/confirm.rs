@@ -63,6 +63,8 @@ async fn deeds(app: &TestApp, root: &Client) -> Vec<Deed> {
     for change in ["disable", "enable", "promote", "demote"] {
         deeds.push(("/admin/fn/change_user", vec![field("id", &ada), field("change", change)]));
     }
+    let leaver = app.user("leaver").await.id.to_string();
+    deeds.push(("/admin/fn/delete_user", vec![field("id", &leaver)]));
     deeds
 }
 

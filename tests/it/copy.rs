@@ -3,9 +3,11 @@
 mod tables;
 
 use keyfob::model::keys::{Access, KeyName, Scopes};
+use keyfob::server::audit::Actor;
 use keyfob::server::db::Db;
 use keyfob::server::db::bulk::Kind as Holds;
 use keyfob::server::maintenance::copy::{TABLES, copy};
+use keyfob::server::users::resets;
 use rstest_reuse::{apply, template};
 use serde_json::json;
 use url::Url;
@@ -104,6 +106,9 @@ async fn fill(app: &TestApp) -> Filled {
     let form = [("email", "ada@example.com"), ("password", PASSWORD)];
     let session = app.browser().call("sign_in", &form).await.is(200);
     app.browser().call("sign_in", &[("email", "bob@example.com"), ("password", "x")]).await.is(400);
+    let (bob, by) = (app.user("bob").await, Actor::operator(app.state.now()));
+    resets::create_link(&app.state.db, &bob, "http://localhost:8000", &by).await.unwrap();
+    app.sql("INSERT INTO deletions (owner_id, deleted_at) VALUES ('01890000-0000-7000-8000-000000000000', 1)").await;
     app.write_usage().await;
     for (table, rows) in dump(app).await {
         assert!(!rows.is_empty(), "nothing in {table}: fill it here");

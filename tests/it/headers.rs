@@ -91,6 +91,7 @@ async fn pages_of_an_admin(app: &TestApp) -> Vec<String> {
         "/",
         "/sign-up",
         "/sign-in",
+        "/forgot-password",
         "/profile",
         "/profile?create=",
         "/employees",

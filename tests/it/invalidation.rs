@@ -16,7 +16,7 @@ use keyfob::server::{change_listener, keys};
 use rstest_reuse::apply;
 use serde_json::json;
 
-use crate::support::{Client, Database, TestApp, each_database};
+use crate::support::{Client, Database, PASSWORD, TestApp, each_database};
 
 macro_rules! changes {
     ($($name:ident)*) => {
@@ -39,6 +39,9 @@ changes! {
     Edit
     ReportAsLeaked
     SaveName
+    SetEmail
+    DeleteOwn
+    DeleteByAdmin
     Disable
     Enable
     Promote
@@ -54,7 +57,7 @@ changes! {
 use Change::*;
 
 /// Events of changes that no key depends on, and of registered APIs, whose changes invalidate several keys: see apis.rs.
-const UNRELATED: [Action; 17] = [
+const UNRELATED: [Action; 19] = [
     Action::ApiAdd,
     Action::ApiEdit,
     Action::ApiRemove,
@@ -63,6 +66,8 @@ const UNRELATED: [Action; 17] = [
     Action::KeyCreate,
     Action::AccountCreate,
     Action::AccountPassword,
+    Action::AccountResetLink,
+    Action::TeamDelete,
     Action::SessionBegin,
     Action::SessionConfirm,
     Action::SessionEnd,
@@ -128,6 +133,12 @@ impl Subject {
                 root.call_admin("edit_key", &fields).await
             }
             SaveName => own.await.call("save_name", &[("name", "Another")]).await,
+            SetEmail => {
+                let fields = [("email", &*format!("new-{}@example.com", self.name)), ("password", PASSWORD)];
+                own.await.call("change_email", &fields).await
+            }
+            DeleteOwn => own.await.call("delete_account", &[("password", PASSWORD)]).await,
+            DeleteByAdmin => root.call_admin("delete_user", &[("id", user.id.as_str())]).await,
             Disable => account("disable").await,
             Enable => account("enable").await,
             Promote => account("promote").await,

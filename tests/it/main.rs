@@ -17,6 +17,9 @@ mod support {
     pub use test_app::*;
 }
 
+mod account_deletion;
+mod account_email;
+mod account_export;
 mod accounts;
 mod admin;
 mod apis;
@@ -69,6 +72,7 @@ mod queries;
 mod races;
 mod rate_limit_headers;
 mod redaction;
+mod reset_links;
 mod rotation;
 mod secrets;
 mod sessions;

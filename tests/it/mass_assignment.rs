@@ -84,9 +84,10 @@ async fn no_body_of_the_api_sets_more_than_its_fields(database: Database) {
 #[apply(each_database)]
 #[tokio::test]
 async fn no_form_sets_more_than_its_fields(database: Database) {
-    const WITHOUT_JAVASCRIPT: [(&str, For, &str, u16); 2] = [
+    const WITHOUT_JAVASCRIPT: [(&str, For, &str, u16); 3] = [
         ("/profile/keys", For::Users, "form_id=@new_id&name=ci&expires=90&access=full&team=&owner=", 0),
         ("/profile/keys/rotate", For::Users, "id=@key&grace=0&seen=", 0),
+        ("/admin/users/reset-link", For::Superusers, "id=@member", 0),
     ];
     let app = &TestApp::start(database).await;
     let (app, _, theirs) = Box::pin(scene(app)).await;

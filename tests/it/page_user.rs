@@ -142,7 +142,7 @@ async fn every_form_of_every_page_says_for_whom_it_was_rendered(database: Databa
 
 #[test]
 fn every_form_in_the_source_says_for_whom_it_was_rendered() {
-    // Those of visitors, the one that signs out, the theme, a search, and the page that sends the fields of another form again.
+    // Those of visitors, the one of a reset link, the one that signs out, the theme, a search, and the page that sends the fields of another form again.
     let without = [
         ("pages/sign_in.rs", 3),
         ("pages/keys/mod.rs", 1),
@@ -150,6 +150,7 @@ fn every_form_in_the_source_says_for_whom_it_was_rendered() {
         ("pages/admin/users.rs", 1),
         ("pages/admin/audit.rs", 1),
         ("pages/reauth.rs", 1),
+        ("pages/reset_password.rs", 1),
         ("pages/theme.rs", 1),
     ];
     for (path, text) in crate::architecture::sources().into_iter().filter(|(path, _)| path.starts_with("pages/")) {

@@ -46,7 +46,7 @@ pub fn AdminAuditPage(data: Memo<Result<AuditPage, AppError>>) -> impl IntoView 
         }
     };
     view! {
-        <PageHead title="Audit" lead="Who did what, when and from where. Entries can't be changed."/>
+        <PageHead title="Audit" lead="Who did what, when and from where. Entries can't be changed; a deleted account takes its names and addresses along."/>
         <AdminNav current=PATH/>
         <Section id="audit-heading" title="Events">{content}</Section>
     }

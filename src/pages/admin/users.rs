@@ -34,24 +34,37 @@ pub async fn change_user(id: String, change: String) -> Result<(), AppError> {
     Ok(())
 }
 
+/// Deletes an account.
+#[server(prefix = "/admin/fn", endpoint = "delete_user")]
+pub async fn delete_user(id: String) -> Result<(), AppError> {
+    let (state, session) = crate::server::auth::require_recent_superuser_auth().await?;
+    crate::server::users::delete_as_superuser(&state, &session, &id).await?;
+    crate::server::redirect("/admin/users?done=delete-user");
+    Ok(())
+}
+
 #[component]
 pub fn AdminUsersPage(data: Memo<Result<AccountPage, AppError>>) -> impl IntoView {
+    let query = QueryParams::from_context();
+    // Which dialog is open is in the address only.
+    let deletes = Memo::new(move |_| query.with(|query| query.get("delete").is_some()));
     let content = move || match data.get() {
-        Ok(page) => view! { <UserList page/> }.into_any(),
+        Ok(page) => view! { <UserList page deletes=deletes.get()/> }.into_any(),
         Err(error) => view! { <LoadError what="The users" error/> }.into_any(),
     };
     view! {
         <PageHead title="Users" lead="Every user. A disabled user is signed out everywhere, and their keys are rejected."/>
         <AdminNav current=PATH/>
         <FormError errors={FormErrors::of(ChangeUser::url())}/>
+        <FormError errors={FormErrors::of(DeleteUser::url())}/>
         <Section id="users-heading" title="All users">{content}</Section>
     }
 }
 
 #[component]
-fn UserList(page: AccountPage) -> impl IntoView {
+fn UserList(page: AccountPage, deletes: bool) -> impl IntoView {
     let AccountPage { accounts, next, search, me, about } = page;
-    let dialog = about.filter(|account| account.disabled_at.is_none());
+    let dialog = about.filter(|account| deletes || account.disabled_at.is_none());
     let again = vec![("search", search.clone())];
     let kept = vec![
         ("search", search.clone()),
@@ -89,7 +102,7 @@ fn UserList(page: AccountPage) -> impl IntoView {
         </form>
         {table}
         <NextPage path=PATH filter=again next/>
-        {dialog.map(|account| view! { <DisableDialog account kept/> })}
+        {dialog.map(|account| view! { <AccountDialog account deletes kept/> })}
     }
 }
 
@@ -109,14 +122,24 @@ fn UserRow(account: Account, is_me: bool, kept: Parameters) -> impl IntoView {
         .into_any()
     };
     let disabled = account.disabled_at.is_some();
-    let able = if disabled {
-        button("enable", "Enable")
-    } else {
+    let dialog = |name: &'static str, label: &'static str| {
         let kept = kept.iter().map(|(name, value)| (*name, value.as_str()));
-        let href = link(PATH, kept.chain([("disable", id.as_str())]));
+        let href = link(PATH, kept.chain([(name, id.as_str())]));
         let about = name_id.clone();
-        view! { <a class="btn btn-sm" href=href aria-describedby=about>"Disable"</a> }.into_any()
+        view! { <a class="btn btn-sm" href=href aria-describedby=about>{label}</a> }.into_any()
     };
+    let able = if disabled { button("enable", "Enable") } else { dialog("disable", "Disable") };
+    let reset = (!disabled).then(|| {
+        let (id, about) = (id.clone(), name_id.clone());
+        view! {
+            <form method="post" action="/admin/users/reset-link">
+                <PageUser/>
+                <input type="hidden" name="id" value=id/>
+                <button class="btn btn-sm" aria-describedby=about>"Reset link"</button>
+            </form>
+        }
+    });
+    let delete = (!is_me).then(|| dialog("delete", "Delete"));
     let role = if account.user.superuser { button("demote", "Demote") } else { button("promote", "Promote") };
     view! {
         <tr role="row" class=if disabled { "dim" } else { "" }>
@@ -128,28 +151,42 @@ fn UserRow(account: Account, is_me: bool, kept: Parameters) -> impl IntoView {
             <Cell label="Role">{if account.user.superuser { "Superuser" } else { "User" }}</Cell>
             <Cell label="State">{if disabled { "Disabled" } else { "Active" }}</Cell>
             <Cell label="Created"><Time at=account.created_at/></Cell>
-            <Cell label="" class="actions">{able}{role}</Cell>
+            <Cell label="" class="actions">{able}{role}{reset}{delete}</Cell>
         </tr>
     }
 }
 
 #[component]
-fn DisableDialog(account: Account, kept: Parameters) -> impl IntoView {
+fn AccountDialog(account: Account, deletes: bool, kept: Parameters) -> impl IntoView {
     let close = close_to(PATH, &kept);
+    let (title, effect, advice, label, action) = if deletes {
+        (
+            "Delete this account?",
+            " loses the account with its keys, sessions and employees, and teams in which nobody else is. This can't be undone.",
+            "The audit keeps what happened, without their names and addresses.",
+            "Delete account",
+            DeleteUser::url(),
+        )
+    } else {
+        (
+            "Disable this account?",
+            " will be signed out everywhere, and their keys stop working with the next request. You can enable the account again.",
+            "If they're the only active admin of a team, make another member an admin first.",
+            "Disable account",
+            ChangeUser::url(),
+        )
+    };
     view! {
-        <Dialog id="disable-user" title="Disable this account?" alert=true on_dismiss=close>
-            <p>
-                <strong><bdi>{account.user.email}</bdi></strong>
-                " will be signed out everywhere, and their keys stop working with the next request. You can enable the account again."
-            </p>
-            <p>"If they're the only active admin of a team, make another member an admin first."</p>
+        <Dialog id="change-account" title alert=true on_dismiss=close>
+            <p><strong><bdi>{account.user.email}</bdi></strong>{effect}</p>
+            <p>{advice}</p>
             <div class="dialog-foot">
                 <Cancel back=PATH kept autofocus=true/>
-                <form method="post" action=ChangeUser::url()>
+                <form method="post" action=action>
                     <PageUser/>
                     <input type="hidden" name="id" value=account.user.id.to_string()/>
-                    <input type="hidden" name="change" value="disable"/>
-                    <button class="btn btn-error">"Disable account"</button>
+                    {(!deletes).then(|| view! { <input type="hidden" name="change" value="disable"/> })}
+                    <button class="btn btn-error">{label}</button>
                 </form>
             </div>
         </Dialog>

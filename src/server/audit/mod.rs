@@ -1,9 +1,12 @@
-//! Audit log: what happened, to what, by whom, from where. A row is written in the transaction of its change and never changed.
+//! Audit log: what happened, to what, by whom, from where. A row is written in the transaction of its change and never
+//! changed, except that a deleted account takes its names and addresses along: see `erase`.
 
+mod erase;
 mod search;
 
 use std::net::IpAddr;
 
+pub use self::erase::{DELETED_USER, erase_invited, erase_user};
 pub use self::search::{csv, page};
 use super::auth::random;
 use super::db::row::{Row, params};
@@ -82,19 +85,32 @@ pub async fn record(tx: &mut Tx, by: &Actor, action: Action, about: AuditTarget<
     Ok(())
 }
 
+/// How many events of an export are read at a time.
+const EXPORT_BATCH: i64 = 500;
 /// How many events the profile page shows.
 pub const ON_PROFILE: i64 = 10;
 
-/// What a user did, and what was done to them or their keys: the latest first. The address is given for what they did themselves,
-/// and for tries to sign in as them: where an administrator or a reporter sits is not for everybody.
+/// Events of a user before the id $4: what they did, and what was done to them or their keys, the latest first. The address is given
+/// for what they did themselves, for tries to sign in as them and for a used reset link: where an administrator or a reporter sits
+/// is not for everybody. Two ways into the table, each by its index; together they would be a scan.
+const OF_USER: &str = "SELECT id, at, action, actor, CASE WHEN actor_id = $1 OR $3 OR (actor_id IS NULL AND action IN \
+    ('account.create', 'account.password', 'session.fail', 'session.delay')) THEN ip ELSE '' END AS ip, subject, detail \
+    FROM audit WHERE id IN \
+    (SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 AND id < $4 ORDER BY id DESC LIMIT $2) AS concerned \
+    UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 AND id < $4 ORDER BY id DESC LIMIT $2) AS done) \
+    ORDER BY id DESC LIMIT $2";
+/// After all ids.
+const END: &str = "~";
+
+/// Returns the latest events of a user.
 pub async fn of_user(db: &Db, user: &User, most: i64) -> Result<Vec<AuditEntry>, AppError> {
-    // Two ways into the table, each by its index; together they would be a scan.
-    let sql = "SELECT id, at, action, actor, CASE WHEN actor_id = $1 OR $3 OR (actor_id IS NULL AND action IN \
-               ('account.create', 'session.fail', 'session.delay')) THEN ip ELSE '' END AS ip, subject, detail \
-               FROM audit WHERE id IN (SELECT id FROM (SELECT id FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT $2) AS concerned \
-               UNION SELECT id FROM (SELECT id FROM audit WHERE actor_id = $1 ORDER BY id DESC LIMIT $2) AS done) \
-               ORDER BY id DESC LIMIT $2";
-    db.query_inline(sql, params![user.id, most, user.superuser], entry).await
+    db.query_inline(OF_USER, params![user.id, most, user.superuser, END], entry).await
+}
+
+/// Returns the next events of a user for an export, the latest first: those before an id, or the first if it is empty.
+pub async fn of_user_before(db: &Db, user: &User, before: &str) -> Result<Vec<AuditEntry>, AppError> {
+    let before = if before.is_empty() { END } else { before };
+    db.query(OF_USER, params![user.id, EXPORT_BATCH, user.superuser, before], entry).await
 }
 
 fn entry(row: Row<'_>) -> Result<AuditEntry, AppError> {

@@ -199,7 +199,7 @@ pub async fn reauthentication_cookie(
 ) -> Result<String, AppError> {
     check_max_length(&password, "password")?;
     let slot = state.passwords.take_slot(SlotOwner::User(&session.user.id), state.now())?;
-    let wrong = || FieldErrors::one("password", "This is not your password.");
+    let wrong = || FieldErrors::one("password", users::WRONG_PASSWORD);
     let checked = users::check_password(&state.db, &slot, session, password, state.now()).await?;
     let hash = checked.ok_or_else(wrong)?;
     let by = session.actor(state.now());

@@ -10,6 +10,7 @@ pub mod login;
 pub mod login_attempt;
 pub mod login_throttle;
 pub mod origin;
+pub mod own_account;
 pub mod page_user;
 pub mod password;
 mod password_hash;

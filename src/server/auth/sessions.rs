@@ -70,6 +70,17 @@ impl Session {
         if self.lock(&mut tx).await? { Ok(tx) } else { Err(AppError::NotFound) }
     }
 
+    /// Like [`Session::begin`], for the deletion of the account: it also takes the lock of all superusers, first.
+    ///
+    /// # Errors
+    /// As [`Session::begin`].
+    pub async fn begin_as_account(&self, db: &Db) -> Result<Tx, AppError> {
+        let mut tx = db.begin().await?;
+        lock_superusers(&mut tx).await?;
+        self.lock(&mut tx).await?;
+        Ok(tx)
+    }
+
     /// Locks the account, then the session; every transaction keeps this order. Returns whether the user is a superuser.
     async fn lock(&self, tx: &mut Tx) -> Result<bool, AppError> {
         let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1 AND disabled_at IS NULL RETURNING superuser";

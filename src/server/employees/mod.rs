@@ -167,6 +167,25 @@ pub async fn delete(state: &AppState, tenant: &Tenant, id: &EmployeeId) -> Resul
     Ok(())
 }
 
+/// Returns the next employees of an owner for an export, oldest first, after the one that was created at `after.0` with the id
+/// `after.1`.
+pub async fn batch(db: &Db, owner: &OwnerId, after: (i64, &str)) -> Result<Vec<Employee>, AppError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM employees WHERE owner_id = $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 500"
+    );
+    db.query(sql, params![owner, after.0, after.1], employee).await
+}
+
+/// Deletes all employees of an owner that no longer exists, in batches that let others write in between.
+pub async fn delete_all(db: &Db, owner: &str) -> Result<(), AppError> {
+    let sql =
+        "DELETE FROM employees WHERE owner_id = $1 AND id IN (SELECT id FROM employees WHERE owner_id = $1 LIMIT 1000)";
+    while db.execute(sql, params![owner]).await? > 0 {}
+    Ok(())
+}
+
 /// Made-up employees, two or three in each department.
 #[must_use]
 pub fn samples() -> Vec<EmployeeSpec> {

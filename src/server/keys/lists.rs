@@ -309,6 +309,14 @@ async fn by_id(
         None => Ok(None),
     }
 }
+
+/// The next keys of a user for an export, oldest first, after the one that was created at `after.0` with the id `after.1`.
+pub async fn batch(db: &Db, user: &UserId, after: (i64, &str), now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
+    let sql =
+        entries!("WHERE k.user_id = $2 AND (k.created_at, k.id) > ($3, $4) ORDER BY k.created_at, k.id LIMIT 500");
+    db.query(sql, params![usage_after(now), user, after.0, after.1], entry).await
+}
+
 /// All keys of a user, for the operator's command line; in the order of the page.
 pub async fn list(db: &Db, user: &UserId, now: Timestamp, mut show: impl FnMut(KeyEntry)) -> Result<(), AppError> {
     let mut after = String::new();

@@ -25,7 +25,7 @@ use secrecy::ExposeSecret;
 
 pub use self::authenticate::find_by_secret;
 pub use self::cache::KeyRecord;
-pub use self::lists::{list, list_of_team, page};
+pub use self::lists::{batch, list, list_of_team, page};
 use super::apis;
 use super::audit;
 use super::audit::{Actor, AuditTarget};
@@ -194,7 +194,11 @@ fn check_recent_auth(session: &Session, access: &Access, now: Timestamp) -> Resu
 
 /// Rejects one key too many. Locks the user's row first, so that two at once are counted one after the other.
 async fn check_limit(tx: &mut Tx, limit: u32, user: &UserId, now: Timestamp) -> Result<(), AppError> {
-    tx.execute("UPDATE users SET updated_at = updated_at WHERE id = $1", params![user]).await?;
+    let sql = "UPDATE users SET updated_at = updated_at WHERE id = $1";
+    if tx.execute(sql, params![user]).await? == 0 {
+        // The account was deleted meanwhile.
+        return Err(AppError::NotFound);
+    }
     let sql = "SELECT (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at IS NULL) + \
          (SELECT COUNT(*) FROM keys WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2) AS number";
     let live: i64 = tx.query_one(sql, params![user, now], |row| row.get("number")).await?;

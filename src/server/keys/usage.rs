@@ -229,10 +229,10 @@ const MAX_DELETED_BATCHES: usize = 20;
 async fn write_batch(db: &Db, counted: &[(KeyId, Counters)]) -> Result<(), AppError> {
     let mut tx = db.begin().await?;
     let days: Vec<_> = counted.iter().flat_map(|(key, counters)| counters.rows(key)).collect();
-    // Another server may have written a later use.
+    // A key may have been deleted with its account. Another server may have written a later use.
     let sql = (
-        "INSERT INTO usage (key_id, day, allowed, refused, used_at, used_ip, used_agent) ",
-        " ON CONFLICT (key_id, day) DO UPDATE SET allowed = usage.allowed + excluded.allowed, \
+        "INSERT INTO usage (key_id, day, allowed, refused, used_at, used_ip, used_agent) SELECT used.* FROM (",
+        ") AS used WHERE EXISTS (SELECT 1 FROM keys WHERE keys.id = used.column1) ON CONFLICT (key_id, day) DO UPDATE SET allowed = usage.allowed + excluded.allowed, \
          refused = usage.refused + excluded.refused, \
          used_ip = CASE WHEN excluded.used_at >= COALESCE(usage.used_at, 0) THEN excluded.used_ip ELSE usage.used_ip END, \
          used_agent = CASE WHEN excluded.used_at >= COALESCE(usage.used_at, 0) THEN excluded.used_agent ELSE usage.used_agent END, \

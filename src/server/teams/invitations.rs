@@ -14,7 +14,7 @@ use crate::model::teams::{
 use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
 use crate::model::users::{Email, UserId};
-use crate::server::audit::{Actor, AuditTarget, record};
+use crate::server::audit::{Actor, AuditTarget, erase_invited, record};
 use crate::server::auth::random;
 use crate::server::auth::sessions::Session;
 use crate::server::db::row::{Row, params};
@@ -29,6 +29,8 @@ pub const MAX_PER_HOUR: i64 = 20;
 /// Invitations that all admins of a team together can send per hour.
 pub const MAX_PER_TEAM_AND_HOUR: i64 = 50;
 const HOUR: i64 = 60 * MINUTE;
+/// The end of the detail of an invitation whose inviter stopped being an admin.
+const INVITER_LEFT: &str = ": the inviter is no longer an admin";
 
 /// Invites an email address to a team, or renews its invitation. Inviting an admin requires recent re-authentication.
 ///
@@ -239,7 +241,7 @@ fn sent_invitation_from_row(row: Row<'_>) -> Result<SentInvitation, AppError> {
 pub(super) async fn cancel_sent_by(tx: &mut Tx, team: &Team, inviter: &UserId, by: &Actor) -> Result<(), AppError> {
     let sql = "DELETE FROM invitations WHERE team_id = $1 AND inviter_id = $2 RETURNING email, role";
     for invited in tx.query(sql, params![team.id, inviter], Deleted::from_row).await? {
-        let detail = format!("{}: the inviter is no longer an admin", invited.describe());
+        let detail = format!("{}{INVITER_LEFT}", invited.describe());
         record(tx, by, Action::TeamCancel, audit_target(team, detail)).await?;
     }
     Ok(())
@@ -249,6 +251,14 @@ pub(super) async fn cancel_sent_by(tx: &mut Tx, team: &Team, inviter: &UserId, b
 pub async fn delete_sent_by(tx: &mut Tx, user: &UserId) -> Result<(), AppError> {
     tx.execute("DELETE FROM invitations WHERE inviter_id = $1", params![user]).await?;
     Ok(())
+}
+
+/// Deletes the invitations to an address of a deleted account, and removes the address from their events.
+pub async fn erase(tx: &mut Tx, email: &str) -> Result<(), AppError> {
+    tx.execute("DELETE FROM invitations WHERE email = $1", params![email]).await?;
+    let [admin, member] = [Role::Admin, Role::Member].map(|role| Deleted { email: email.to_owned(), role }.describe());
+    let [admin_left, member_left] = [&admin, &member].map(|detail| format!("{detail}{INVITER_LEFT}"));
+    erase_invited(tx, &[admin, member, admin_left, member_left]).await
 }
 
 /// Invitation that was deleted from the table.

@@ -1,5 +1,6 @@
 //! Teams: queries, and the rules that need data. Only members learn that a team exists.
 
+pub mod account_deletion;
 pub mod invitations;
 mod members;
 pub mod memberships;

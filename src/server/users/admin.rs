@@ -1,7 +1,7 @@
 //! User management by superusers and the operator.
 
 use super::row::account_from_row;
-use super::{get, record};
+use super::{get, record, resets};
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
@@ -125,6 +125,7 @@ async fn apply(mut tx: Tx, user: &User, change: AccountChange, by: &Actor) -> Re
             let changed = tx.execute(sql, params![user.id, by.at]).await?;
             sessions::end_all(&mut tx, &user.id).await?;
             invitations::delete_sent_by(&mut tx, &user.id).await?;
+            resets::withdraw(&mut tx, &user.id).await?;
             changed
         }
         AccountChange::Enable => {
@@ -152,7 +153,7 @@ async fn apply(mut tx: Tx, user: &User, change: AccountChange, by: &Actor) -> Re
     Ok(())
 }
 
-async fn check_superuser_remains(tx: &mut Tx) -> Result<(), AppError> {
+pub(super) async fn check_superuser_remains(tx: &mut Tx) -> Result<(), AppError> {
     let sql = "SELECT COUNT(*) AS count FROM users WHERE superuser AND disabled_at IS NULL";
     let superusers: i64 = tx.query_one(sql, params![], |row| row.get("count")).await?;
     if superusers > 0 {

@@ -1,11 +1,17 @@
 //! User accounts: queries, and the rules that need data.
 
 mod admin;
+mod deletion;
+mod email;
+pub mod export;
+pub mod resets;
 pub(super) mod row;
 
 use secrecy::SecretString;
 
 pub use self::admin::{AccountChange, change, change_as_superuser, page_with_dialog};
+pub use self::deletion::{delete, delete_as_superuser, delete_own, finish_deletions};
+pub use self::email::{change_own as change_own_email, set_email};
 use self::row::{account_from_row, user_from_row};
 use super::audit;
 use super::audit::{Actor, AuditTarget};
@@ -21,6 +27,9 @@ use crate::model::audit::Action;
 use crate::model::fields::FieldErrors;
 use crate::model::time::Timestamp;
 use crate::model::users::{Account, Email, User, UserId, display_name};
+
+/// The error of a wrong password in an open session.
+pub const WRONG_PASSWORD: &str = "This is not your password.";
 
 /// User to create.
 #[derive(Debug)]
@@ -46,7 +55,6 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &Actor) ->
     };
     let sql = "INSERT INTO users (id, email, name, password_hash, superuser, created_at, updated_at, name_folded) \
                VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
-    let taken = || FieldErrors::one("email", "This address already has an account. Sign in instead.");
     let mut tx = db.begin().await?;
     // Older versions stored other forms of the same address, which the unique index does not catch.
     let [one, two, three, four] = &new.email.forms();
@@ -54,17 +62,21 @@ pub async fn create(db: &Db, passwords: &Passwords, new: NewUser, by: &Actor) ->
     let same_address =
         tx.query_optional(same_address, params![one, two, three, four], |row| row.get::<UserId>("id")).await?;
     if same_address.is_some() {
-        return Err(taken().into());
+        return Err(taken("Sign in instead."));
     }
     let folded = fold(&user.name);
     let params = params![user.id, user.email, user.name, hash, user.superuser, by.at, folded];
     match tx.execute(sql, params).await {
-        Err(error) if is_unique_violation(&error) => return Err(taken().into()),
+        Err(error) if is_unique_violation(&error) => return Err(taken("Sign in instead.")),
         other => other?,
     };
     record(&mut tx, by, Action::AccountCreate, &user).await?;
     tx.commit().await?;
     Ok(Verified { user, hash, rehashed: None })
+}
+
+fn taken(what_to_do: &str) -> AppError {
+    FieldErrors::one("email", format!("This address already has an account. {what_to_do}")).into()
 }
 
 async fn record(tx: &mut Tx, by: &Actor, action: Action, user: &User) -> Result<(), AppError> {
@@ -141,7 +153,10 @@ pub async fn check_password(
 ) -> Result<Option<String>, AppError> {
     let attempt = LoginAttempt::begin(db, LoginScope::Session(&session.id), None, &session.actor(now)).await?;
     let sql = "SELECT password_hash FROM users WHERE id = $1";
-    let stored: String = db.query_one(sql, params![session.user.id], |row| row.get("password_hash")).await?;
+    let stored: Option<String> =
+        db.query_optional(sql, params![session.user.id], |row| row.get("password_hash")).await?;
+    // The account may have been deleted since the request began.
+    let stored = stored.ok_or(AppError::CredentialsMissing)?;
     match slot.verify(password, Some(stored.clone())).await {
         Ok(Verdict::Wrong) => Ok(None),
         Ok(_) => attempt.succeed_in_session(db).await.map(|()| Some(stored)),
@@ -205,6 +220,7 @@ pub async fn change_password(
     if tx.execute(sql, params![session.user.id, verified, password_hash]).await? == 0 {
         return Err(wrong());
     }
+    resets::withdraw(&mut tx, &session.user.id).await?;
     let session_secret = sessions::renew(&mut tx, session, now).await?;
     record(&mut tx, &session.actor(now), Action::AccountPassword, &session.user).await?;
     sessions::end_others_in(&mut tx, session, now).await?;
@@ -227,7 +243,11 @@ pub async fn set_password(
     let hash = passwords.hash(new, "password", email.as_str().to_owned()).await?;
     let Some(user) = find(db, email).await? else { return Ok(false) };
     let mut tx = db.begin().await?;
-    tx.execute("UPDATE users SET password_hash = $2 WHERE id = $1", params![user.id, hash]).await?;
+    let sql = "UPDATE users SET password_hash = $2 WHERE id = $1";
+    if tx.execute(sql, params![user.id, hash]).await? == 0 {
+        return Ok(false);
+    }
+    resets::withdraw(&mut tx, &user.id).await?;
     sessions::end_all(&mut tx, &user.id).await?;
     login_throttle::clear(&mut tx, &user.id).await?;
     record(&mut tx, by, Action::AccountPassword, &user).await?;

@@ -179,9 +179,15 @@ pub fn request(method: Method, path: &str, body: Body) -> Request<Body> {
     Request::builder().method(method).uri(path).body(body).unwrap()
 }
 
-/// The answers that have a secret in them, once: the new key.
-const TOLD_ONCE: [&str; 5] =
-    ["/fn/create_key", "/fn/rotate_key", "/profile/keys", "/profile/keys/rotate", "/api/v1/key/rotate"];
+/// The answers that have a secret in them, once: the new key or link.
+const TOLD_ONCE: [&str; 6] = [
+    "/fn/create_key",
+    "/fn/rotate_key",
+    "/profile/keys",
+    "/profile/keys/rotate",
+    "/api/v1/key/rotate",
+    "/admin/users/reset-link",
+];
 
 impl Answer {
     /// Notes the secrets that came with it, and leaves the rest on the trail.

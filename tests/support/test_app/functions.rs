@@ -17,12 +17,14 @@ pub enum For {
 
 /// Path, for whom, a form that is taken, and the status for an id of somebody else. `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-pub const FUNCTIONS: [(&str, For, &str, u16); 45] = [
+pub const FUNCTIONS: [(&str, For, &str, u16); 48] = [
     ("/fn/sign_up", For::Everybody, "email=@new_email&password=@password&next=/teams", 0),
     ("/fn/sign_in", For::Everybody, "email=@email&password=@password&next=/teams", 0),
     ("/fn/sign_out", For::Everybody, "", 0),
     ("/fn/set_theme", For::Everybody, "theme=dark", 0),
     ("/fn/save_name", For::Users, "name=Somebody", 0),
+    ("/fn/change_email", For::Users, "email=@new_email&password=@password", 0),
+    ("/fn/delete_account", For::Users, "password=@password", 0),
     ("/fn/confirm_password", For::Users, "password=@password", 0),
     ("/fn/change_password", For::Users, "current=@password&new=four other words here", 0),
     ("/fn/list_sessions", For::Users, "", 0),
@@ -57,6 +59,7 @@ pub const FUNCTIONS: [(&str, For, &str, u16); 45] = [
     ("/admin/fn/revoke_keys", For::Superusers, "ids[0]=@key", 404),
     ("/admin/fn/find_users", For::Superusers, "search=&after=", 404),
     ("/admin/fn/change_user", For::Superusers, "id=@member&change=disable", 404),
+    ("/admin/fn/delete_user", For::Superusers, "id=@member", 404),
     ("/admin/fn/add_api", For::Superusers, "form[slug]=@new_slug&form[name]=New&form[description]=&form[rate]=", 404),
     ("/admin/fn/edit_api", For::Superusers, "id=@api&form[name]=Renamed&form[description]=&form[rate]=5", 404),
     ("/admin/fn/remove_api", For::Superusers, "id=@api", 404),
@@ -84,10 +87,13 @@ pub const REACHED_BY_ID: [&str; 11] = [
 ];
 
 impl Belongings {
-    /// Makes them. The user is the only admin of a new team with this slug.
+    /// Makes them. The user is an admin of a new team with this slug.
     pub async fn of(app: &TestApp, name: &str, slug: &str) -> Self {
-        let member = format!("{slug}-member");
-        let team = app.team(slug, name, &[&member]).await;
+        let (member, deputy) = (format!("{slug}-member"), format!("{slug}-deputy"));
+        let team = app.team(slug, name, &[&member, &deputy]).await;
+        // Another admin, so that the user can leave.
+        let deputy_id = app.user(&deputy).await.id;
+        app.sql(&format!("UPDATE members SET role = 'admin' WHERE user_id = '{deputy_id}'")).await;
         let key_name = || KeyName::parse(&format!("{name}s own key")).unwrap();
         let key = app.make_key_that(name, |spec| spec.name = key_name()).await.facts;
         let team_key = app.make_key_that(name, |spec| (spec.name, spec.team) = (key_name(), Some(team.id.clone())));

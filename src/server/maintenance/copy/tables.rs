@@ -88,5 +88,7 @@ tables! {
     failed_sign_ins {
         digest: Text, user_id: Text, ip: Text, failures: Number, recorded: Number, failed_at: Number,
     }
+    password_resets { user_id: Text, digest: Text, created_at: Number, expires_at: Number }
+    deletions { owner_id: Text, deleted_at: Number }
     locks { name: Text }
 }
