@@ -57,6 +57,7 @@ test: ## install what is missing, run every check: format, lints, tests on SQLit
 	$(call step,Several servers,scripts/with-postgres.sh cargo test --test cluster -- --nocapture --test-threads=1)
 	$(call step,Fault injection,cargo test --test faults -- --nocapture --test-threads=1)
 	$(call step,Server and browser side,$(MAKE) --no-print-directory -j2 $(SITE) server)
+	$(call step,Container,scripts/dist/container.sh)
 	$(call step,Browser tests,(cd end2end && node_modules/.bin/playwright test))
 	@printf '\n==> All checks passed\n'
 
@@ -103,6 +104,7 @@ dist: ## build dist/: one self-contained binary, bills of materials, checksums
 	$(call step,Server,KEYFOB_EMBED_SITE=target/site $(SERVER) --release)
 	$(call step,Bill of materials and checksums,scripts/dist/collect.sh)
 	$(call step,Check from an empty folder,node scripts/dist/check.js)
+	$(call step,Container,scripts/dist/container.sh dist/keyfob)
 	@printf '\n==> dist/ is ready\n'
 
 # Aliases for the former names.

@@ -10,7 +10,7 @@
 #     scripts/tools.sh dist     make dist
 #     scripts/tools.sh mutants  make mutants
 # Installs into .tools and node_modules. Exceptions: the Rust toolchain (by rustup) and, for root on Debian, the packages
-# caddy, chromium, golang-go, haproxy, nginx, pgbouncer, postgresql, prometheus and sqlite3.
+# caddy, chromium, golang-go, haproxy, nginx, pgbouncer, podman, postgresql, prometheus, runc and sqlite3.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.tools/bin:$PATH"
@@ -117,11 +117,12 @@ browser() {
     echo "$path" >.tools/chromium
 }
 
-# Installs a Debian package, as root on Debian.
+# Installs Debian packages, as root on Debian.
+# shellcheck disable=SC2086 # Each is a word.
 package() {
     if [ "$(id -u)" = 0 ] && has apt-get; then
         say "Installing $1 for the tests"
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; } ||
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1; } ||
             true
     fi
 }
@@ -153,6 +154,12 @@ promtool() {
     if has promtool; then return; fi
     package prometheus
     has promtool || fail "The tests need promtool: install it (Debian: apt-get install prometheus), then run make test again."
+}
+
+# Builds and runs the container. Where it is missing, the test says so.
+containers() {
+    if has podman; then return; fi
+    package "podman runc"
 }
 
 # Builds a program of docs/clients.md.
@@ -225,6 +232,7 @@ test)
     pooler
     sqlite
     promtool
+    containers
     golang
     has curl || fail "The tests need curl: install it (Debian: apt-get install curl), then run make test again."
     node_packages end2end
@@ -245,6 +253,8 @@ fuzz)
 dist)
     run
     cargo_cyclonedx
+    proxy caddy
+    containers
     ;;
 audit)
     has openssl || fail "openssl is missing: install it (Debian: apt-get install openssl), then run make security-scan again."

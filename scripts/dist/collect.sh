@@ -17,6 +17,8 @@ materials() {
 rm -rf dist
 mkdir dist
 cp target/release/keyfob dist/
+# For the Containerfile.
+scripts/dist/root.sh dist/keyfob dist
 materials keyfob.cdx "$(rustc --print host-tuple)" ssr
 materials keyfob-browser.cdx wasm32-unknown-unknown hydrate
 (cd dist && sha256sum keyfob keyfob.cdx.json keyfob-browser.cdx.json >SHA256SUMS)
