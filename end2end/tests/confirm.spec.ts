@@ -58,6 +58,28 @@ test("a key of full access needs the password, and typed text is kept", async ({
   await expect(page.getByRole("dialog", { name: "Your new API key" }).getByLabel("API key")).toHaveValue(/^kf_/);
 });
 
+test("a session that ends while the password is asked for still continues the form", async ({
+  page,
+  context,
+  expectedErrors,
+}) => {
+  expectedErrors.push(/401/, /403/);
+  const account = await signUp(page);
+  letTimePass(account);
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create API key" });
+  await form.getByLabel("Name").fill("Interrupted");
+  await form.getByRole("button", { name: "Create", exact: true }).click();
+  const confirm = page.getByRole("dialog", { name: "Confirm with your password" });
+  await confirm.getByLabel("Password").fill(account.password);
+  await context.clearCookies();
+  await confirm.getByRole("button", { name: "Continue" }).click();
+  const again = page.getByRole("dialog", { name: "Sign in again" });
+  await again.getByLabel("Password", { exact: true }).fill(account.password);
+  await again.getByRole("button", { name: "Continue" }).click();
+  await expect(page.getByRole("dialog", { name: "Your new API key" })).toContainText("Interrupted");
+});
+
 test("a key that may only read is made without the password", async ({ page }) => {
   letTimePass(await signUp(page));
   await page.getByRole("button", { name: "Create key" }).click();

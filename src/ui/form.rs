@@ -140,7 +140,10 @@ impl Answer {
                 let error = wire::decode(&self.body).unwrap_or(AppError::Unavailable);
                 hooks.set_error.run((sent.action.clone(), Some(error.clone())));
                 if matches!(error, AppError::ReauthenticationRequired | AppError::CredentialsMissing) {
-                    WAITING.replace(Some(sent));
+                    // The dialog's own form must not take the place of the one that waits for it.
+                    if !sent.form.has_attribute("data-continues") {
+                        WAITING.replace(Some(sent));
+                    }
                     hooks.reauthenticate.run(error);
                 }
             }

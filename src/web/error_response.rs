@@ -95,7 +95,7 @@ pub fn problem_text(error: &AppError) -> Option<String> {
     STATE.try_with(render).ok()?.ok()
 }
 
-fn set_retry_after(headers: &mut HeaderMap, error: &AppError) {
+pub(super) fn set_retry_after(headers: &mut HeaderMap, error: &AppError) {
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

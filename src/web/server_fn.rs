@@ -10,6 +10,7 @@ use leptos::prelude::provide_context;
 use leptos::server_fn::axum::get_server_fn_service;
 use std::borrow::Cow;
 
+use super::error_response::set_retry_after;
 use super::no_js::{error_cookie, reauth, replay};
 use super::pages::rerender_sign_in;
 use super::ssr::account_changed;
@@ -96,7 +97,5 @@ fn without_keys(value: HeaderValue) -> HeaderValue {
 /// Sets the status of the error; Leptos answers every failed server function with 500.
 fn set_status(response: &mut Response, error: &AppError) {
     *response.status_mut() = error.status();
-    if let Some(seconds) = error.retry_after() {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
+    set_retry_after(response.headers_mut(), error);
 }

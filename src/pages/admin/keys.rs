@@ -139,7 +139,7 @@ fn SearchForm(query: KeyQuery) -> impl IntoView {
                 autocomplete="off"
                 hint="Name, key prefix, email address, or a whole key."
             />
-            <Select id="state" name="state" label="State" options=states.into() selected=query.state.as_str()/>
+            <Select id="state" name="state" label="Status" options=states.into() selected=query.state.as_str()/>
             <Select id="sort" name="sort" label="Order" options=sorts.into() selected=query.sort.as_str()/>
             <button class="btn">"Search"</button>
         </form>
