@@ -56,6 +56,9 @@ pub struct Edge {
     routes: NormalizePath<Router>,
 }
 
+// A static, because a name is checked byte by byte where it is made at run time.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 impl Edge {
     /// Wraps the routes. Every path answers with and without its last slash.
     pub fn new(routes: Router, state: AppState) -> Self {
@@ -75,7 +78,7 @@ impl Edge {
         let answer = with_state(state, self.observe(observer, request, class, found.warning));
         let mut response = context.run(answer).await;
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+            response.headers_mut().insert(&REQUEST_ID, value);
         }
         if self.state.admission.is_stopping() && version < Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

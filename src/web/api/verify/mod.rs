@@ -158,6 +158,15 @@ impl OperationInput for VerifiedCaller {
     }
 }
 
+/// Headers of the caller, in the order of their values in [`verify`].
+static IDENTITY_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-auth-user"),
+    HeaderName::from_static("x-auth-email"),
+    HeaderName::from_static("x-auth-key"),
+    HeaderName::from_static("x-auth-scopes"),
+    HeaderName::from_static("x-auth-team"),
+];
+
 const FOR_NGINX: &str = "`nginx` answers 403 instead of 400, 429 and 503, with the true status in `X-Auth-Status` and the \
     problem in `X-Auth-Problem`.";
 
@@ -185,16 +194,10 @@ pub async fn verify(VerifiedCaller { caller, team, scopes }: VerifiedCaller) -> 
     let key = caller.key().map_or("", |key| key.id.as_str());
     // Room for the headers that every response gets, too.
     let mut headers = HeaderMap::with_capacity(24);
-    let values = [
-        ("x-auth-user", caller.user().id.as_str()),
-        ("x-auth-email", caller.user().email.as_str()),
-        ("x-auth-key", key),
-        ("x-auth-scopes", scopes.as_str()),
-        ("x-auth-team", team.as_str()),
-    ];
-    for (name, value) in values {
+    let values = [caller.user().id.as_str(), caller.user().email.as_str(), key, scopes.as_str(), team.as_str()];
+    for (name, value) in IDENTITY_HEADERS.iter().zip(values) {
         let value = HeaderValue::from_bytes(value.as_bytes()).unwrap_or(HeaderValue::from_static(""));
-        headers.insert(HeaderName::from_static(name), value);
+        headers.insert(name, value);
     }
     headers
 }
