@@ -60,6 +60,8 @@ struct Navigator {
     shown: RefCell<String>,
     /// A selector of the element that had the focus before the page was shown.
     opener: RefCell<String>,
+    /// The address of the page that is shown, until it is in the history.
+    pending_address: RefCell<Option<String>>,
     /// Whether a page that was clicked is not painted yet.
     is_arriving: Cell<bool>,
     /// What waits until it is.
@@ -100,6 +102,7 @@ pub fn start(hooks: Hooks) {
         hovered: RefCell::default(),
         shown: RefCell::new(address()),
         opener: RefCell::default(),
+        pending_address: RefCell::default(),
         is_arriving: Cell::new(false),
         after_paint: RefCell::default(),
         blocker: RefCell::default(),
@@ -116,7 +119,10 @@ pub fn start(hooks: Hooks) {
     let _ = window_event_listener(ev::focusin, |event| prefetch_from(&event));
     let _ = window_event_listener(ev::touchstart, |event| prefetch_from(&event));
     // A reload keeps its place as in any document.
-    let _ = window_event_listener_untyped("pagehide", |_| restore_scroll_by(ScrollRestoration::Auto));
+    let _ = window_event_listener_untyped("pagehide", |_| {
+        settle();
+        restore_scroll_by(ScrollRestoration::Auto);
+    });
 }
 
 /// Goes to another page of this site.
@@ -140,12 +146,20 @@ pub fn arrive(url: &str) {
 
 /// Loads a document.
 pub fn load(url: &str) {
+    settle();
     let _ = window().location().set_href(url);
+}
+
+fn settle() {
+    if let Some(navigator) = navigator() {
+        navigator.settle_address();
+    }
 }
 
 /// Removes the query from the address of the page that is shown.
 pub fn drop_query() {
     let Some(navigator) = navigator() else { return };
+    navigator.settle_address();
     let url = path_of(&address()).to_owned();
     replace(&url);
     navigator.shown.replace(url);
@@ -204,6 +218,8 @@ fn on_submit(event: SubmitEvent) {
 
 fn on_step() {
     let Some(navigator) = navigator() else { return };
+    // A step right after a click goes on from the page before it.
+    navigator.pending_address.take();
     let ask = *navigator.blocker.borrow();
     if let Some(ask) = ask {
         // The page stays, with its address.
@@ -227,6 +243,7 @@ impl Navigator {
         self.latest.set(number);
         self.opener.replace(browser::focused_selector());
         if kind != Kind::Step {
+            self.settle_address();
             remember_place();
         }
         let prefetched = self.fresh(&url);
@@ -283,34 +300,57 @@ impl Navigator {
         let Some(title) = self.hooks.show.run(data) else { return load(url) };
         let url = &without_notice(url);
         match kind {
-            Kind::Push => push(url),
-            Kind::Replace => replace(url),
-            Kind::Step => {}
-        }
-        self.shown.replace(address());
-        if document().hidden() {
-            document().set_title(&title);
+            Kind::Push => {
+                self.pending_address.replace(Some(url.clone()));
+                self.shown.replace(url.clone());
+            }
+            Kind::Replace => {
+                replace(url);
+                self.shown.replace(address());
+            }
+            Kind::Step => {
+                self.shown.replace(address());
+            }
         }
         // After the effects, which open dialogs.
-        request_animation_frame(move || {
-            if kind == Kind::Step {
-                restore_place();
-            } else if !same_path || (kind == Kind::Push && !had_dialog && !browser::has_dialog()) {
-                browser::focus_heading();
-                window().scroll_to_with_x_and_y(0.0, 0.0);
+        let paint = move || {
+            let is_new_place = !same_path || (kind == Kind::Push && !had_dialog && !browser::has_dialog());
+            match kind {
+                Kind::Step => restore_place(),
+                _ if is_new_place => window().scroll_to_with_x_and_y(0.0, 0.0),
+                _ => {}
             }
+            let focuses_heading = is_new_place && kind != Kind::Step;
             // A timer of this frame runs after its paint.
-            set_timeout(move || self.finish(&title, same_path), Duration::ZERO);
-        });
+            set_timeout(move || self.finish(&title, same_path, focuses_heading), Duration::ZERO);
+        };
+        // No frame comes in the background.
+        if document().hidden() {
+            paint();
+        } else {
+            request_animation_frame(paint);
+        }
     }
 
-    /// Does what the reader need not wait for.
-    fn finish(&self, title: &str, same_path: bool) {
+    /// Does what the reader need not wait for: an entry in the history alone takes as long as half of the page.
+    fn finish(&self, title: &str, same_path: bool, focuses_heading: bool) {
         self.is_arriving.set(false);
+        self.settle_address();
         document().set_title(title);
+        if focuses_heading {
+            browser::focus_heading();
+        }
         if !same_path {
             browser::set_text(ANNOUNCER, title);
         }
         self.after_paint.take().into_iter().for_each(|run| run());
+    }
+
+    /// Writes the address of the page that is shown into the history, if that was not done yet.
+    fn settle_address(&self) {
+        if let Some(url) = self.pending_address.take() {
+            push(&url);
+            self.shown.replace(address());
+        }
     }
 }

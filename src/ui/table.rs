@@ -35,7 +35,7 @@ pub fn Table(
 #[component]
 pub fn Cell(label: &'static str, #[prop(optional)] class: &'static str, children: Children) -> impl IntoView {
     view! {
-        <td role="cell" class=class data-label=label>
+        <td role="cell" class=(!class.is_empty()).then_some(class) data-label=label>
             {children()}
         </td>
     }

@@ -45,6 +45,7 @@ pub(super) fn hover(event: &Event) {
 pub(super) fn prefetch_from(event: &Event) {
     let (Some(navigator), Some(element)) = (navigator(), target_of(event)) else { return };
     if let Some(url) = target_url(&element) {
+        navigator.settle_address();
         // The click that follows finds it written.
         remember_place();
         prefetch(navigator, url);
