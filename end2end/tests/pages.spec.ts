@@ -45,7 +45,7 @@ test("the keyboard alone is enough to create a key", async ({ page }) => {
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to content" })).toBeFocused();
   await page.keyboard.press("Enter");
-  for (const section of ["API keys", "Account", "Password", "Sessions", "Recent activity"]) {
+  for (const section of ["API keys", "Account", "Password", "Email", "Sessions", "Recent activity", "Delete account"]) {
     await page.keyboard.press("Tab");
     await expect(page.getByRole("link", { name: section, exact: true })).toBeFocused();
   }

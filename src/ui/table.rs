@@ -20,7 +20,7 @@ pub fn Table(
         }
         _ => view! { <th role="columnheader" scope="col">{text}</th> }.into_any(),
     };
-    let class = if columns.len() > 6 { "stack stack-wide" } else { "stack" };
+    let class = if columns.len() > 5 { "stack stack-wide" } else { "stack" };
     view! {
         <table class=class role="table" aria-label=label>
             <thead role="rowgroup">
