@@ -98,13 +98,13 @@ bench: ## print the performance table
 	@$(MAKE) --no-print-directory $(SITE)
 	scripts/with-postgres.sh cargo bench --bench http --no-default-features --features ssr $(if $(COMPARE),-- --compare "$$COMPARE")
 
-dist: ## build dist/: one self-contained binary, bills of materials, checksums
+dist: ## build dist/: a tarball with one self-contained program, its manual, systemd unit, licences and bills of materials
 	$(call step,Tools,scripts/tools.sh dist)
 	$(call step,Browser side,$(MAKE) --no-print-directory $(SITE))
-	$(call step,Server,KEYFOB_EMBED_SITE=target/site $(SERVER) --release)
-	$(call step,Bill of materials and checksums,scripts/dist/collect.sh)
+	$(call step,Server,scripts/dist/build.sh)
+	$(call step,Tarball,scripts/dist/collect.sh)
 	$(call step,Check from an empty folder,node scripts/dist/check.js)
-	$(call step,Container,scripts/dist/container.sh dist/keyfob)
+	$(call step,Container,scripts/dist/container.sh dist/root/usr/local/bin/keyfob)
 	@printf '\n==> dist/ is ready\n'
 
 # Aliases for the former names.

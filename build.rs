@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
-/// The files below the site's folder that the server serves.
+/// The files below the site's folder that the server serves. It decompresses them itself: that makes the program 1 MB smaller.
 const FILES: [&str; 7] = [
     "favicon.svg",
     "robots.txt",
@@ -23,10 +23,9 @@ fn main() -> std::io::Result<()> {
     if let Some(folder) = env::var_os("KEYFOB_EMBED_SITE") {
         let folder = fs::canonicalize(folder)?;
         for file in FILES {
-            for name in [file.to_owned(), format!("{file}.br")] {
-                let path = folder.join(&name).to_string_lossy().into_owned();
-                list.push(format!("({name:?}, include_bytes!({path:?}))"));
-            }
+            let name = format!("{file}.br");
+            let path = folder.join(&name).to_string_lossy().into_owned();
+            list.push(format!("({name:?}, include_bytes!({path:?}))"));
         }
     }
     let out = env::var_os("OUT_DIR").unwrap_or_default();

@@ -11,7 +11,8 @@ site=target/site
 scripts/tools.sh site
 rm -rf "$site"
 mkdir -p "$site/pkg"
-cargo build --lib --no-default-features --features hydrate --target wasm32-unknown-unknown --profile wasm-release
+cargo build --config "$(scripts/remap.sh)" --lib --no-default-features --features hydrate --target wasm32-unknown-unknown \
+    --profile wasm-release
 wasm-bindgen --target web --no-typescript --out-dir "$site/pkg" --out-name keyfob \
     "$target/wasm32-unknown-unknown/wasm-release/keyfob.wasm"
 # No inlining: it turns repeated code into different code, which Brotli compresses worse.

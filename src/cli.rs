@@ -226,3 +226,43 @@ fn password_from_stdin() -> Result<secrecy::SecretString, CommandError> {
     std::io::stdin().read_line(&mut line).map_err(|error| format!("cannot read the password: {error}."))?;
     Ok(line.trim_end_matches(['\r', '\n']).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use clap_complete::Shell;
+
+    use super::{Cli, CommandFactory};
+
+    /// Writes them into the folder `KEYFOB_MANUAL`, for `make dist`.
+    #[test]
+    fn every_command_has_a_man_page_and_completions() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = std::env::var_os("KEYFOB_MANUAL").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
+        let (pages, completions) = (folder.join("man"), folder.join("completions"));
+        std::fs::create_dir_all(&pages).unwrap();
+        std::fs::create_dir_all(&completions).unwrap();
+        clap_mangen::generate_to(Cli::command(), &pages).unwrap();
+        let files = [Shell::Bash, Shell::Fish, Shell::Zsh]
+            .map(|shell| clap_complete::generate_to(shell, &mut Cli::command(), "keyfob", &completions).unwrap());
+        for file in files {
+            assert_contains(&file, &["serve", "revoke", "public-url"]);
+        }
+        assert_contains(&pages.join("keyfob.1"), &["KEYFOB_ADDR"]);
+        assert_contains(&pages.join("keyfob-user-create.1"), &["password"]);
+        let mut commands = vec![("keyfob".to_owned(), Cli::command())];
+        while let Some((name, command)) = commands.pop() {
+            assert!(pages.join(format!("{name}.1")).is_file(), "{name} has no man page");
+            let subcommands = command.get_subcommands().cloned();
+            commands.extend(subcommands.map(|command| (format!("{name}-{}", command.get_name()), command)));
+        }
+    }
+
+    fn assert_contains(file: &Path, words: &[&str]) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for word in words {
+            assert!(text.contains(word), "{} lacks {word}", file.display());
+        }
+    }
+}

@@ -19,7 +19,7 @@ const VERSION: HeaderName = HeaderName::from_static("x-site-version");
 pub fn routes<S: Clone + Send + Sync + 'static>(site: &Site) -> Router<S> {
     match site.folder() {
         Some(folder) => routes_of(site, folder, &TokioBackend),
-        None => routes_of(site, Path::new(""), &EMBEDDED),
+        None => routes_of(site, Path::new(""), &*EMBEDDED),
     }
 }
 

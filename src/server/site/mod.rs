@@ -5,14 +5,16 @@ mod embedded;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use leptos::prelude::LeptosOptions;
 use sha2::{Digest, Sha256};
 
 use self::embedded::Embedded;
 
-/// Files that `make dist` embeds in the program; empty in other builds.
-pub static EMBEDDED: Embedded = Embedded(include!(concat!(env!("OUT_DIR"), "/site.rs")));
+/// Files that `make dist` embeds in the program, compressed and decompressed; empty in other builds.
+pub static EMBEDDED: LazyLock<Embedded> =
+    LazyLock::new(|| Embedded::decompress(include!(concat!(env!("OUT_DIR"), "/site.rs"))));
 
 /// Location and version of the browser's files.
 #[derive(Clone, Debug)]
