@@ -38,4 +38,5 @@ mod outages;
 mod pooler;
 mod processes;
 mod revocations;
+mod soak;
 mod upgrade;

@@ -22,6 +22,21 @@ pub fn form(function: &str, cookie: &str, fields: &str) -> Vec<u8> {
     request(&format!("POST /fn/{function}"), &headers, fields)
 }
 
+/// Makes an account with the password of all tests.
+pub fn make_user(url: &str, email: &str) {
+    let mut command = Command::new(KEYFOB);
+    command.args(["user", "create", "--email", email, "--password-stdin"]);
+    command.env_clear().env("DATABASE_URL", url).stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"four words for tests\n").unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// The bytes of a sign-in.
+pub fn sign_in_form(email: &str) -> Vec<u8> {
+    form("sign_in", "", &format!("email={}&password=four+words+for+tests", email.replace('@', "%40")))
+}
+
 /// A browser that is signed in.
 #[derive(Clone)]
 pub struct Browser {
@@ -31,18 +46,16 @@ pub struct Browser {
 impl Browser {
     /// Makes an account, and signs in.
     pub async fn sign_in(addr: SocketAddr, url: &str) -> Self {
-        let mut command = Command::new(KEYFOB);
-        command.args(["user", "create", "--email", "eve@example.com", "--password-stdin"]);
-        command.env_clear().env("DATABASE_URL", url).stdin(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"four words for tests\n").unwrap();
-        assert!(child.wait().unwrap().success());
+        make_user(url, "eve@example.com");
         let mut connection = Connection::open(addr).await.unwrap();
-        let fields = "email=eve%40example.com&password=four+words+for+tests";
-        assert_eq!(connection.ask(&form("sign_in", "", fields)).await.unwrap(), 200, "{}", connection.text());
-        let text = connection.text();
-        let cookie = header(&text, "set-cookie").unwrap().split(';').next().unwrap().to_owned();
-        Self { cookie }
+        let status = connection.ask(&sign_in_form("eve@example.com")).await.unwrap();
+        assert_eq!(status, 200, "{}", connection.text());
+        Self::from_answer(&connection.text())
+    }
+
+    /// Takes the cookie of an answer to a sign-in.
+    pub fn from_answer(text: &str) -> Self {
+        Self { cookie: header(text, "set-cookie").unwrap().split(';').next().unwrap().to_owned() }
     }
 
     /// The bytes of a request for a page.

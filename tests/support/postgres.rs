@@ -82,6 +82,13 @@ impl Server {
         run("pg_ctl", &["stop", "-D", data.to_str().unwrap(), "-m", "immediate", "-s"]).await;
     }
 
+    /// Ends it as a crash does and starts it again, at the same address.
+    pub async fn restart(&self) {
+        let (data, log) = (self.folder.path().join("data"), self.folder.path().join("log"));
+        let (data, log) = (data.to_str().unwrap(), log.to_str().unwrap());
+        run("pg_ctl", &["restart", "-D", data, "-l", log, "-m", "immediate", "-w", "-s"]).await;
+    }
+
     /// Makes it refuse all changes, and keep its connections: as a fenced primary does.
     pub async fn make_read_only(&self) {
         self.execute("ALTER SYSTEM SET default_transaction_read_only = on").await;
