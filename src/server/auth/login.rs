@@ -103,7 +103,7 @@ async fn verify_credentials(
     let slot = state.passwords.take_slot(owner, now)?;
     let by = Actor { user: None, name: String::new(), ip: audit::text(ip), at: now };
     let attempt = LoginAttempt::begin(&state.db, scope, user, &by).await?;
-    match users::verify_password(&slot, candidate, password).await {
+    match users::verify_password(&state.db, &slot, candidate, password).await {
         Ok(Some(verified)) => Ok((verified, attempt)),
         Ok(None) => Err(wrong_credentials()),
         Err(error) => {

@@ -3,6 +3,7 @@
 pub mod api_key_header;
 pub mod client_ip;
 pub mod device_cookie;
+pub mod django_hash;
 mod extract;
 mod guards;
 pub mod key_format;

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
+use super::django_hash::DjangoHash;
 use super::key_format::Digest;
 pub use super::password_hash::Verdict;
 use super::password_hash::{hash, is_common, verify};
@@ -26,6 +27,8 @@ use crate::server::{background_thread, request_context};
 
 /// Passwords that can wait; further ones are rejected.
 pub const MAX_QUEUED: usize = 32;
+/// Keys that can wait to be checked against a slow imported hash.
+const MAX_KEYS_WAITING: usize = 32;
 /// Passwords of one user that are checked per minute, right or wrong.
 pub const MAX_CHECKS_PER_MINUTE: u32 = 30;
 
@@ -36,6 +39,9 @@ pub struct Passwords {
     cores: Arc<Semaphore>,
     max_running: usize,
     figures: Arc<Figures>,
+    /// One imported hash at a time that needs much memory.
+    memory: Arc<Semaphore>,
+    key_turns: Arc<KeyTurns>,
     slots: TakenSlots,
     checks: FixedWindowLimiter<String>,
 }
@@ -66,6 +72,34 @@ pub enum SlotOwner<'a> {
     User(&'a UserId),
     /// Strangers who typed this email address, of a known account or not.
     Email(&'a str),
+}
+
+/// Keys that are checked against a slow imported hash: one at a time.
+#[derive(Debug)]
+struct KeyTurns {
+    running: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Default for KeyTurns {
+    fn default() -> Self {
+        Self { running: Semaphore::new(1), waiting: Semaphore::new(MAX_KEYS_WAITING) }
+    }
+}
+
+/// Permission to check one key against a slow imported hash.
+#[derive(Debug)]
+pub struct KeyTurn<'a> {
+    passwords: &'a Passwords,
+    _running: SemaphorePermit<'a>,
+}
+
+impl KeyTurn<'_> {
+    /// Whether a stored hash is that of this key.
+    pub async fn verify(&self, key: SecretString, stored: String) -> Result<bool, AppError> {
+        let work = move || DjangoHash::parse(&stored).is_ok_and(|hash| hash.verify(key.expose_secret()));
+        self.passwords.run(None, true, work).await
+    }
 }
 
 type TakenSlots = Arc<Mutex<HashSet<String>>>;
@@ -100,15 +134,25 @@ impl HashSlot {
         self.passwords.hash_in(Some(Arc::clone(&self.guard)), password, field, email).await
     }
 
-    /// Checks a password against the stored hash. `None`, for an unknown account, takes as long.
+    /// Checks a password against the stored hash. `None`, for an unknown account, takes as long. `padding` is the cost of the
+    /// slowest imported hash: a wrong password takes as long for every account.
     ///
     /// # Errors
     /// [`AppError::RateLimited`] above [`MAX_CHECKS_PER_MINUTE`], [`AppError::Unavailable`] if the queue is full.
-    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<Verdict, AppError> {
+    pub async fn verify(
+        &self,
+        password: SecretString,
+        stored: Option<String>,
+        padding: u32,
+    ) -> Result<Verdict, AppError> {
         let acquired = self.passwords.checks.try_acquire(&self.guard.owner, MAX_CHECKS_PER_MINUTE, self.taken_at);
         acquired.map_err(|retry_after| AppError::RateLimited { limit: Limit::PasswordChecks, retry_after })?;
         let guard = Some(Arc::clone(&self.guard));
-        self.passwords.run(guard, move || verify(password.expose_secret(), stored.as_deref())).await?
+        let much_memory = stored
+            .as_deref()
+            .is_some_and(|stored| DjangoHash::parse(stored).is_ok_and(|imported| imported.needs_much_memory()));
+        let work = move || verify(password.expose_secret(), stored.as_deref(), padding);
+        self.passwords.run(guard, much_memory, work).await?
     }
 }
 
@@ -121,6 +165,8 @@ impl Default for Passwords {
             cores: Arc::new(Semaphore::new(cores)),
             max_running: cores,
             figures: Arc::default(),
+            memory: Arc::new(Semaphore::new(1)),
+            key_turns: Arc::default(),
             slots: TakenSlots::default(),
             checks: FixedWindowLimiter::default(),
         }
@@ -175,7 +221,7 @@ impl Passwords {
         email: String,
     ) -> Result<String, AppError> {
         password_length(password.expose_secret()).map_err(|sentence| FieldErrors::one(field, sentence))?;
-        self.run(guard, move || {
+        self.run(guard, false, move || {
             if is_common(password.expose_secret(), &email) {
                 let sentence = "This password is too easy to guess. Choose another, such as four random words.";
                 return Err(FieldErrors::one(field, sentence).into());
@@ -185,10 +231,22 @@ impl Passwords {
         .await?
     }
 
+    /// Waits for the turn to check a key against a slow imported hash. One check runs at a time and few wait, so that made-up keys
+    /// never keep passwords from the queue.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] if too many wait.
+    pub async fn key_turn(&self) -> Result<KeyTurn<'_>, AppError> {
+        let _waiting = self.key_turns.waiting.try_acquire().map_err(|_| AppError::Unavailable)?;
+        let running = self.key_turns.running.acquire().await.map_err(|_| AppError::Unavailable)?;
+        Ok(KeyTurn { passwords: self, _running: running })
+    }
+
     /// Runs work on a background thread, once the queue has room and a core is free.
     async fn run<T: Send + 'static>(
         &self,
         guard: Option<Arc<SlotGuard>>,
+        much_memory: bool,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AppError> {
         let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
@@ -196,13 +254,18 @@ impl Passwords {
             AppError::Unavailable
         })?;
         let began = Stopwatch::start();
+        let memory = if much_memory {
+            Some(Arc::clone(&self.memory).acquire_owned().await.map_err(|_| AppError::Unavailable)?)
+        } else {
+            None
+        };
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| AppError::Unavailable)?;
         self.figures.waits.observe(began.elapsed());
         let (sender, receiver) = oneshot::channel();
         let thread = background_thread::spawn("password", move || {
             // Held until the work ends, even if the request is gone, and released before the result is sent.
             let result = work();
-            drop((queued, core, guard));
+            drop((queued, memory, core, guard));
             let _ = sender.send(result);
         });
         if let Err(error) = thread {
@@ -255,7 +318,7 @@ mod tests {
         assert!(take().is_err(), "the clone still holds it");
         drop(also);
         let checked =
-            async |now| passwords.take_slot(SlotOwner::User(&ada), now).unwrap().verify("x".into(), None).await;
+            async |now| passwords.take_slot(SlotOwner::User(&ada), now).unwrap().verify("x".into(), None, 0).await;
         for _ in 0..MAX_CHECKS_PER_MINUTE {
             assert_eq!(checked(NOW).await, Ok(Verdict::Wrong));
         }
@@ -273,11 +336,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn keys_wait_in_a_line_of_their_own() {
+        let passwords = Passwords::default();
+        let turn = passwords.key_turn().await.unwrap();
+        let mut waiting: Vec<_> = (0..MAX_KEYS_WAITING).map(|_| Box::pin(passwords.key_turn())).collect();
+        for turn in &mut waiting {
+            assert!(futures_util::poll!(turn).is_pending());
+        }
+        assert_eq!(passwords.key_turn().await.err(), Some(AppError::Unavailable));
+        let slot = passwords.take_slot(SlotOwner::Email("ada@example.com"), NOW).unwrap();
+        assert_eq!(slot.verify("a".into(), None, 0).await, Ok(Verdict::Wrong), "a password does not wait for them");
+        drop(turn);
+        assert!(waiting.remove(0).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn full_queue_rejects_the_next() {
         let passwords = Passwords::default();
         let all = u32::try_from(passwords.queue.available_permits()).unwrap();
         let _held = passwords.queue.acquire_many(all).await.unwrap();
         let slot = passwords.take_slot(SlotOwner::Email("ada@example.com"), NOW).unwrap();
-        assert_eq!(slot.verify("a".into(), None).await, Err(AppError::Unavailable));
+        assert_eq!(slot.verify("a".into(), None, 0).await, Err(AppError::Unavailable));
     }
 }

@@ -109,7 +109,7 @@ pub struct Verified {
     pub user: User,
     /// Stored hash that the password was checked against.
     hash: String,
-    /// New hash of the same password, if the stored one has old parameters.
+    /// New hash of the same password, if the stored one has old parameters or is imported.
     rehashed: Option<String>,
 }
 
@@ -118,7 +118,8 @@ impl Verified {
     /// `None` if the password changed or the account was disabled meanwhile.
     pub async fn lock(&self, tx: &mut Tx) -> Result<Option<String>, AppError> {
         let current = self.rehashed.as_ref().unwrap_or(&self.hash);
-        let sql = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
+        let sql = "UPDATE users SET password_hash = $3, imported_cost = NULL \
+                   WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
         let found = tx.execute(sql, params![self.user.id, self.hash, current]).await?;
         Ok((found == 1).then(|| current.clone()))
     }
@@ -126,17 +127,27 @@ impl Verified {
 
 /// Returns the candidate if the password is theirs. An unknown user takes the same time (ASVS 5.0, 6.3.8).
 pub async fn verify_password(
+    db: &Db,
     slot: &HashSlot,
     candidate: Option<SignInCandidate>,
     password: SecretString,
 ) -> Result<Option<Verified>, AppError> {
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    let rehashed = match slot.verify(password, stored).await? {
+    let rehashed = match slot.verify(password, stored, slowest_imported_hash(db).await?).await? {
         Verdict::Wrong => return Ok(None),
         Verdict::Right => None,
         Verdict::RightButOutdated(hash) => Some(hash),
     };
     Ok(candidate.map(|SignInCandidate { user, password_hash }| Verified { user, hash: password_hash, rehashed }))
+}
+
+/// Returns the cost of the slowest imported password hash whose user has not signed in yet; 0 without one.
+async fn slowest_imported_hash(db: &Db) -> Result<u32, AppError> {
+    // The first letter tells the hashes of this program. A change of the password leaves the cost behind.
+    let sql = "SELECT imported_cost FROM users WHERE imported_cost IS NOT NULL AND disabled_at IS NULL \
+               AND password_hash NOT LIKE '$%' ORDER BY imported_cost DESC LIMIT 1";
+    let slowest: Option<i64> = db.query_optional(sql, params![], |row| row.get("imported_cost")).await?;
+    Ok(slowest.and_then(|cost| u32::try_from(cost).ok()).unwrap_or(0))
 }
 
 /// Returns the stored hash if the password is the session user's. Failures are throttled, so that nobody can guess the
@@ -157,7 +168,7 @@ pub async fn check_password(
         db.query_optional(sql, params![session.user.id], |row| row.get("password_hash")).await?;
     // The account may have been deleted since the request began.
     let stored = stored.ok_or(AppError::CredentialsMissing)?;
-    match slot.verify(password, Some(stored.clone())).await {
+    match slot.verify(password, Some(stored.clone()), 0).await {
         Ok(Verdict::Wrong) => Ok(None),
         Ok(_) => attempt.succeed_in_session(db).await.map(|()| Some(stored)),
         Err(error) => {
@@ -243,7 +254,7 @@ pub async fn set_password(
     let hash = passwords.hash(new, "password", email.as_str().to_owned()).await?;
     let Some(user) = find(db, email).await? else { return Ok(false) };
     let mut tx = db.begin().await?;
-    let sql = "UPDATE users SET password_hash = $2 WHERE id = $1";
+    let sql = "UPDATE users SET password_hash = $2, imported_cost = NULL WHERE id = $1";
     if tx.execute(sql, params![user.id, hash]).await? == 0 {
         return Ok(false);
     }

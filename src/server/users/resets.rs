@@ -87,7 +87,7 @@ pub async fn set_password_by_token(
 ) -> Result<bool, AppError> {
     let mut tx = db.begin().await?;
     // The account first, as everywhere: of two uses at once, the second finds no link.
-    let sql = "UPDATE users SET password_hash = $2 WHERE id = $1 AND disabled_at IS NULL";
+    let sql = "UPDATE users SET password_hash = $2, imported_cost = NULL WHERE id = $1 AND disabled_at IS NULL";
     if tx.execute(sql, params![user.id, password_hash]).await? == 0 {
         return Ok(false);
     }

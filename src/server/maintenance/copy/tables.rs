@@ -52,7 +52,7 @@ macro_rules! tables {
 tables! {
     users {
         id: Text, email: Text, name: Text, password_hash: Text, superuser: Flag, disabled_at: Number, created_at: Number,
-        updated_at: Number, name_folded: Text,
+        updated_at: Number, name_folded: Text, imported_cost: Number,
     }
     sessions {
         id: Text, digest: Text, user_id: Text, user_agent: Text, created_at: Number, seen_at: Number, confirmed_at: Number,
@@ -68,6 +68,7 @@ tables! {
         old_used_at: Number, rotated_at: Number, used_at: Number, used_ip: Text, used_agent: Text, leaked_at: Number,
         rate: Number, name_folded: Text, api_id: Text,
     }
+    imported_keys { prefix: Text, key_id: Text, placeholder: Text, hash: Text }
     apis {
         id: Text, slug: Text, name: Text, description: Text, rate: Number, created_at: Number, updated_at: Number,
     }
