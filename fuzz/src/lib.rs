@@ -5,9 +5,13 @@
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Whether this is a key, `[a-z]{2,8}_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}` and its checksum: by the place of each byte,
-/// counted from the end.
+/// counted from the end. An imported key is `[0-9A-Za-z]{8}\.[0-9A-Za-z]{32,64}`.
 #[must_use]
 pub fn is_key(raw: &[u8]) -> bool {
+    let is_imported = |(place, byte): (usize, &u8)| if place == 8 { *byte == b'.' } else { DIGITS.contains(byte) };
+    if (41..=73).contains(&raw.len()) && raw.iter().enumerate().all(is_imported) {
+        return true;
+    }
     let fits = raw.iter().rev().enumerate().all(|(place, byte)| match place {
         38 | 47 => *byte == b'_',
         0..47 => DIGITS.contains(byte),

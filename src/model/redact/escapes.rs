@@ -47,7 +47,7 @@ fn escape(pieces: &[Piece]) -> Option<(Option<char>, usize)> {
         '\\' if is(1, 'u') => Some((char::from_u32(hex(pieces.get(2..6)?)?), 6)),
         '\\' if is(1, 'x') => Some((char::from_u32(hex(pieces.get(2..4)?)?), 4)),
         '\\' if is(1, 'n') || is(1, 'r') || is(1, 't') => Some((None, 2)),
-        '\\' if is(1, '_') || is(1, '\\') => Some((None, 1)),
+        '\\' if is(1, '_') || is(1, '.') || is(1, '\\') => Some((None, 1)),
         '&' => entity(pieces),
         _ => None,
     }

@@ -15,8 +15,10 @@ pub const CONTAINS_KEY: &str = "This contains an API key. Remove it: anyone who 
 const PUBLIC_LEN: usize = 8;
 const SECRET_LEN: usize = 38;
 const BRAND: std::ops::RangeInclusive<usize> = 2..=8;
-/// The length of the shortest key: brand, two underscores, public part, secret.
-const MIN_KEY_LEN: usize = 2 + 1 + PUBLIC_LEN + 1 + SECRET_LEN;
+/// The length of the shortest secret of an imported key, which follows its public part and a dot.
+const IMPORTED_SECRET_LEN: usize = 32;
+/// The length of the shortest key.
+const MIN_KEY_LEN: usize = PUBLIC_LEN + 1 + IMPORTED_SECRET_LEN;
 /// The most keys that are extracted from one text.
 const MAX_KEYS: usize = 10;
 /// How often nested escapes are decoded.
@@ -73,11 +75,17 @@ struct Match {
 
 /// Whether a quick look excludes a key. It does for nearly every text, and every request takes this path.
 fn is_plain(text: &str) -> bool {
-    let mut run = 0;
+    // Many lines have a request id, which is as long as the secret of an imported key.
+    let (mut run, mut after_dot) = (0, false);
     text.len() < MIN_KEY_LEN
         || text.bytes().all(|b| {
-            run = if b.is_ascii_alphanumeric() { run + 1 } else { 0 };
-            run < SECRET_LEN && (b' '..=b'~').contains(&b) && !matches!(b, b'%' | b'\\' | b'&' | b'=')
+            if b.is_ascii_alphanumeric() {
+                run += 1;
+            } else {
+                (run, after_dot) = (0, b == b'.');
+            }
+            let is_short = run < if after_dot { IMPORTED_SECRET_LEN } else { SECRET_LEN };
+            is_short && (b' '..=b'~').contains(&b) && !matches!(b, b'%' | b'\\' | b'&' | b'=')
         })
 }
 
@@ -99,7 +107,7 @@ fn find(pieces: &[Piece]) -> Vec<Match> {
     let (mut found, mut next) = (Vec::new(), 0);
     for at in 0..symbols.len() {
         if at >= next
-            && let Some((part, end)) = key_at(&symbols, at)
+            && let Some((part, end)) = key_at(&symbols, at).or_else(|| imported_key_at(&symbols, at))
         {
             next = end;
             found.push(part);
@@ -130,6 +138,21 @@ fn key_at(symbols: &[Piece], at: usize) -> Option<(Match, usize)> {
     Some((Match { start: symbols[second].start, end: symbols[end - 1].end, keys }, end))
 }
 
+/// Returns the imported key whose dot is at `at`, and its end. Nothing else may be before its public part: a longer word is the
+/// name of a file or a host.
+fn imported_key_at(symbols: &[Piece], at: usize) -> Option<(Match, usize)> {
+    let is_base62 = |symbol: &&Piece| symbol.c.is_ascii_alphanumeric();
+    let dot = symbols.get(at).filter(|symbol| symbol.c == '.')?;
+    let public = symbols[..at].iter().rev().take_while(is_base62).take(PUBLIC_LEN + 1).count();
+    let secret = symbols[at + 1..].iter().take_while(is_base62).count();
+    if public != PUBLIC_LEN || secret < IMPORTED_SECRET_LEN {
+        return None;
+    }
+    let end = at + 1 + secret;
+    let key = symbols[at - PUBLIC_LEN..end].iter().map(|symbol| symbol.c).collect();
+    Some((Match { start: dot.start, end: symbols[end - 1].end, keys: vec![key] }, end))
+}
+
 /// Reduces a text to the characters of keys, with a space for any other. Skips invisible characters, and line breaks with the
 /// quote marks of mail programs.
 fn symbols(pieces: &[Piece]) -> Vec<Piece> {
@@ -156,7 +179,7 @@ fn symbols(pieces: &[Piece]) -> Vec<Piece> {
 fn plain(c: char) -> char {
     let code = u32::from(c);
     let narrow = char::from_u32(if (0xff01..=0xff5e).contains(&code) { code - 0xfee0 } else { code });
-    narrow.filter(|c| c.is_ascii_alphanumeric() || *c == '_').unwrap_or(' ')
+    narrow.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.')).unwrap_or(' ')
 }
 
 #[cfg(test)]
@@ -201,6 +224,35 @@ mod tests {
             let clean = redact(&text);
             assert_eq!(clean, left, "{text:?}");
             assert!(contains_key(&text) && !contains_key(&clean), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn secret_of_an_imported_key_is_cut_out() {
+        let key = "OcgvSBeR.9WIYJpbbAq7RP7o7cYcpWVGb1prEN2SJ";
+        for (text, left) in [
+            (key.to_owned(), "OcgvSBeR..."),
+            (format!("Api-Key {key}"), "Api-Key OcgvSBeR..."),
+            (format!("/profile?key={key}&b=1"), "/profile?key=OcgvSBeR...&b=1"),
+            (format!("\"{key}\","), "\"OcgvSBeR...\","),
+            (key.replace('.', "%2E"), "OcgvSBeR..."),
+            (key.replace('.', "\\."), "OcgvSBeR\\..."),
+            (key.replace('J', "\u{200b}J"), "OcgvSBeR..."),
+            (format!("{key}longer"), "OcgvSBeR..."),
+        ] {
+            assert_eq!(redact(&text), left, "{text:?}");
+            assert!(contains_key(&text) && !contains_key(left), "{text:?}");
+        }
+        assert_eq!(candidates(&format!("Api-Key {key}")), [key]);
+        for text in [
+            &key[..40],
+            &key[1..],
+            &format!("x{key}"),
+            &key.replace('.', ".x."),
+            "https://cdn.example.com/pkg/0123456789abcdef0123456789abcdef.js",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4ifQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+        ] {
+            assert_eq!(redact(text), *text);
         }
     }
 

@@ -10,6 +10,8 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const PREFIX_LEN: usize = 8;
 const SECRET_LEN: usize = 32;
 const CHECKSUM_LEN: usize = 6;
+/// The length of a secret of djangorestframework-api-key: 32, or more where a project said so.
+const IMPORTED_SECRET_LEN: std::ops::RangeInclusive<usize> = 32..=64;
 
 /// Longest brand, in characters.
 pub const BRAND_MAX: usize = 8;
@@ -21,26 +23,33 @@ pub enum KeyFormatError {
     Checksum,
 }
 
-/// A well-formed key with a correct checksum. It may not exist.
+/// A well-formed key with a correct checksum, or one in the form of djangorestframework-api-key. It may not exist.
 pub struct PresentedKey<'a>(&'a str);
 
 impl<'a> PresentedKey<'a> {
     /// Parses `kf_` + 8 + `_` + 32 + 6 base62 characters, of which the last 6 are the checksum. Accepts any brand of 2 to 8
-    /// lower-case letters, so that keys outlive a change of brand.
+    /// lower-case letters, so that keys outlive a change of brand. Accepts imported keys too: 8 + `.` + at least 32.
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
         Self::check(raw).ok()
     }
 
     /// Like [`Self::parse`], and says what is wrong.
     pub fn check(raw: &'a [u8]) -> Result<Self, KeyFormatError> {
-        let key = Self::match_form(raw).ok_or(KeyFormatError::Form)?;
+        let Some(key) = Self::match_form(raw) else {
+            return Self::match_imported_form(raw).map(Self).ok_or(KeyFormatError::Form);
+        };
         let (body, sum) = key.split_at(key.len() - CHECKSUM_LEN);
         if checksum(body) == sum.as_bytes() { Ok(Self(key)) } else { Err(KeyFormatError::Checksum) }
     }
 
     /// Whether a text has the form of a key, whatever its checksum.
     pub(super) fn has_key_form(raw: &[u8]) -> bool {
-        PresentedKey::match_form(raw).is_some()
+        PresentedKey::match_form(raw).or_else(|| PresentedKey::match_imported_form(raw)).is_some()
+    }
+
+    /// Whether the key has the form of djangorestframework-api-key.
+    pub fn is_imported(&self) -> bool {
+        is_imported_prefix(self.prefix())
     }
 
     fn match_form(raw: &'a [u8]) -> Option<&'a str> {
@@ -55,15 +64,44 @@ impl<'a> PresentedKey<'a> {
         fits.then_some(key)
     }
 
-    /// Returns the public prefix: `kf_8Qw3ZkPa`.
+    /// Matches `prefix.secret`. It has no checksum, so a typing error is an unknown key.
+    fn match_imported_form(raw: &'a [u8]) -> Option<&'a str> {
+        let key = std::str::from_utf8(raw).ok()?;
+        let (public, secret) = key.split_once('.')?;
+        let fits = public.len() == PREFIX_LEN
+            && IMPORTED_SECRET_LEN.contains(&secret.len())
+            && public.bytes().chain(secret.bytes()).all(|b| b.is_ascii_alphanumeric());
+        fits.then_some(key)
+    }
+
+    /// Returns the public prefix: `kf_8Qw3ZkPa`. That of an imported key includes its dot: `8Qw3ZkPa.`.
     pub fn prefix(&self) -> &'a str {
-        self.0.rsplit_once('_').map_or("", |(prefix, _)| prefix)
+        match self.0.rsplit_once('_') {
+            Some((prefix, _)) => prefix,
+            None => self.0.split_inclusive('.').next().unwrap_or_default(),
+        }
+    }
+
+    /// Returns the whole key, secret included.
+    pub(in crate::server) fn text(&self) -> &'a str {
+        self.0
     }
 
     /// Returns the digest that identifies the key in the database.
     pub fn digest(&self) -> Digest {
         Digest::of(self.0)
     }
+}
+
+/// Returns the stored prefix of an imported key, whose dot tells it from others: `8Qw3ZkPa.`. `None` for text that is none.
+pub fn imported_prefix(public: &str) -> Option<String> {
+    let fits = public.len() == PREFIX_LEN && public.bytes().all(|b| b.is_ascii_alphanumeric());
+    fits.then(|| format!("{public}."))
+}
+
+/// Whether a stored prefix is that of an imported key.
+pub fn is_imported_prefix(prefix: &str) -> bool {
+    prefix.ends_with('.')
 }
 
 /// A key found in a longer text.
@@ -212,6 +250,36 @@ mod tests {
         for wrong in [&key[1..], &key[..key.len() - 1], &format!("{key}0"), &key.to_uppercase(), &format!(" {key}")] {
             assert!(PresentedKey::parse(wrong.as_bytes()).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn imported_key_has_8_and_32_characters_with_a_dot() {
+        let text = "OcgvSBeR.9WIYJpbbAq7RP7o7cYcpWVGb1prEN2SJ";
+        let key = PresentedKey::parse(text.as_bytes()).unwrap();
+        assert_eq!((key.prefix(), key.is_imported()), ("OcgvSBeR.", true));
+        assert_eq!(key.digest(), Digest::of(text));
+        assert!(PresentedKey::has_key_form(text.as_bytes()));
+        assert!(!PresentedKey::parse(self::key().as_bytes()).unwrap().is_imported());
+        let long = format!("{text}{text}").replacen('.', "", 2);
+        for junk in [
+            &text[1..],
+            &text[..40],
+            &text.replace('.', "_"),
+            &text.replace('.', ".."),
+            &text.replace('J', "."),
+            &text.replace('J', "_"),
+            &text.replace('J', "é"),
+            &format!("x{text}"),
+            &format!("{text} "),
+            &format!("{text}{}", "x".repeat(33)),
+            &long,
+        ] {
+            assert!(PresentedKey::parse(junk.as_bytes()).is_none(), "{junk}");
+            assert!(!PresentedKey::has_key_form(junk.as_bytes()), "{junk}");
+        }
+        assert!(PresentedKey::parse(format!("{text}{}", "x".repeat(32)).as_bytes()).is_some());
+        assert_eq!(imported_prefix("OcgvSBeR").as_deref(), Some("OcgvSBeR."));
+        assert_eq!((imported_prefix("OcgvSBe."), imported_prefix("OcgvSBeRx")), (None, None));
     }
 
     #[test]

@@ -50,9 +50,15 @@ pub async fn page(state: &AppState, query: KeyQuery) -> Result<KeyPage, AppError
 /// The keys that a text holds, whatever surrounds them. Most hold one.
 async fn by_secret(db: &Db, text: &str, now: Timestamp) -> Result<Vec<KeyEntry>, AppError> {
     let sql = entries!("WHERE k.digest = $2 OR k.old_digest = $2");
+    // An imported key that was not used yet has no digest.
+    let unused = entries!("WHERE k.id IN (SELECT key_id FROM imported_keys WHERE prefix = $2)");
     let mut found: Vec<KeyEntry> = Vec::new();
-    for key_format::FoundKey { digest, .. } in key_format::find_keys(text) {
-        for entry in db.query_inline(sql, params![usage_after(now), digest.hex()], entry).await? {
+    for key_format::FoundKey { digest, prefix } in key_format::find_keys(text) {
+        let mut entries = db.query_inline(sql, params![usage_after(now), digest.hex()], entry).await?;
+        if entries.is_empty() && key_format::is_imported_prefix(&prefix) {
+            entries = db.query_inline(unused, params![usage_after(now), prefix], entry).await?;
+        }
+        for entry in entries {
             if found.iter().all(|known| known.key.id != entry.key.id) {
                 found.push(entry);
             }

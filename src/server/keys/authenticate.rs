@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cache::{Cached, KeyRecord};
-use super::facts;
+use super::{facts, imported};
 use crate::error::AppError;
 use crate::model::keys::KeyContext;
 use crate::model::time::Timestamp;
 use crate::model::users::User;
-use crate::server::auth::key_format::{Digest, PresentedKey};
+use crate::server::auth::key_format::PresentedKey;
 use crate::server::db::Db;
 use crate::server::db::row::{Row, params};
 use crate::server::metrics::labels::CacheResult;
@@ -57,7 +57,15 @@ pub async fn find_by_secret(
         Err(_) => state.key_lookups.acquire(&digest).await?,
     };
     let version = invalidations.version();
-    let found = look_up(&state.db, digest).await?;
+    let mut found = look_up(&state.db, &digest.hex()).await?;
+    if found.is_none() && presented.is_imported() {
+        let placeholder = imported::adopt(state, presented, from, now).await?;
+        // Also for a request that found neither digest nor hash, because another one was replacing it.
+        found = look_up(&state.db, &digest.hex()).await?;
+        if let (None, Some(placeholder)) = (&found, placeholder) {
+            found = look_up(&state.db, &placeholder).await?;
+        }
+    }
     if found.is_some() {
         state.key_lookups.note_found(digest);
     }
@@ -66,8 +74,7 @@ pub async fn find_by_secret(
 }
 
 /// Runs a second query only where no key has this secret now: it may be a previous one.
-async fn look_up(db: &Db, digest: Digest) -> Result<Option<KeyRecord>, AppError> {
-    let digest = digest.hex();
+async fn look_up(db: &Db, digest: &str) -> Result<Option<KeyRecord>, AppError> {
     match db.query_optional(record_by!("digest"), params![digest], by_present_secret).await? {
         None => db.query_optional(record_by!("old_digest"), params![digest], by_previous_secret).await,
         found => Ok(found),

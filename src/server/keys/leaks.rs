@@ -1,5 +1,6 @@
 //! Reports of leaked keys. Anyone who has a key may report it. Real keys are revoked, and the answer never says which were real.
 
+use super::imported;
 use crate::error::AppError;
 use crate::model::audit::Action;
 use crate::model::keys::KeyId;
@@ -15,6 +16,9 @@ pub async fn revoke_leaked(db: &Db, reported: &[String], by: &Actor) -> Result<u
     let mut revoked = 0;
     for presented in reported.iter().filter_map(|text| PresentedKey::parse(text.trim().as_bytes())) {
         let digest = presented.digest().hex();
+        if presented.is_imported() {
+            imported::adopt_if_fast(db, &presented).await?;
+        }
         let sql = "SELECT id, user_id, prefix FROM keys WHERE digest = $1 OR old_digest = $1";
         if let Some(leaked) = db.query_optional(sql, params![digest], leaked_key).await? {
             retry::repeat(|| revoke(db, &leaked, &digest, by), Result::is_err).await?;

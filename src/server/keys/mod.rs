@@ -15,6 +15,7 @@ macro_rules! facts_columns {
 pub mod admin;
 pub mod authenticate;
 pub mod cache;
+pub mod imported;
 pub mod leaks;
 mod lists;
 pub mod lookup_limit;

@@ -1,4 +1,5 @@
 //! Rotation: a key gets a new secret and keeps its id, name, access and history. The previous secret works for a grace period.
+//! An imported key also gets a prefix of this program's form.
 
 use secrecy::ExposeSecret;
 
@@ -96,18 +97,25 @@ async fn rotate(
                         profile page, it can be given another.";
         return Err(FieldErrors::whole(sentence).into());
     }
-    let made = key_format::make_secret_for(&key.prefix);
+    let made = if key_format::is_imported_prefix(&key.prefix) {
+        key_format::make_key(&state.config.keys.key_brand)
+    } else {
+        key_format::make_secret_for(&key.prefix)
+    };
     // Never past the key's own expiry.
     let until = key.expires_at.map_or(by.at.plus(grace), |at| at.min(by.at.plus(grace)));
-    let sql = "UPDATE keys SET digest = $3, old_digest = $4, old_expires_at = $5, old_used_at = NULL, rotated_at = $6 \
-               WHERE id = $1 AND user_id = $2";
-    tx.execute(sql, params![id, user, made.digest, digest, until, by.at]).await?;
+    let sql = "UPDATE keys SET digest = $3, old_digest = $4, old_expires_at = $5, old_used_at = NULL, rotated_at = $6, \
+               prefix = $7 WHERE id = $1 AND user_id = $2";
+    tx.execute(sql, params![id, user, made.digest, digest, until, by.at, made.prefix]).await?;
     tx.invalidate_key(id).await?;
     let words = Grace::ALL.iter().find(|known| known.millis == grace).map_or("", |known| known.label);
-    let detail = format!("the old secret works on for: {}", words.to_lowercase());
+    let mut detail = format!("the old secret works on for: {}", words.to_lowercase());
+    if made.prefix != key.prefix {
+        detail = format!("now {}; {detail}", made.prefix);
+    }
     let about =
         AuditTarget { user: Some(user), key: Some(id), team: key.team_id.as_ref(), subject: &key.prefix, detail };
     audit::record(&mut tx, by, Action::KeyRotate, about).await?;
     tx.commit().await?;
-    Ok(NewKey { key: made.key.expose_secret().to_owned(), facts: key })
+    Ok(NewKey { key: made.key.expose_secret().to_owned(), facts: KeyFacts { prefix: made.prefix, ..key } })
 }

@@ -267,7 +267,7 @@ pub async fn rotate(
     let rotate = || keys::rotation::rotate_itself(&state, (user, &key), (&presented, grace), &by);
     let made = retry::repeat(rotate, Result::is_err).await?;
     let until = key.expires_at.map_or(by.at.plus(grace), |at| at.min(by.at.plus(grace)));
-    Ok(Json(RotatedBody { key: made.key, facts: (&key).into(), old_secret_works_until: until.rfc3339() }))
+    Ok(Json(RotatedBody { key: made.key, facts: (&made.facts).into(), old_secret_works_until: until.rfc3339() }))
 }
 
 fn example() -> Value {
