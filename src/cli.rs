@@ -6,6 +6,7 @@ mod backup;
 mod copy;
 mod doctor;
 mod healthcheck;
+mod import;
 mod keys;
 mod seed;
 mod serve;
@@ -57,6 +58,9 @@ enum Command {
     Team(teams::TeamCommand),
     /// Create demo users, keys and employees, and print one working key per line
     Seed(seed::Seed),
+    /// Import users, API keys and teams of another program
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Copy all data into an empty database of either kind
     ///
     /// Stop the server, run this command, then start the server with the new `DATABASE_URL`. Data that is written during the
@@ -196,6 +200,7 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Api(command) => apis::run(command).await,
         Command::Team(command) => teams::run(command).await,
         Command::Seed(options) => seed::run(options).await,
+        Command::Import(command) => import::run(command).await,
         Command::Copy(databases) => copy::run(databases).await,
         Command::Backup(options) => backup::run(options).await,
         Command::Healthcheck(options) => healthcheck::run(options).await,

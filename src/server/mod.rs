@@ -12,6 +12,7 @@ pub mod config;
 pub mod db;
 pub mod denial_log;
 pub mod employees;
+pub mod import;
 pub mod ip_quota;
 pub mod keys;
 pub mod leptos_context;

@@ -13,6 +13,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::cli::{Ran, run};
+use crate::import::import_key;
 use crate::support::{Answer, Database, EMPLOYEES, PASSWORD, ScratchDatabase, TestApp};
 
 /// Runs a test for each pair of databases. `sqlite_alone` needs no server.
@@ -80,6 +81,7 @@ struct Filled {
     before_rotation: String,
     revoked: String,
     of_team: String,
+    imported: String,
     session: Answer,
 }
 
@@ -109,11 +111,12 @@ async fn fill(app: &TestApp) -> Filled {
     let (bob, by) = (app.user("bob").await, Actor::operator(app.state.now()));
     resets::create_link(&app.state.db, &bob, "http://localhost:8000", &by).await.unwrap();
     app.sql("INSERT INTO deletions (owner_id, deleted_at) VALUES ('01890000-0000-7000-8000-000000000000', 1)").await;
+    let imported = import_key(app).await;
     app.write_usage().await;
     for (table, rows) in dump(app).await {
         assert!(!rows.is_empty(), "nothing in {table}: fill it here");
     }
-    Filled { key, before_rotation, revoked, of_team, session }
+    Filled { key, before_rotation, revoked, of_team, imported, session }
 }
 
 impl Filled {
@@ -122,6 +125,7 @@ impl Filled {
         for key in [&self.key, &self.before_rotation] {
             assert_eq!(client(key).get(EMPLOYEES).await.is(200).json()["count"], 1);
         }
+        client(&self.imported).get(EMPLOYEES).await.is(200);
         client(&self.revoked).get(EMPLOYEES).await.refused(401, "key_revoked");
         client(&self.of_team).get(EMPLOYEES).await.refused(403, "team_mismatch");
         client(&self.of_team).get("/a/red/employees/api/employees/").await.is(200);

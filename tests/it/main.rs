@@ -44,6 +44,7 @@ mod employees_input;
 mod fold;
 mod headers;
 mod health;
+mod import;
 mod imports;
 mod invalidation;
 mod invitations;

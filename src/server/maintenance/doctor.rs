@@ -170,6 +170,7 @@ async fn check_contents(db: &Db, config: &Config, now: Timestamp) -> Result<Vec<
         found.push(check_superusers(&mut tx).await?);
         found.push(check_clock(&mut tx, now).await?);
         found.extend(check_emails(&mut tx).await?);
+        found.extend(check_imported(&mut tx).await?);
         if config.trusted_proxies.is_empty() {
             found.extend(check_addresses(&mut tx).await?);
         }
@@ -208,6 +209,18 @@ async fn check_emails(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
             "Accounts with an address that a new account may not have, for it can look like another one: {}, such as {first}. Their \
              owners can sign in; look at them in /admin/users, and disable those that nobody knows.",
             old.len()
+        ))
+    }))
+}
+
+/// Counts what was imported and waits for its first use.
+async fn check_imported(tx: &mut Tx) -> Result<Option<Finding>, AppError> {
+    let sql = "SELECT (SELECT COUNT(*) FROM users WHERE imported_cost IS NOT NULL AND password_hash NOT LIKE '$%') AS users, \
+               (SELECT COUNT(*) FROM imported_keys) AS keys";
+    let (users, keys): (i64, i64) = tx.query_one(sql, &[], |row| Ok((row.get("users")?, row.get("keys")?))).await?;
+    Ok((users + keys > 0).then(|| {
+        Finding::Info(format!(
+            "Imported and not used since: {users} passwords, {keys} keys. Each gets a hash of Keyfob's own at its first use."
         ))
     }))
 }
