@@ -58,7 +58,7 @@ test("a key of full access needs the password, and typed text is kept", async ({
   await expect(page.getByRole("dialog", { name: "Your new API key" }).getByLabel("API key")).toHaveValue(/^kf_/);
 });
 
-test("a session that ends while the password is asked for still continues the form", async ({
+test("a session that ends during the confirmation still continues the form", async ({
   page,
   context,
   expectedErrors,

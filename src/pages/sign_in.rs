@@ -48,7 +48,7 @@ pub fn SignInPage(data: Memo<SignInOptions>) -> impl IntoView {
     let data = data.get_untracked();
     view! {
         <div class="narrow">
-            <h1 tabindex="-1">"Sign in"</h1>
+            <h1>"Sign in"</h1>
             <PlainHttp origin=data.secure_origin/>
             <form method="post" action=SignIn::url() class="form" data-document="">
                 <Next/>
@@ -118,7 +118,7 @@ pub fn SignUpPage(data: Memo<SignInOptions>) -> impl IntoView {
     };
     view! {
         <div class="narrow">
-            <h1 tabindex="-1">"Sign up"</h1>
+            <h1>"Sign up"</h1>
             <PlainHttp origin=data.secure_origin/>
             {form}
             {other}

@@ -50,7 +50,7 @@ pub fn NavLink(href: &'static str, label: &'static str, current: bool) -> impl I
 pub fn PageHead(title: &'static str, lead: &'static str) -> impl IntoView {
     view! {
         <div class="page-head">
-            <h1 tabindex="-1">{title}</h1>
+            <h1>{title}</h1>
             <p>{lead}</p>
         </div>
     }

@@ -95,7 +95,7 @@ pub fn OneTeamPage(data: Memo<Box<TeamPage>>) -> impl IntoView {
     let employees = format!("{}/employees", team.path());
     view! {
         <div class="page-head">
-            <h1 tabindex="-1"><bdi>{team.name.clone()}</bdi></h1>
+            <h1><bdi>{team.name.clone()}</bdi></h1>
             <p>"The team's data is at " <code>{team.path()}</code> ", for its members and their keys."</p>
         </div>
         <FormError errors={FormErrors::of(SetRole::url())}/>
