@@ -1,4 +1,4 @@
-//! What is compiled in beside the sources: the migrations, and for `make dist` the browser's files.
+//! What is compiled in with the sources: the migrations, the documentation, and for `make dist` the browser's files.
 
 use std::path::Path;
 use std::{env, fs};
@@ -29,5 +29,25 @@ fn main() -> std::io::Result<()> {
         }
     }
     let out = env::var_os("OUT_DIR").unwrap_or_default();
-    fs::write(Path::new(&out).join("site.rs"), format!("&[{}]\n", list.join(",\n")))
+    fs::write(Path::new(&out).join("site.rs"), format!("&[{}]\n", list.join(",\n")))?;
+    // The browser side has no documentation.
+    if env::var_os("CARGO_FEATURE_SSR").is_none() {
+        return Ok(());
+    }
+    fs::write(Path::new(&out).join("docs.rs"), format!("&[{}]\n", documents()?.join(",\n")))
+}
+
+/// Returns the Markdown files of `/docs` with their text: the index, and what it links before its list for contributors.
+fn documents() -> std::io::Result<Vec<String>> {
+    println!("cargo::rerun-if-changed=docs");
+    let index = fs::read_to_string("docs/README.md")?;
+    let pages = index.split("\n## Contributors").next().unwrap_or_default();
+    let mut files = vec!["docs/README.md".to_owned()];
+    for link in pages.split("\n- [").skip(1).filter_map(|entry| entry.split_once("](")?.1.split(')').next()) {
+        let file = link.strip_prefix("../").map_or_else(|| format!("docs/{link}"), str::to_owned);
+        println!("cargo::rerun-if-changed={file}");
+        files.push(file);
+    }
+    let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    Ok(files.iter().map(|file| format!("({file:?}, include_str!({:?}))", format!("{root}/{file}"))).collect())
 }

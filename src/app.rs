@@ -174,9 +174,10 @@ fn document_title(data: &PageData) -> String {
 }
 
 #[component]
-fn Footer() -> impl IntoView {
+pub fn Footer() -> impl IntoView {
     view! {
         <nav aria-label="Reference" class="footer-links">
+            <a href="/docs">"Docs"</a>
             <a href="/api/docs">"API docs"</a>
             <a href="/docs/errors">"Errors"</a>
             <span>"Keyfob " {env!("CARGO_PKG_VERSION")}</span>
@@ -243,6 +244,7 @@ fn UserNav(user: User, path: String, own_links: Vec<OwnLink>) -> impl IntoView {
             {link("/teams", "Teams", "/a/")}
             {own_links.into_iter().map(own_link).collect_view()}
             {admin}
+            {link("/docs", "Docs", "/docs/")}
             {link("/api/docs", "API docs", "/api/docs/")}
         </nav>
         <div class="nav-user">

@@ -4,6 +4,7 @@
 mod apis;
 mod backup;
 mod copy;
+mod docs;
 mod doctor;
 mod healthcheck;
 mod import;

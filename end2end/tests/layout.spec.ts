@@ -95,6 +95,21 @@ test("pages of a visitor", async ({ page, expectedErrors }) => {
   await look(page, "sign-in-refused");
 });
 
+test("the documentation", async ({ page }) => {
+  for (const [name, url] of Object.entries({
+    docs: "/docs",
+    "docs-get-started": "/docs/get-started",
+    "docs-settings": "/docs/settings",
+    "docs-forward-auth": "/docs/forward-auth",
+    "docs-api": "/docs/api",
+    "docs-security": "/docs/security",
+  })) {
+    await page.goto(url);
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await look(page, name);
+  }
+});
+
 test("the profile and its dialogs", async ({ browser }) => {
   const { email, context } = await person(browser, "Ada Lovelace");
   const page = await context.newPage();

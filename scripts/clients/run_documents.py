@@ -1,4 +1,4 @@
-"""Runs the programs of docs/clients.md and docs/secret-scanning.md as they are there, against a running server.
+"""Runs the programs of docs/clients.md, docs/secret-scanning.md and docs/protect-an-endpoint.md as they are there.
 
 Usage: run_documents.py ORIGIN KEYFOB DIR
 
@@ -126,5 +126,20 @@ def check_checksum():
         assert subprocess.run(command, input=key, text=True).returncode == code, key
 
 
+def check_verify():
+    """Calls the function with a key that works, without one, with a revoked one, and without a server."""
+    os.environ["KEYFOB_URL"] = ORIGIN
+    module = {}
+    exec(blocks("protect-an-endpoint.md")["In Python"], module)
+    check, good, revoked = module["check"], make_key("good"), make_key("revoked")
+    keyfob("key", "revoke", revoked.rsplit("_", 1)[0])
+    status, user = check({"Authorization": "Api-Key " + good, "Cookie": "x=y"})
+    assert (status, len(user)) == (200, 36), status
+    assert check({})[0] == 401 and check({"X-Api-Key": revoked}) == (401, None)
+    module["VERIFY"] = "http://127.0.0.1:1/api/v1/verify"
+    assert check({"X-Api-Key": good}) == (503, None)
+
+
 check_checksum()
 check_clients()
+check_verify()

@@ -56,6 +56,7 @@ pub fn HomePage(data: Memo<HomeData>) -> impl IntoView {
             <p class="quiet">"A request without a valid key gets 401 and a sentence that says why. With a key, it gets your data:"</p>
             <Example label="The answer of the API" text=ANSWER.to_owned()/>
             <p class="hero-actions">
+                <a class="btn" href="/docs">"Docs"</a>
                 <a class="btn" href="/api/docs">"API docs"</a>
                 <a class="btn" href="/docs/errors">"Errors"</a>
             </p>

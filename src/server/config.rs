@@ -45,7 +45,7 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_KEY_RATE", default_value_t = 0)]
     pub key_rate: u32,
 
-    /// Failed sign-ins per minute and address, and sign-ups per hour; 0 for no limit
+    /// Failed sign-ins and wrong reset links per minute and address, sign-ups and changes of email address per hour; 0 for no limit
     #[arg(long, env = "KEYFOB_SIGN_IN_RATE", default_value_t = 10)]
     pub sign_in_rate: u32,
 
@@ -65,7 +65,7 @@ pub struct Config {
     #[arg(long, env = "KEYFOB_SECRET_SCANNING_KEYS", value_parser = ScanningKeys::read)]
     pub secret_scanning_keys: Option<ScanningKeys>,
 
-    /// Employees per user or team
+    /// Employees per user or team; `keyfob seed` ignores it
     #[arg(long, env = "KEYFOB_MAX_EMPLOYEES", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_employees: u32,
 

@@ -3,6 +3,7 @@
 mod admin;
 pub mod api;
 pub mod assets;
+pub mod docs;
 pub mod error_response;
 mod health;
 pub mod listener;

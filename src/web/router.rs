@@ -19,7 +19,7 @@ use super::middleware::csrf::csrf_layer;
 use super::no_js::reauth::require_password;
 use super::no_js::reveal_once::{create_key, rotate_key};
 use super::server_fn::server_function;
-use super::{api, assets, pages, reset_password, security_txt};
+use super::{api, assets, docs, pages, reset_password, security_txt};
 use crate::model::wire::VERSION_HEADER;
 use crate::server::auth::SessionMemo;
 use crate::server::state::AppState;
@@ -39,6 +39,7 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
         .route("/admin/fn/{name}", post(server_function))
         .layer(from_fn_with_state(state.clone(), require_superuser));
     let pages = pages::routes()
+        .merge(docs::routes())
         .merge(admin)
         .fallback(pages::not_found)
         .layer(CompressionLayer::new().quality(CompressionLevel::Precise(COMPRESSION_QUALITY)))

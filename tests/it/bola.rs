@@ -17,7 +17,7 @@ use crate::support::{Answer, Client, Database, TestApp, each_database};
 /// Every route but those of the API: the parameters of its path, address or form, and the status for an id of somebody else.
 /// `@` marks a value of [`Belongings`].
 #[rustfmt::skip]
-const ROUTES: [(&str, &str, &str, u16); 35] = [
+const ROUTES: [(&str, &str, &str, u16); 36] = [
     ("GET", "/", "", 200),
     ("GET", "/sign-up", "", 200),
     ("GET", "/sign-in", "", 200),
@@ -48,6 +48,7 @@ const ROUTES: [(&str, &str, &str, u16); 35] = [
     ("GET", "/admin/apis", "remove-scope=@api_scope", 404),
     ("GET", "/admin/audit", "who=@prefix", 404),
     ("GET", "/admin/audit.csv", "who=@prefix", 404),
+    ("GET", "/docs", "", 200),
     ("GET", "/docs/errors", "", 200),
     ("GET", "/healthz", "", 200),
     ("GET", "/readyz", "", 200),
@@ -57,11 +58,14 @@ const ROUTES: [(&str, &str, &str, u16); 35] = [
 
 /// Routes that need no row, as the source writes them: the pages' and the server functions', which have a list of their own,
 /// files that are the same for everybody, and what of the API answers that there is nothing.
-const WITHOUT_ROW: [&str; 19] = [
+const WITHOUT_ROW: [&str; 21] = [
     "\"/fn/{name}\"",
     "\"/admin/fn/{name}\"",
     // It changes something: see reset_links.rs.
     "\"/admin/users/reset-link\"",
+    "\"/docs/{page}\"",
+    // On the second listener: see metrics.rs.
+    "\"/metrics\"",
     "\"/api/docs/{file}\"",
     "\"/v-{version}/pkg/{file}\"",
     "\"/favicon.svg\"",

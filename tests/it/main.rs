@@ -38,6 +38,7 @@ mod cors;
 mod credentials;
 mod database;
 mod dialogs;
+mod docs;
 mod doctor;
 mod employees;
 mod employees_input;

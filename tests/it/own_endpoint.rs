@@ -255,11 +255,13 @@ async fn own_page_has_the_navigation_and_its_link(database: Database) {
 }
 
 #[test]
-fn the_readme_shows_the_example() {
+fn documents_show_the_example() {
     let source = include_str!("../../examples/protected_endpoint.rs");
     let example = source.split("// README: begin\n").nth(1).unwrap().split("// README: end").next().unwrap();
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let shown: Vec<_> = readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(shown.contains(&example), "put this into README.md, between ```rust and ```:\n\n{example}");
+    for document in ["README.md", "docs/protect-an-endpoint.md"] {
+        let text = std::fs::read_to_string(format!("{}/{document}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let shown: Vec<_> = text.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(shown.contains(&example), "put this into {document}, between ```rust and ```:\n\n{example}");
+    }
     assert!(example.lines().count() <= 25, "more than 25 lines are no small example");
 }

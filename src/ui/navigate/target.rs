@@ -40,10 +40,10 @@ pub fn fields_of(form: &HtmlFormElement, submitter: Option<&HtmlElement>) -> Opt
     Some(String::from(UrlSearchParams::new_with_str_sequence_sequence(&data).ok()?.to_string()))
 }
 
-/// Whether an address is a page. Files and the API are loaded as documents.
+/// Whether an address is a page. Files, the API and the documentation are loaded as documents.
 pub(super) fn is_page(url: &str) -> bool {
     let path = path_of(url);
-    !path.starts_with("/api/") && !path.contains('.')
+    path == "/docs/errors" || !(path.starts_with("/api/") || path.starts_with("/docs") || path.contains('.'))
 }
 
 /// The address that a link or the button of a GET form leads to.
