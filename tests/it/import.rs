@@ -1,4 +1,6 @@
 //! Import from Django: the dump in `tests/fixtures/django` was made by Django and djangorestframework-api-key themselves.
+//!
+//! The commands are those of docs/migrate-from-pegasus.md.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
