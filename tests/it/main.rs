@@ -82,5 +82,6 @@ mod team_command;
 mod teams;
 mod throttle;
 mod timing;
+mod upgrade;
 mod usage;
 mod verify;
