@@ -14,7 +14,7 @@ define step
 @printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
 endef
 
-.PHONY: help run server dev test test-faults torture soak fuzz bench security-scan audit dist lighthouse screenshots
+.PHONY: help run server dev test test-faults torture soak mutants fuzz bench security-scan audit dist lighthouse screenshots
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -87,6 +87,12 @@ test-faults: ## inject faults for at most 15 minutes, and print a table of the o
 soak: ## run mixed traffic with faults for an hour on both databases; print memory, files, p99 and errors, and say what grows
 	@scripts/tools.sh test
 	cargo test --test cluster soak::nothing_grows -- --ignored --nocapture
+
+# MUTANTS='--shard 0/8' runs an eighth, MUTANTS='--file src/server/keys/leaks.rs' one file, MUTANTS='--iterate' what was not caught
+# before. The results are in mutants.out.
+mutants: ## change the code that decides in every way, and say which changes no test notices; takes hours
+	$(call step,Tools,scripts/tools.sh mutants)
+	CARGO_TARGET_DIR=$(TARGET)/mutants cargo mutants --no-shuffle $(MUTANTS)
 
 # The random tests compare the parsers with a second implementation of the published rules; `make test` runs 256 cases of each.
 # The fuzz targets are coverage-guided. FUZZ_SECONDS=600 runs each for ten minutes.
