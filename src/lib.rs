@@ -8,6 +8,7 @@
 //! | own tables | `server::db::OwnMigration`, `Db::migrate_own`, `Db::query`, `params!` |
 //! | own endpoints | `server::auth::{Caller, Scoped, Superuser}`, `error::AppError` |
 //! | own scopes | `model::keys::RequiredScope`, `server::apis::own::OwnApi` |
+//! | requests to other services | `server::request_context::trace_headers` |
 //! | own pages | `web::page_request::UserPage`, `model::own_link::OwnLink` |
 //!
 //! Everything else is public for Keyfob's own binary and tests, and may change in any version.
@@ -23,6 +24,12 @@ pub mod app;
 pub mod endpoints;
 pub mod error;
 pub mod model;
+/// Export of traces, behind the feature `otlp`.
+#[cfg(all(feature = "ssr", feature = "otlp"))]
+pub mod otlp;
+#[cfg(all(feature = "ssr", not(feature = "otlp")))]
+#[path = "otlp_absent.rs"]
+pub mod otlp;
 #[allow(clippy::needless_pass_by_value, reason = "Leptos components and server functions take owned arguments")]
 pub mod pages;
 #[cfg(feature = "ssr")]

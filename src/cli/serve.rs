@@ -5,10 +5,11 @@ use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 
 use clap::Args;
+use keyfob::otlp::Exporter;
 use keyfob::server::clock::Clock;
 use keyfob::server::config::{Config, LogFormat};
 use keyfob::server::db::Db;
-use keyfob::server::log_format::{Stderr, one_line};
+use keyfob::server::log_format::{ACCESS_TARGET, Stderr, one_line};
 use keyfob::server::state::AppState;
 use keyfob::server::users;
 use keyfob::web::metrics;
@@ -26,12 +27,13 @@ pub struct Serve {
 }
 
 /// Serves until the program is stopped.
-pub async fn run(Serve { database, config }: Serve) -> Result<(), CommandError> {
+pub async fn run(Serve { database, mut config }: Serve) -> Result<(), CommandError> {
     config.check()?;
     init_logging(&config.log, config.log_format)?;
     // The ports first: if one is taken, nothing else has happened yet.
     let listener = TcpListener::bind(config.addr)
         .map_err(|error| format!("cannot listen on {}: {error}. Set KEYFOB_ADDR to another address.", config.addr))?;
+    config.exporter = Exporter::from_env()?;
     let metrics = metrics::bind(config.metrics_addr).map_err(|error| error.to_string())?;
     let db = Db::open(&database.database_url).await?;
     let _lock = db.lock_for_server()?;
@@ -51,8 +53,12 @@ pub async fn run(Serve { database, config }: Serve) -> Result<(), CommandError> 
 
 /// Sends log lines and panics to stderr.
 pub fn init_logging(filter: &str, format: LogFormat) -> Result<(), CommandError> {
-    let filter = EnvFilter::try_new(filter)
+    let names_access_log = filter.contains(ACCESS_TARGET);
+    let mut filter = EnvFilter::try_new(filter)
         .map_err(|error| format!("KEYFOB_LOG is {filter:?}: {error}. Use error, warn, info, debug or trace."))?;
+    if let (false, Ok(off)) = (names_access_log, format!("{ACCESS_TARGET}=off").parse()) {
+        filter = filter.add_directive(off);
+    }
     let ansi = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

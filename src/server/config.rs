@@ -13,6 +13,7 @@ use url::{Host, Url};
 pub use self::cors::{CorsOrigins, parse as parse_cors_origins};
 use super::report_signature::ScanningKeys;
 use crate::model::own_link::OwnLink;
+use crate::otlp::Exporter;
 
 /// Settings of `keyfob serve`.
 #[derive(Args, Clone, Debug)]
@@ -72,11 +73,16 @@ pub struct Config {
     #[command(flatten)]
     pub keys: KeyConfig,
 
+    /// Exports traces. No setting: `keyfob serve` fills it from the standard variables of OpenTelemetry.
+    #[arg(skip)]
+    pub exporter: Option<Exporter>,
+
     /// Links in the navigation to pages of your own. No setting: a program that uses this crate fills it.
     #[arg(skip)]
     pub own_links: Vec<OwnLink>,
 
-    /// Log level: error, warn, info, debug, trace, or one per module as for `tracing-subscriber`
+    /// Log level: error, warn, info, debug, trace, or one per module as for `tracing-subscriber`; info,keyfob::access=info adds
+    /// an access log
     #[arg(long, env = "KEYFOB_LOG", default_value = "info")]
     pub log: String,
 
@@ -232,6 +238,7 @@ pub(crate) mod tests {
             secret_scanning_keys: None,
             max_employees: 100_000,
             keys: KeyConfig { key_brand: "kf".into(), max_keys_per_user: 50 },
+            exporter: None,
             own_links: Vec::new(),
             log: "info".into(),
             log_format: LogFormat::Text,

@@ -9,6 +9,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::model::redact::redact;
 use crate::model::text::is_hidden;
 
+/// Target of the access log. It is off unless `KEYFOB_LOG` names it.
+pub const ACCESS_TARGET: &str = "keyfob::access";
 /// Longest logged path, in bytes.
 const PATH_MAX: usize = 200;
 

@@ -27,6 +27,7 @@ pub mod site;
 pub mod state;
 pub mod teams;
 pub mod theme;
+pub mod trace_context;
 pub mod users;
 
 pub use self::leptos_context::redirect;

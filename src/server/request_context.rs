@@ -4,13 +4,14 @@ use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{Extensions, Method, Uri};
+use axum::http::{Extensions, HeaderMap, Method, Uri};
 use tracing::Span;
 
 use super::auth::random;
 use super::log_format::RedactedPath;
 use super::metrics::labels::Credential;
 use super::rate_limits::Remaining;
+use super::trace_context::TraceContext;
 use crate::error::Limit;
 use crate::model::theme::Theme;
 use crate::model::users::User;
@@ -82,6 +83,10 @@ pub struct RequestContext {
     /// Name in metrics of a request whose route has no pattern.
     route_group: Cell<&'static str>,
     credential: Cell<Credential>,
+    /// Whether the prefix of an accepted key is kept, for the access log.
+    keeps_key: bool,
+    /// In a box, because few requests have one.
+    trace: Option<Box<TraceContext>>,
     user: OnceCell<String>,
     key_prefix: OnceCell<String>,
     /// Method and path of the request that a proxy asks about.
@@ -103,6 +108,8 @@ impl RequestContext {
             route: OnceCell::new(),
             route_group: Cell::new(UNMATCHED),
             credential: Cell::new(Credential::None),
+            keeps_key: false,
+            trace: None,
             user: OnceCell::new(),
             key_prefix: OnceCell::new(),
             original: OnceCell::new(),
@@ -114,6 +121,16 @@ impl RequestContext {
 
     pub const fn id(&self) -> RequestId {
         self.id
+    }
+
+    /// Notes the trace that the request belongs to.
+    pub fn set_trace(&mut self, trace: Option<TraceContext>) {
+        self.trace = trace.map(Box::new);
+    }
+
+    /// Notes that the prefix of an accepted key is wanted.
+    pub const fn keep_key(&mut self) {
+        self.keeps_key = true;
     }
 
     /// Runs the future that answers the request. Not an `async fn`: that would reserve space for the future twice.
@@ -153,7 +170,8 @@ pub fn current_span() -> Span {
         let (method, original) = (shorten(&context.method), context.original.get());
         let (route, user, key) =
             (context.route.get().map(MatchedPath::as_str), context.user.get(), context.key_prefix.get());
-        tracing::error_span!("request", id, method, %path, route, user, key, original)
+        let trace_id = context.trace.as_ref().map(|trace| trace.trace_id_text());
+        tracing::error_span!("request", id, method, %path, route, user, key, original, trace_id)
     });
     span.unwrap_or_else(Span::none)
 }
@@ -190,6 +208,17 @@ pub fn set_route(extensions: &Extensions) {
     }
 }
 
+/// Whether the prefix of an accepted key is wanted.
+pub fn keeps_key() -> bool {
+    with(|context| context.keeps_key).unwrap_or(false)
+}
+
+/// Returns the headers `traceparent` and `tracestate` for a request to another service, so that it joins the trace of the running
+/// request; none where the request belongs to no trace.
+pub fn trace_headers() -> HeaderMap {
+    with(|context| context.trace.as_ref().map(|trace| trace.outgoing())).flatten().unwrap_or_default()
+}
+
 /// Notes the name of the route in metrics where it has no pattern.
 pub fn set_route_group(group: &'static str) {
     with(|context| context.route_group.set(group));
@@ -200,20 +229,34 @@ pub fn set_credential(credential: Credential) {
     with(|context| context.credential.set(credential));
 }
 
-/// The running request, as it is counted.
-#[derive(Clone, Copy, Debug)]
+/// The running request, as it is counted and logged.
+#[derive(Clone, Debug)]
 pub struct Summary<'a> {
+    pub id: &'a str,
     pub method: &'a Method,
     /// Pattern that the path matched, or one of the fixed names.
     pub route: &'a str,
     pub credential: Credential,
+    /// Public prefix of the key.
+    pub key: Option<&'a str>,
+    pub trace_id: Option<String>,
+}
+
+impl Summary<'_> {
+    /// Returns the method as the log shows it.
+    pub fn short_method(&self) -> &str {
+        shorten(self.method)
+    }
 }
 
 /// Passes on what is known of the running request.
 pub fn summarize(read: impl FnOnce(Summary<'_>)) {
     with(|context| {
         let route = context.route.get().map_or(context.route_group.get(), MatchedPath::as_str);
-        read(Summary { method: &context.method, route, credential: context.credential.get() });
+        let trace_id = context.trace.as_ref().map(|trace| trace.trace_id_text());
+        let (id, method, credential) = (context.id.as_str(), &context.method, context.credential.get());
+        let key = context.key_prefix.get().map(String::as_str);
+        read(Summary { id, method, route, credential, key, trace_id });
     });
 }
 

@@ -51,6 +51,7 @@ pub async fn serve_both(
     let writer = tokio::spawn(write_usage(state.clone(), stopped));
     let changes = tokio::spawn(crate::server::change_listener::run(db.clone()));
     let folding = tokio::spawn(crate::server::maintenance::fold_names::run(db.clone()));
+    let exporter = state.config.exporter.clone();
     let service = super::router::router(state, own);
     server.serve(ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service)).await?;
     drop(stop);
@@ -58,6 +59,9 @@ pub async fn serve_both(
     changes.abort();
     folding.abort();
     db.close().await;
+    if let Some(exporter) = exporter {
+        exporter.shutdown().await;
+    }
     if let Some(metrics) = metrics {
         metrics.stop().await;
     }

@@ -17,6 +17,7 @@ mod support {
     pub use test_app::*;
 }
 
+mod access_log;
 mod account_deletion;
 mod account_email;
 mod account_export;

@@ -259,6 +259,8 @@ async fn authenticate_key<T>(
     state.usage.count(&key.id, used, !denied);
     if denied {
         request_context::set_user(caller.user());
+    }
+    if denied || request_context::keeps_key() {
         request_context::set_key(&key.prefix);
     }
     outcome.map(|checked| (caller, checked))

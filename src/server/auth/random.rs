@@ -28,6 +28,16 @@ pub fn make_request_id() -> [u8; 32] {
     text
 }
 
+/// Makes the id of a span. It is not secret.
+#[expect(clippy::disallowed_methods, reason = "the one source of randomness; this is not a secret")]
+pub fn make_span_id() -> [u8; 8] {
+    let mut id = [0; 8];
+    rand::rng().fill_bytes(&mut id);
+    // Zeros are no id.
+    id[7] |= 1;
+    id
+}
+
 /// Makes a nonce of 128 bits in hex. It is not secret.
 #[expect(clippy::disallowed_methods, reason = "the one source of randomness; this is not a secret")]
 pub fn make_nonce() -> String {

@@ -36,6 +36,7 @@ use crate::server::log_format::RedactedPath;
 use crate::server::metrics::labels::Rejection;
 use crate::server::request_context::{self, ErrorFormat, RequestContext};
 use crate::server::state::AppState;
+use crate::server::trace_context::TraceContext;
 
 /// Outermost service of the server. Cheap to clone. In this order, outermost first:
 ///
@@ -67,13 +68,18 @@ impl Edge {
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
-        let observer = Observer::start(&self.state);
+        let caller = TraceContext::extract(request.headers());
+        let observer = Observer::start(&self.state, caller.as_ref());
         let found = client_ip::resolve(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
         request.extensions_mut().insert(found.client);
         page_user::extract_from_path(&mut request);
         DefaultBodyLimit::max(admission::MAX_BODY_SIZE).apply(&mut request);
         let (class, version) = (request_class(&request), request.version());
-        let context = RequestContext::new(&request, found.client.0, error_format(&request, class));
+        let mut context = RequestContext::new(&request, found.client.0, error_format(&request, class));
+        if observer.as_ref().is_some_and(|observer| observer.is_logged) {
+            context.keep_key();
+        }
+        context.set_trace(observer.as_ref().and_then(|observer| observer.trace(caller.as_ref())).or(caller));
         let (id, state) = (context.id(), self.state.clone());
         let answer = with_state(state, self.observe(observer, request, class, found.warning));
         let mut response = context.run(answer).await;
