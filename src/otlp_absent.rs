@@ -14,7 +14,6 @@ pub enum RunningSpan {}
 
 /// See `otlp.rs`.
 #[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "only the export reads them")]
 pub struct AnsweredRequest<'a> {
     pub id: &'a str,
     pub method: &'a Method,
@@ -24,7 +23,6 @@ pub struct AnsweredRequest<'a> {
 }
 
 impl Exporter {
-    #[expect(clippy::unnecessary_wraps, reason = "the signature of the other side")]
     pub fn from_env() -> Result<Option<Self>, String> {
         if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty()) {
             tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without the feature otlp");

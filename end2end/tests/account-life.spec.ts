@@ -30,7 +30,7 @@ test("a user changes the address, downloads the data, and deletes the account", 
   await expect(account).toContainText(`You sign in with ${address}`);
 
   const downloading = page.waitForEvent("download");
-  await account.getByRole("link", { name: "Download your data" }).click();
+  await account.getByRole("link", { name: "Download your data as JSON" }).click();
   const download = await downloading;
   expect(download.suggestedFilename()).toBe("keyfob-account.json");
   const text = readFileSync(await download.path(), "utf8");

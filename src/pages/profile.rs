@@ -153,7 +153,7 @@ fn NameSection(user: User) -> impl IntoView {
                 />
                 <div class="form-foot"><button class="btn">"Save"</button></div>
             </form>
-            <p class="form-foot"><a href="/profile/export.json" download="">"Download your data"</a>" as JSON."</p>
+            <p class="form-foot"><a href="/profile/export.json" download="">"Download your data as JSON"</a></p>
         </Section>
     }
 }

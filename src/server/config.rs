@@ -81,8 +81,8 @@ pub struct Config {
     #[arg(skip)]
     pub own_links: Vec<OwnLink>,
 
-    /// Log level: error, warn, info, debug, trace, or one per module as for `tracing-subscriber`; info,keyfob::access=info adds
-    /// an access log
+    /// Log level: error, warn, info, debug, trace, or one per module as for `tracing-subscriber`; `info,keyfob::access=info`
+    /// adds an access log
     #[arg(long, env = "KEYFOB_LOG", default_value = "info")]
     pub log: String,
 
