@@ -61,6 +61,7 @@ test("a dialog has an address, Back closes it, and what was typed elsewhere stay
   await expect(page).toHaveURL(/\/profile\?create=$/);
   await page.goBack();
   await expect(dialog).toBeHidden();
+  await expect(page.getByRole("button", { name: "Create key" })).toBeFocused();
   await page.goForward();
   await expect(dialog).toBeVisible();
   await dialog.getByRole("button", { name: "Cancel" }).click();

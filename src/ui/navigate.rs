@@ -317,12 +317,18 @@ impl Navigator {
             let is_new_place = !same_path || (kind == Kind::Push && !had_dialog && !browser::has_dialog());
             match kind {
                 Kind::Step => restore_place(),
-                _ if is_new_place => window().scroll_to_with_x_and_y(0.0, 0.0),
+                _ if is_new_place => {
+                    // A dialog that closes returns the focus in this frame, too.
+                    if same_path {
+                        browser::focus_heading();
+                    }
+                    window().scroll_to_with_x_and_y(0.0, 0.0);
+                }
                 _ => {}
             }
-            let focuses_heading = is_new_place && kind != Kind::Step;
+            let is_new_page = !same_path && kind != Kind::Step;
             // A timer of this frame runs after its paint.
-            set_timeout(move || self.finish(&title, same_path, focuses_heading), Duration::ZERO);
+            set_timeout(move || self.finish(&title, same_path, is_new_page), Duration::ZERO);
         };
         // No frame comes in the background.
         if document().hidden() {
@@ -333,11 +339,11 @@ impl Navigator {
     }
 
     /// Does what the reader need not wait for: an entry in the history alone takes as long as half of the page.
-    fn finish(&self, title: &str, same_path: bool, focuses_heading: bool) {
+    fn finish(&self, title: &str, same_path: bool, is_new_page: bool) {
         self.is_arriving.set(false);
         self.settle_address();
         document().set_title(title);
-        if focuses_heading {
+        if is_new_page {
             browser::focus_heading();
         }
         if !same_path {

@@ -81,8 +81,18 @@ pub async fn server_function(
             }
             None => error_cookie::keep(&state.config, response),
         },
-        None => response,
+        None => without_empty_query(response),
     }
+}
+
+/// Removes the `?` without a query that Leptos leaves in the address of the page that sent a form.
+fn without_empty_query(mut response: Response) -> Response {
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let path = location.and_then(|location| HeaderValue::from_str(location.strip_suffix('?')?).ok());
+    if let Some(path) = path {
+        response.headers_mut().insert(header::LOCATION, path);
+    }
+    response
 }
 
 /// Removes the secrets of keys from a header value.
