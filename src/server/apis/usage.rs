@@ -40,7 +40,7 @@ impl ApiCounters {
         }
     }
 
-    /// Writes the counters, and deletes days that are older than [`RETENTION_DAYS`]. Counters that cannot be written are kept for
+    /// Writes the counters, and deletes days that are older than `RETENTION_DAYS`. Counters that cannot be written are kept for
     /// the next time.
     pub async fn flush(&self, db: &Db, now: Timestamp) -> Result<(), AppError> {
         let mut apis: Vec<_> = self.0.iter().map(|entry| entry.key().clone()).collect();

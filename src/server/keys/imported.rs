@@ -1,4 +1,4 @@
-//! Imported keys at their first use. Until then the database has only the hash that Django made; [`adopt`] replaces it by a digest,
+//! Imported keys at their first use. Until then the database has only the hash that Django made; `adopt` replaces it by a digest,
 //! and from then on the key is like any other.
 
 use std::net::IpAddr;
