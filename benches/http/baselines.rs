@@ -21,13 +21,13 @@ use keyfob::server::config::Config;
 use keyfob::server::db::Db;
 use keyfob::server::keys::cache;
 use keyfob::server::keys::cache::KeyCache;
+use keyfob::server::log_format;
 use keyfob::server::{clock::Clock, state::AppState};
 use keyfob::web::page_request::UserPage;
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
-use tracing_subscriber::EnvFilter;
 
 /// Serves until the process is killed.
 pub fn serve(args: &[String]) -> io::Result<()> {
@@ -80,7 +80,8 @@ struct Settings {
 /// Returns the state of `keyfob serve`, with a key cache of this many bytes.
 async fn state(cache_bytes: u64) -> io::Result<AppState> {
     let Settings { config } = Settings::try_parse_from(["bench"]).map_err(io::Error::other)?;
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.log)).with_writer(io::stderr).init();
+    let filter = log_format::parse_filter(&config.log).map_err(io::Error::other)?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     let db = Db::open(&database_url()?).await.map_err(io::Error::other)?;
     Ok(AppState::with_cache(db, config, Clock::system(), KeyCache::new(cache_bytes)))
 }

@@ -9,12 +9,11 @@ use keyfob::otlp::Exporter;
 use keyfob::server::clock::Clock;
 use keyfob::server::config::{Config, LogFormat};
 use keyfob::server::db::Db;
-use keyfob::server::log_format::{ACCESS_TARGET, Stderr, one_line};
+use keyfob::server::log_format::{Stderr, one_line, parse_filter};
 use keyfob::server::state::AppState;
 use keyfob::server::users;
 use keyfob::web::metrics;
 use keyfob::web::serve::serve_both;
-use tracing_subscriber::EnvFilter;
 
 use super::{CommandError, Database};
 
@@ -53,12 +52,8 @@ pub async fn run(Serve { database, mut config }: Serve) -> Result<(), CommandErr
 
 /// Sends log lines and panics to stderr.
 pub fn init_logging(filter: &str, format: LogFormat) -> Result<(), CommandError> {
-    let names_access_log = filter.contains(ACCESS_TARGET);
-    let mut filter = EnvFilter::try_new(filter)
+    let filter = parse_filter(filter)
         .map_err(|error| format!("KEYFOB_LOG is {filter:?}: {error}. Use error, warn, info, debug or trace."))?;
-    if let (false, Ok(off)) = (names_access_log, format!("{ACCESS_TARGET}=off").parse()) {
-        filter = filter.add_directive(off);
-    }
     let ansi = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

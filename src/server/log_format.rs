@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::io;
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::model::redact::redact;
@@ -11,6 +13,15 @@ use crate::model::text::is_hidden;
 
 /// Target of the access log. It is off unless `KEYFOB_LOG` names it.
 pub const ACCESS_TARGET: &str = "keyfob::access";
+
+/// Parses a filter of log lines, as in `KEYFOB_LOG`. The access log is off unless the filter names it.
+pub fn parse_filter(filter: &str) -> Result<EnvFilter, ParseError> {
+    let parsed = EnvFilter::try_new(filter)?;
+    if filter.contains(ACCESS_TARGET) {
+        return Ok(parsed);
+    }
+    Ok(parsed.add_directive(format!("{ACCESS_TARGET}=off").parse()?))
+}
 /// Longest logged path, in bytes.
 const PATH_MAX: usize = 200;
 
