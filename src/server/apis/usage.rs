@@ -7,13 +7,10 @@ use dashmap::DashMap;
 use crate::error::AppError;
 use crate::model::apis::{ApiId, ApiUsage};
 use crate::model::time::{DAY, Timestamp};
-use crate::model::usage::{self, DayUsage, USAGE_DAYS};
+use crate::model::usage::{self, DayUsage, RETENTION_DAYS};
 use crate::server::db::bulk::{Value, insert_rows};
 use crate::server::db::row::{Row, params};
 use crate::server::db::{Db, Tx};
-
-/// How many days of requests are kept.
-const RETENTION_DAYS: i64 = 90;
 
 /// Counters that are not written yet, at most one per registered API and day. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +19,7 @@ pub struct ApiCounters(Arc<DashMap<ApiId, Vec<DayUsage>>>);
 impl ApiCounters {
     /// Counts a request for an API.
     pub fn count(&self, api: &ApiId, at: Timestamp, is_allowed: bool) {
-        let (allowed, refused) = if is_allowed { (1, 0) } else { (0, 1) };
-        self.add(api, DayUsage { day: at.as_millis() / DAY, allowed, refused });
+        self.add(api, DayUsage::one(at, is_allowed));
     }
 
     fn add(&self, api: &ApiId, more: DayUsage) {
@@ -31,13 +27,7 @@ impl ApiCounters {
             Some(days) => days,
             None => self.0.entry(api.clone()).or_default(),
         };
-        match days.iter_mut().find(|known| known.day == more.day) {
-            Some(known) => {
-                known.allowed += more.allowed;
-                known.refused += more.refused;
-            }
-            None => days.push(more),
-        }
+        more.add_to(&mut days);
     }
 
     /// Writes the counters, and deletes days that are older than `RETENTION_DAYS`. Counters that cannot be written are kept for
@@ -80,11 +70,11 @@ async fn write(db: &Db, counted: &[(ApiId, Vec<DayUsage>)], now: Timestamp) -> R
     Ok(())
 }
 
-/// Returns the written requests of the last [`USAGE_DAYS`] days, by API.
+/// Returns the written requests of the last [`USAGE_DAYS`](usage::USAGE_DAYS) days, by API.
 pub(super) async fn last_days(db: &Db, now: Timestamp) -> Result<Vec<ApiUsage>, AppError> {
     let sql = "SELECT api_id, day, allowed, refused FROM api_usage WHERE day > $1 ORDER BY api_id, day";
     let mut found: Vec<ApiUsage> = Vec::new();
-    for (api, day) in db.query(sql, params![now.as_millis() / DAY - USAGE_DAYS], day_row).await? {
+    for (api, day) in db.query(sql, params![usage::usage_after(now)], day_row).await? {
         if found.last().is_none_or(|last| last.api != api) {
             found.push(ApiUsage { api, days: Vec::new() });
         }

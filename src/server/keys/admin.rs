@@ -1,6 +1,6 @@
 //! All keys, for administrators: find, edit, create for a user, revoke.
 
-use super::lists::{PAGE_SIZE, entries, entry, usage_after};
+use super::lists::{PAGE_SIZE, entries, entry};
 use super::{Creator, Request, complete, create_as, revoke_in};
 use crate::error::AppError;
 use crate::model::audit::Action;
@@ -11,6 +11,7 @@ use crate::model::keys::{
 use crate::model::redact::{contains_key, redact};
 use crate::model::text::{isolated, shown};
 use crate::model::time::Timestamp;
+use crate::model::usage::usage_after;
 use crate::model::users::{Email, UserId};
 use crate::server::apis;
 use crate::server::audit;

@@ -8,7 +8,7 @@ use crate::model::keys::{KeyEntry, KeyId, KeyList, KeySlice, OwnKeyQuery, StateF
 use crate::model::redact::redact;
 use crate::model::teams::TeamId;
 use crate::model::time::{DAY, Timestamp};
-use crate::model::usage::{DayUsage, USAGE_DAYS};
+use crate::model::usage::{DayUsage, usage_after};
 use crate::model::users::{UserId, browser_name};
 use crate::server::apis;
 use crate::server::auth::key_format::search_term;
@@ -38,11 +38,6 @@ macro_rules! entries {
     };
 }
 pub(super) use entries;
-
-/// The parameter $1 of [`entries`].
-pub(super) fn usage_after(now: Timestamp) -> i64 {
-    now.as_millis() / DAY - USAGE_DAYS
-}
 
 /// A key as lists show it; the columns of [`entries`].
 pub(super) fn entry(row: Row<'_>) -> Result<KeyEntry, AppError> {

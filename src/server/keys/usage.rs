@@ -10,7 +10,7 @@ use crate::error::{AppError, Limit};
 use crate::model::apis::ApiId;
 use crate::model::keys::KeyId;
 use crate::model::time::{DAY, Timestamp};
-use crate::model::usage::DayUsage;
+use crate::model::usage::{DayUsage, RETENTION_DAYS};
 use crate::server::apis::usage::ApiCounters;
 use crate::server::db::Db;
 use crate::server::db::bulk;
@@ -23,8 +23,6 @@ use crate::server::request_context::{self, KeyQuota};
 pub const FLUSH_INTERVAL: std::time::Duration = std::time::Duration::from_secs(15);
 /// With more keys in memory the counters are written sooner.
 const MAX_BUFFERED_KEYS: usize = 5000;
-/// How many days of requests are kept.
-const RETENTION_DAYS: i64 = 90;
 
 /// A use of a key.
 #[derive(Clone, Copy, Debug)]
@@ -55,16 +53,6 @@ struct Last {
 }
 
 impl Counters {
-    fn add(&mut self, day: i64, (allowed, refused): (i64, i64)) {
-        match self.days.iter_mut().find(|known| known.day == day) {
-            Some(known) => {
-                known.allowed += allowed;
-                known.refused += refused;
-            }
-            None => self.days.push(DayUsage { day, allowed, refused }),
-        }
-    }
-
     /// The rows of the table `usage`, one for each day.
     fn rows(&self, key: &KeyId) -> impl Iterator<Item = [Value; 7]> {
         self.days.iter().map(move |DayUsage { day, allowed, refused }| {
@@ -122,7 +110,7 @@ impl Usage {
             Some(counters) => counters,
             None => self.counters.entry(key.clone()).or_default(),
         };
-        counters.add(used.at.as_millis() / DAY, if allowed { (1, 0) } else { (0, 1) });
+        DayUsage::one(used.at, allowed).add_to(&mut counters.days);
         if allowed {
             counters.add_use(used);
         }
@@ -207,8 +195,8 @@ impl Usage {
 
     fn put_back(&self, key: KeyId, old: Counters) {
         let mut counters = self.counters.entry(key).or_default();
-        for DayUsage { day, allowed, refused } in old.days {
-            counters.add(day, (allowed, refused));
+        for day in old.days {
+            day.add_to(&mut counters.days);
         }
         counters.old_used_at = counters.old_used_at.max(old.old_used_at);
         if counters.last.is_none() {
