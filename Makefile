@@ -51,6 +51,7 @@ test: ## install what is missing, run every check: format, lints, tests on SQLit
 	$(call step,Lints: the example of an own app,cargo clippy --manifest-path $(OWN_APP) --all-targets --locked --target-dir $(TARGET) -- -D warnings)
 	$(call step,Documentation of the library,RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib && cargo test --doc)
 	$(call step,Types of the browser tests,(cd end2end && node_modules/.bin/tsc --noEmit))
+	$(call step,Build of the tests,cargo test --lib --bins --test it --no-run && sync)
 	$(call step,Tests on SQLite and PostgreSQL (no secret in their output),scripts/leaks.sh scripts/with-postgres.sh cargo test --lib --bins --test it)
 	$(call step,Export of traces to a collector,cargo test --features otlp --test otlp)
 	$(call step,The example of an own app,cargo test --manifest-path $(OWN_APP) --locked --target-dir $(TARGET))
