@@ -7,7 +7,7 @@ use crate::model::text::thousands;
 use crate::model::time::{DAY, Timestamp};
 use crate::model::usage::{DayUsage, USAGE_DAYS};
 use crate::ui::chart::{Bar, Bars};
-use crate::ui::dialog::{Cancel, Dialog, DialogTrigger, close_to};
+use crate::ui::dialog::{Cancel, Dialog, RowTrigger, close_to};
 use crate::ui::table::{Cell, Table};
 
 /// The requests of several days.
@@ -37,12 +37,10 @@ fn bars(days: &[DayUsage]) -> Vec<Bar> {
 #[component]
 pub fn UsageSummary(
     days: Vec<DayUsage>,
-    path: &'static str,
     /// The value of `usage` in the URL.
     id: String,
     /// The HTML id of the name in the row.
     describes: String,
-    #[prop(optional)] kept: Parameters,
 ) -> impl IntoView {
     let total = UsageTotal::new(&days);
     (total.all > 0).then(|| {
@@ -50,7 +48,7 @@ pub fn UsageSummary(
         let rejected = (total.rejected > 0).then(|| format!("{} rejected", thousands(total.rejected)));
         view! {
             <Bars bars=bars(&days)/>
-            <DialogTrigger path name="usage" value=id kept label class="link" describes/>
+            <RowTrigger name="usage" id describes label class="link"/>
             {rejected.map(|text| view! { <span class="under">{text}</span> })}
         }
     })

@@ -65,32 +65,51 @@ pub fn Dialog(
     }
 }
 
-/// A button that opens a dialog: it leads to `path?name=value`.
+/// A button that opens a dialog: it leads to `path?name`.
 #[component]
 pub fn DialogTrigger(
     #[prop(into)] path: String,
     name: &'static str,
-    #[prop(optional, into)] value: String,
-    /// The parameters that stay.
-    #[prop(optional)]
-    kept: Parameters,
     #[prop(into)] label: String,
     #[prop(default = "btn")] class: &'static str,
-    /// The id of the element that describes the button, such as the name of its row.
-    #[prop(optional, into)]
-    describes: Option<String>,
 ) -> impl IntoView {
-    // The focus returns to it, even after its row was rendered again.
-    let id = if value.is_empty() { format!("open-{name}") } else { format!("open-{name}-{value}") };
+    view! {
+        <DialogTriggers path kept=Vec::new()>
+            <button class=class id=format!("open-{name}") name=name>{label}</button>
+        </DialogTriggers>
+    }
+}
+
+/// The form around a table with a [`RowTrigger`] in each row. One form for each button would be a third of the table's nodes.
+#[component]
+pub fn DialogTriggers(
+    #[prop(into)] path: String,
+    /// The parameters that stay.
+    kept: Parameters,
+    children: Children,
+) -> impl IntoView {
     view! {
         <form method="get" action=path>
             <Hidden fields=kept/>
-            <input type="hidden" name=name value=value/>
-            <button class=class id=id aria-describedby=describes>
-                {label}
-            </button>
+            {children()}
         </form>
     }
+}
+
+/// A button that opens a dialog about a row: it adds `name=id` to the address of its [`DialogTriggers`].
+#[component]
+pub fn RowTrigger(
+    name: &'static str,
+    /// The id of what the row shows.
+    id: String,
+    /// The HTML id of the name in the row.
+    describes: String,
+    #[prop(into)] label: String,
+    #[prop(default = "btn btn-sm")] class: &'static str,
+) -> impl IntoView {
+    // The focus returns to it, even after its row was rendered again.
+    let html_id = format!("open-{name}-{id}");
+    view! { <button class=class id=html_id name=name value=id aria-describedby=describes>{label}</button> }
 }
 
 /// The button that closes a dialog. `back` is the page below it, with the parameters `kept`.

@@ -10,7 +10,7 @@ use crate::model::link::link;
 use crate::model::usage::DayUsage;
 use crate::pages::QueryParams;
 use crate::pages::usage::{UsageDialog, UsageSummary};
-use crate::ui::dialog::{Cancel, Dialog, DialogTrigger, close_to};
+use crate::ui::dialog::{Cancel, Dialog, DialogTrigger, DialogTriggers, close_to};
 use crate::ui::feedback::{FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, PageUser, Select, SelectOption};
 use crate::ui::layout::{PageHead, Section};
@@ -96,7 +96,7 @@ fn ApiTable(page: ApiPage) -> impl IntoView {
         };
         let actions = [action("scopes", "Scopes"), action("edit", "Edit"), action("remove", "Remove")];
         let usage = view! {
-            <UsageSummary days=days_of(&usage, &api.id) path=PATH id=id.clone() describes=name_id.clone()/>
+            <UsageSummary days=days_of(&usage, &api.id) id=id.clone() describes=name_id.clone()/>
         };
         let scopes = api.scopes.iter().map(|scope| scope.name.as_str()).collect::<Vec<_>>().join(", ");
         view! {
@@ -115,7 +115,9 @@ fn ApiTable(page: ApiPage) -> impl IntoView {
     };
     let columns = vec!["Name", "Slug", "Scopes", "Limit", "Requests", ""];
     view! {
-        <Table label="APIs" columns>{apis.into_iter().map(row).collect_view()}</Table>
+        <DialogTriggers path=PATH kept=Vec::new()>
+            <Table label="APIs" columns>{apis.into_iter().map(row).collect_view()}</Table>
+        </DialogTriggers>
     }
     .into_any()
 }

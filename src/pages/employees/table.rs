@@ -8,7 +8,7 @@ use super::{DeleteEmployee, EditEmployee, ListForm, LoadSampleEmployees};
 use crate::model::employees::{Department, Employee, EmployeeList, EmployeeQuery};
 use crate::model::link::{Parameters, link_to};
 use crate::pages::QueryParams;
-use crate::ui::dialog::DialogTrigger;
+use crate::ui::dialog::{DialogTriggers, RowTrigger};
 use crate::ui::feedback::{FormError, FormErrors};
 use crate::ui::field::{Field, Hidden, Select, SelectOption};
 use crate::ui::table::Cell;
@@ -108,8 +108,7 @@ fn EmployeeTable(employees: Vec<Employee>, path: String, query: EmployeeQuery) -
     let row = move |employee: Employee| {
         let (id, name_id) = (employee.id.to_string(), format!("employee-{}", employee.id));
         let trigger = |name: &'static str, label: &'static str| {
-            let (path, value, describes, kept) = (path.clone(), id.clone(), name_id.clone(), kept.clone());
-            view! { <DialogTrigger path name value kept label class="btn btn-sm" describes/> }
+            view! { <RowTrigger name id=id.clone() describes=name_id.clone() label/> }
         };
         let (edit, delete) = (trigger("edit", "Edit"), trigger("delete", "Delete"));
         view! {
@@ -123,17 +122,19 @@ fn EmployeeTable(employees: Vec<Employee>, path: String, query: EmployeeQuery) -
     };
     let [by_name, by_department, by_salary] = sort;
     view! {
-        <table class="stack" role="table" aria-label="Employees">
-            <thead role="rowgroup">
-                <tr role="row">
-                    <th role="columnheader" scope="col" aria-sort=sorted[0]>{by_name}</th>
-                    <th role="columnheader" scope="col" aria-sort=sorted[1]>{by_department}</th>
-                    <th role="columnheader" scope="col" class="number" aria-sort=sorted[2]>{by_salary}</th>
-                    <th role="columnheader" scope="col"><span class="sr-only">"Actions"</span></th>
-                </tr>
-            </thead>
-            <tbody role="rowgroup">{employees.into_iter().map(row).collect_view()}</tbody>
-        </table>
+        <DialogTriggers path kept>
+            <table class="stack" role="table" aria-label="Employees">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col" aria-sort=sorted[0]>{by_name}</th>
+                        <th role="columnheader" scope="col" aria-sort=sorted[1]>{by_department}</th>
+                        <th role="columnheader" scope="col" class="number" aria-sort=sorted[2]>{by_salary}</th>
+                        <th role="columnheader" scope="col"><span class="sr-only">"Actions"</span></th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">{employees.into_iter().map(row).collect_view()}</tbody>
+            </table>
+        </DialogTriggers>
     }
 }
 

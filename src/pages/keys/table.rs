@@ -6,7 +6,7 @@ use crate::model::keys::{KeyEntry, KeyRejection, Status};
 use crate::model::link::Parameters;
 use crate::model::time::Timestamp;
 use crate::pages::usage::UsageSummary;
-use crate::ui::dialog::DialogTrigger;
+use crate::ui::dialog::{DialogTriggers, RowTrigger};
 use crate::ui::table::{Cell, Table};
 use crate::ui::time::{Format, Time};
 
@@ -21,28 +21,27 @@ pub fn KeyTable(
     let columns = vec!["Name", "Key", "Access", "Last used", "Created", "Expires", "Status", ""];
     let row = move |entry: KeyEntry| {
         let is_new = entry.key.id.as_str() == new;
-        view! { <KeyRow entry now kept=kept.clone() is_new/> }
+        view! { <KeyRow entry now is_new/> }
     };
-    view! { <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table> }
+    view! {
+        <DialogTriggers path="/profile" kept>
+            <Table label="API keys" columns>{keys.into_iter().map(row).collect_view()}</Table>
+        </DialogTriggers>
+    }
 }
 
 #[component]
-fn KeyRow(entry: KeyEntry, now: Timestamp, kept: Parameters, is_new: bool) -> impl IntoView {
+fn KeyRow(entry: KeyEntry, now: Timestamp, is_new: bool) -> impl IntoView {
     let (id, name_id) = (entry.key.id.to_string(), name_id(&entry));
     let name = entry.key.name.as_str().to_owned();
     let status = entry.key.status(now);
     let KeyCells { key, access, used, created, expires, state } = KeyCells::new(&entry, now);
-    let trigger = |name: &'static str, label: String, class: &'static str| {
-        let (value, describes, kept) = (id.clone(), name_id.clone(), kept.clone());
-        view! { <DialogTrigger path="/profile" name value kept label class describes/> }
+    let trigger = |name: &'static str, label: &'static str| {
+        view! { <RowTrigger name id=id.clone() describes=name_id.clone() label/> }
     };
-    let usage = view! {
-        <UsageSummary days=entry.usage(now) path="/profile" id=id.clone() describes=name_id.clone() kept=kept.clone()/>
-    };
-    let button = "btn btn-sm";
-    let rotate =
-        matches!(status, Status::Active | Status::ExpiresSoon).then(|| trigger("rotate", "Rotate".to_owned(), button));
-    let revoke = (status != Status::Revoked).then(|| trigger("revoke", "Revoke".to_owned(), button));
+    let usage = view! { <UsageSummary days=entry.usage(now) id=id.clone() describes=name_id.clone()/> };
+    let rotate = matches!(status, Status::Active | Status::ExpiresSoon).then(|| trigger("rotate", "Rotate"));
+    let revoke = (status != Status::Revoked).then(|| trigger("revoke", "Revoke"));
     let class = match status {
         Status::Expired | Status::Revoked => "dim",
         _ if is_new => "new",
