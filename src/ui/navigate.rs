@@ -189,6 +189,15 @@ pub fn version() -> Option<&'static str> {
     navigator().map(|navigator| navigator.version.as_str())
 }
 
+/// Runs something with the next frame, or at once in the background, where no frame comes.
+fn in_next_frame(run: impl FnOnce() + 'static) {
+    if document().hidden() {
+        run();
+    } else {
+        request_animation_frame(run);
+    }
+}
+
 fn on_click(event: MouseEvent) {
     let modified = event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
     if event.default_prevented() || event.button() != 0 || modified {
@@ -327,18 +336,13 @@ impl Navigator {
                 _ => {}
             }
             let is_new_page = !same_path && kind != Kind::Step;
-            // A timer of this frame runs after its paint.
-            set_timeout(move || self.finish(&title, same_path, is_new_page), Duration::ZERO);
+            in_next_frame(move || self.finish(&title, same_path, is_new_page));
         };
-        // No frame comes in the background.
-        if document().hidden() {
-            paint();
-        } else {
-            request_animation_frame(paint);
-        }
+        in_next_frame(paint);
     }
 
-    /// Does what the reader need not wait for: an entry in the history alone takes as long as half of the page.
+    /// Does what the reader need not wait for: an entry in the history alone takes as long as half of the page. Not in a timer of the
+    /// first frame, because timers go before the tasks of the browser that wait for the paint.
     fn finish(&self, title: &str, same_path: bool, is_new_page: bool) {
         self.is_arriving.set(false);
         self.settle_address();
