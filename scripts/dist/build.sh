@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 # As remap.sh does, for the sources in C.
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$PWD=keyfob -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=cargo"
 export KEYFOB_EMBED_SITE=target/site
-# The page /api/docs uses none of these files of Swagger UI; empty, they save 2.3 MB.
+# The page /api/docs uses none of these files of Swagger UI; empty, they save 2.5 MB.
 export SWAGGER_UI_OVERWRITE_FOLDER="$PWD/scripts/dist/swagger-ui"
 exec cargo build --config "$(scripts/remap.sh)" --profile dist --locked --no-default-features --features ssr \
     --bin keyfob ${DIST_TARGET:+--target "$DIST_TARGET"}

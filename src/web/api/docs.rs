@@ -1,6 +1,6 @@
 //! The OpenAPI document and Swagger UI, a page to try the API. Both are public.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::extract::Path;
 use axum::http::header;
@@ -28,7 +28,6 @@ const PAGE: &str = r#"<!DOCTYPE html>
 <div id="swagger-ui"></div>
 <noscript>This page needs JavaScript. What it shows is in <a href="/api/openapi.json">openapi.json</a>.</noscript>
 <script src="/api/docs/swagger-ui-bundle.js"></script>
-<script src="/api/docs/swagger-ui-standalone-preset.js"></script>
 <script src="/api/docs/swagger-initializer.js"></script>
 </body>
 </html>
@@ -38,11 +37,19 @@ const PAGE: &str = r#"<!DOCTYPE html>
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Without a validator, which would send the document to another server.
-static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    let config = Config::new(["/api/openapi.json"]).use_base_layout().validator_url("none");
-    Arc::new(config.try_it_out_enabled(true).display_request_duration(true))
+const INITIALIZER: &str = "swagger-initializer.js";
+
+/// Starts Swagger UI. Its own script needs the preset with a top bar, another 250 kB. Without a validator, which would send the
+/// document to another server.
+const START: &str = r##"window.ui = SwaggerUIBundle({
+  url: "/api/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: "none",
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
 });
+"##;
 
 /// Returns the routes of the document, of the page, and of the files that it loads.
 pub fn routes(api: OpenApi) -> Router<AppState> {
@@ -55,8 +62,10 @@ pub fn routes(api: OpenApi) -> Router<AppState> {
 
 /// Returns a file of Swagger UI. Browsers may cache it for an hour.
 async fn file(Path(name): Path<String>) -> Result<Response, AppError> {
-    let file = serve(&name, Arc::clone(&CONFIG)).ok().flatten().ok_or(AppError::NotFound)?;
-    let kind = (header::CONTENT_TYPE, file.content_type);
     let keep = (header::CACHE_CONTROL, "public, max-age=3600".to_owned());
-    Ok(([kind, keep], file.bytes.into_owned()).into_response())
+    if name == INITIALIZER {
+        return Ok(([(header::CONTENT_TYPE, "text/javascript".to_owned()), keep], START).into_response());
+    }
+    let file = serve(&name, Arc::new(Config::from("/api/openapi.json"))).ok().flatten().ok_or(AppError::NotFound)?;
+    Ok(([(header::CONTENT_TYPE, file.content_type), keep], file.bytes.into_owned()).into_response())
 }
