@@ -67,7 +67,8 @@ impl KeyQuota {
 }
 
 tokio::task_local! {
-    static CONTEXT: RequestContext;
+    // In a box, because it is moved at the begin and the end of each poll.
+    static CONTEXT: Box<RequestContext>;
 }
 
 /// What the server knows about the running request. Handlers and extractors add to it as they learn more.
@@ -135,17 +136,17 @@ impl RequestContext {
 
     /// Runs the future that answers the request. Not an `async fn`: that would reserve space for the future twice.
     pub fn run<F: Future>(self, answer: F) -> impl Future<Output = F::Output> {
-        CONTEXT.scope(self, answer)
+        CONTEXT.scope(Box::new(self), answer)
     }
 }
 
 fn with<R>(read: impl FnOnce(&RequestContext) -> R) -> Option<R> {
-    CONTEXT.try_with(read).ok()
+    CONTEXT.try_with(|context| read(context)).ok()
 }
 
 /// Returns the id of the running request.
 pub fn id() -> RequestId {
-    with(RequestContext::id).unwrap_or(RequestId([b'0'; 32]))
+    with(|context| context.id).unwrap_or(RequestId([b'0'; 32]))
 }
 
 /// Returns the address of the client, where it is known.

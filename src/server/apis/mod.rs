@@ -94,7 +94,7 @@ pub async fn list(db: &Db) -> Result<Vec<Api>, AppError> {
 
 /// Returns the registered APIs by slug, from the cache.
 pub async fn current(state: &AppState) -> Result<Arc<[Api]>, AppError> {
-    state.api_cache.current(&state.db, state.now(), || list(&state.db)).await
+    state.api_cache.current(&state.db, state.now(), || Box::pin(list(&state.db))).await
 }
 
 /// Returns the registered APIs that the form for a new key offers.

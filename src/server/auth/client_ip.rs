@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use axum::http::{Extensions, HeaderMap, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::{IpNet, Ipv6Net};
 
 use crate::model::redact::redact;
@@ -73,7 +73,13 @@ pub enum ProxyWarning {
 }
 
 /// Headers that proxies add. Only the first is read.
-const PROXY_HEADERS: [&str; 5] = ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
+static PROXY_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-forwarded-for"),
+    header::FORWARDED,
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
 
 /// Returns the client address. `X-Forwarded-For` is read from its end for as long as each hop is a trusted proxy, because a
 /// client can write anything before that.
@@ -82,14 +88,14 @@ pub fn resolve(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) 
         return ResolvedClient { client: ClientIp(None), warning: None };
     };
     if !is_trusted(peer, trusted) {
-        let has_proxy_headers = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
+        let has_proxy_headers = headers.keys().any(|name| PROXY_HEADERS.contains(name));
         return ResolvedClient {
             client: ClientIp(Some(peer)),
             warning: has_proxy_headers.then_some(ProxyWarning::Untrusted(peer)),
         };
     }
     let (mut client, mut warning) = (peer, None);
-    let values = headers.get_all(PROXY_HEADERS[0]).into_iter().map(HeaderValue::as_bytes);
+    let values = headers.get_all(&PROXY_HEADERS[0]).into_iter().map(HeaderValue::as_bytes);
     let hops: Vec<_> = values.flat_map(|value| value.split(|b| *b == b',')).map(<[u8]>::trim_ascii).collect();
     for hop in hops.into_iter().rev().filter(|hop| !hop.is_empty()) {
         if !is_trusted(client, trusted) {

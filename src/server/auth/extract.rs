@@ -191,7 +191,8 @@ pub(crate) async fn authenticate<T>(
     let now = state.now();
     let record = match find_key(parts, state, now).await {
         Ok(Some(record)) => record,
-        Ok(None) => return authenticate_session(parts, state, check).await,
+        // In a box, because it takes most of the future, and few requests of the API have a session.
+        Ok(None) => return Box::pin(authenticate_session(parts, state, check)).await,
         Err(error) => {
             note_key_check(state, &Err::<(), _>(&error));
             return Err(error);

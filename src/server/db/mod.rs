@@ -140,11 +140,11 @@ impl Db {
         }
     }
 
-    /// A connection for one statement that writes.
+    /// A connection for one statement that writes. The futures are in boxes, as that of a query of PostgreSQL.
     async fn write(&self) -> Result<Conn, Error> {
         Ok(match self {
-            Self::Sqlite { write, meter, .. } => Conn::Sqlite(meter.measure(write.acquire()).await?),
-            Self::Postgres { statements, session, .. } => postgres_conn(statements, *session).await?,
+            Self::Sqlite { write, meter, .. } => Conn::Sqlite(Box::pin(meter.measure(write.acquire())).await?),
+            Self::Postgres { statements, session, .. } => Box::pin(postgres_conn(statements, *session)).await?,
         })
     }
 
@@ -165,6 +165,8 @@ impl Db {
                 }
             })
         });
+        // In a box, as a query of PostgreSQL.
+        let on = Box::pin(on);
         Ok(Tx::new(on.await?, self.invalidations().clone()))
     }
 

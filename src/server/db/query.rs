@@ -33,7 +33,7 @@ impl Db {
         match self {
             Self::Sqlite { write: pool, .. } if pool.is_closed() => Err(Error::PoolClosed.into()),
             Self::Sqlite { lists, .. } => lists.query(STATEMENT_TIMEOUT, sql, params, map).await,
-            Self::Postgres { .. } => self.query_postgres(sql, params).await?.map(map),
+            Self::Postgres { .. } => Box::pin(self.query_postgres(sql, params)).await?.map(map),
         }
     }
 
@@ -48,7 +48,7 @@ impl Db {
         match self {
             Self::Sqlite { write: pool, .. } if pool.is_closed() => Err(Error::PoolClosed.into()),
             Self::Sqlite { inline_reader, .. } => inline_reader.query(sql, params, map),
-            Self::Postgres { .. } => self.query_postgres(sql, params).await?.map(map),
+            Self::Postgres { .. } => Box::pin(self.query_postgres(sql, params)).await?.map(map),
         }
     }
 
@@ -83,7 +83,8 @@ impl Db {
         }
     }
 
-    /// Repeats a read whose connection turns out to be lost.
+    /// Repeats a read whose connection turns out to be lost. In a box, because it takes 2 kB of the future of every request, which
+    /// is moved several times.
     async fn query_postgres(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Rows, Error> {
         let Self::Postgres { statements, session, .. } = self else { return Err(Error::PoolClosed) };
         let mut conn = postgres_conn(statements, *session).await?;

@@ -59,7 +59,7 @@ pub async fn find_by_secret(
     let version = invalidations.version();
     let mut found = look_up(&state.db, &digest.hex()).await?;
     if found.is_none() && presented.is_imported() {
-        let placeholder = imported::adopt(state, presented, from, now).await?;
+        let placeholder = Box::pin(imported::adopt(state, presented, from, now)).await?;
         // Also for a request that found neither digest nor hash, because another one was replacing it.
         found = look_up(&state.db, &digest.hex()).await?;
         if let (None, Some(placeholder)) = (&found, placeholder) {
