@@ -73,7 +73,9 @@ impl Edge {
         let found = client_ip::resolve(request.extensions(), request.headers(), &self.state.config.trusted_proxies);
         request.extensions_mut().insert(found.client);
         page_user::extract_from_path(&mut request);
-        DefaultBodyLimit::max(admission::MAX_BODY_SIZE).apply(&mut request);
+        if !request.body().is_end_stream() {
+            DefaultBodyLimit::max(admission::MAX_BODY_SIZE).apply(&mut request);
+        }
         let (class, version) = (request_class(&request), request.version());
         let mut context = RequestContext::new(&request, found.client.0, error_format(&request, class));
         if observer.as_ref().is_some_and(|observer| observer.is_logged) {

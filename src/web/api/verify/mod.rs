@@ -82,13 +82,12 @@ async fn check_caller(
     apis: &[Api],
     state: &AppState,
 ) -> Result<(Caller, String), AppError> {
-    let has_key = api_key_header::is_present(&parts.headers, state.config.api_key_header.as_ref());
     let accepts_session = original.is_safe && !requirements.denies_sessions;
-    if !has_key && !accepts_session {
+    if !accepts_session && !api_key_header::is_present(&parts.headers, state.config.api_key_header.as_ref()) {
         return Err(AppError::CredentialsMissing);
     }
     let check = async |caller: Caller, parts: &mut Parts| {
-        if !has_key && is_cross_origin(&parts.headers, &state.config.origin()) {
+        if caller.key().is_none() && is_cross_origin(&parts.headers, &state.config.origin()) {
             return Err(AppError::CrossOrigin);
         }
         let scopes = check_apis(&caller, &requirements.apis, original.is_safe, apis, state)?;

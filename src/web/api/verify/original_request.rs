@@ -77,6 +77,10 @@ fn find_one<'a>(
     reporters: &'static [Reporter; 2],
     max: usize,
 ) -> Result<Option<&'a str>, FieldError> {
+    // Mostly there is none. A look at each name is faster than a search for two.
+    if !headers.keys().any(|name| reporters.iter().any(|reporter| reporter.name == *name)) {
+        return Ok(None);
+    }
     let mut found: Option<&str> = None;
     for Reporter { shown, name } in reporters {
         let mut values = headers.get_all(name).into_iter();
