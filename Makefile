@@ -14,7 +14,7 @@ define step
 @printf '\n==> %s\n' '$(1)'; $(2) || { code=$$?; printf '\n==> Failed: %s\n' '$(1)' >&2; exit $$code; }
 endef
 
-.PHONY: help run server dev test test-faults torture soak mutants fuzz bench security-scan audit dist lighthouse screenshots
+.PHONY: help run server dev test test-faults test-upgrade soak mutants fuzz bench security-scan audit dist lighthouse screenshots
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -85,6 +85,10 @@ screenshots: ## take the pictures of the home page, and one of every page and st
 test-faults: ## inject faults for at most 15 minutes, and print a table of the outcome
 	@scripts/tools.sh test
 	@scripts/test-faults.sh
+
+test-upgrade: ## run the oldest version and this one on one PostgreSQL database, under load; builds the oldest once
+	@scripts/tools.sh test
+	scripts/test-upgrade.sh
 
 # SOAK_SECONDS=600 soaks for ten minutes, SOAK_PROGRAM=target/release/keyfob another build than that of `cargo test`.
 soak: ## run mixed traffic with faults for an hour on both databases; print memory, files, p99 and errors, and say what grows

@@ -67,7 +67,7 @@ impl KeyQuota {
 }
 
 tokio::task_local! {
-    // In a box, because it is moved at the begin and the end of each poll.
+    // In a box, because it is moved at the beginning and the end of each poll.
     static CONTEXT: Box<RequestContext>;
 }
 

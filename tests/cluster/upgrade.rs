@@ -1,18 +1,132 @@
-//! Two builds behind nginx, as while servers are upgraded one by one: the page of one asks the other for its files.
+//! Servers of two versions, as while they are upgraded one by one.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::support::http::Connection;
-use crate::support::key_client::ask;
-use crate::support::machines::{KEYFOB, Machine};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::support::http::{Connection, request};
+use crate::support::key_client::{ask, me, revoke, until_refused};
+use crate::support::machines::{KEYFOB, Machine, make_keys_by};
 use crate::support::nginx::Nginx;
 use crate::support::serial::alone;
 use crate::support::shared_database::Database;
+use crate::support::traffic::Traffic;
 
 const PAGES: usize = 12;
+/// From one employee that is added to the next.
+const WRITE_PACE: Duration = Duration::from_millis(50);
+/// How long a revoked key may work on a server of the other version. Its notification takes milliseconds.
+const REVOKED_AFTER: Duration = Duration::from_secs(1);
+const EMPLOYEES: &str = "/pegasus/employees/api/employees/";
 
+/// The server of 0.1.0 makes the database and is under load while today's server starts and migrates it.
+#[tokio::test]
+#[ignore = "needs the program of 0.1.0: run make test-upgrade"]
+async fn server_of_0_1_0_serves_on_while_another_is_upgraded() {
+    let _alone = alone().await;
+    let program = std::env::var("KEYFOB_OLD_PROGRAM").expect("make test-upgrade sets KEYFOB_OLD_PROGRAM");
+    let database = Database::make().await;
+    let keys = make_keys_by(&program, database.url(), 5).await;
+    let old = Machine::start_by(&[&program], database.url()).await;
+    let reads = Traffic::start(old.addr, &keys[0], 4);
+    let writes = Writes::start(old.addr, &keys[1]);
+    reads.more(100).await;
+
+    let began = Instant::now();
+    let new = Machine::start(database.url()).await;
+    let started_in = began.elapsed();
+    let (new_reads, new_writes) = (Traffic::start(new.addr, &keys[0], 4), Writes::start(new.addr, &keys[1]));
+    reads.more(200).await;
+    new_reads.more(200).await;
+
+    let mut seen = Vec::new();
+    for (key, from, to) in [(&keys[2], old.addr, new.addr), (&keys[3], new.addr, old.addr)] {
+        assert_eq!((me(from, key).await.status, me(to, key).await.status), (200, 200));
+        let revoked = revoke(from, key).await;
+        seen.push(until_refused(to, key, "key_revoked", (revoked, REVOKED_AFTER)).await);
+    }
+    // Each reads what the other writes.
+    let counts = [count(old.addr, &keys[4]).await, count(new.addr, &keys[4]).await];
+
+    let (mut answered, mut failures, mut written) = (0, Vec::new(), 0);
+    for load in [reads.stop().await, new_reads.stop().await] {
+        answered += load.answered;
+        failures.extend(load.failures);
+    }
+    for load in [writes.stop().await, new_writes.stop().await] {
+        written += load.done;
+        failures.extend(load.failures);
+    }
+    println!(
+        "0.1.0 and today's server on one database: ready after {started_in:.1?}, {answered} requests answered, {written} employees \
+         added, revocations seen by the other after {seen:.1?}, failures: {failures:?}."
+    );
+    assert_eq!(failures, Vec::<String>::new());
+    assert!(written > 50 && counts[0] > 3 && counts[1] >= counts[0], "{written} {counts:?}");
+    // What was written under both versions is there.
+    assert_eq!(count(new.addr, &keys[4]).await, written + 3);
+    drop((old, new));
+    database.throw_away().await;
+}
+
+/// The number of employees that the list of a key has.
+async fn count(addr: SocketAddr, key: &str) -> usize {
+    let mut connection = Connection::open(addr).await.unwrap();
+    let request = request(&format!("GET {EMPLOYEES}"), &[&format!("Authorization: Api-Key {key}")], "");
+    assert_eq!(connection.ask(&request).await.unwrap(), 200);
+    let answer = connection.text();
+    let count = answer.split_once("\"count\":").unwrap().1;
+    count[..count.find(|c: char| !c.is_ascii_digit()).unwrap()].parse().unwrap()
+}
+
+/// Adds employees until it is stopped.
+struct Writes {
+    stop: Arc<AtomicBool>,
+    client: JoinSet<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    done: usize,
+    failures: Vec<String>,
+}
+
+impl Writes {
+    fn start(addr: SocketAddr, key: &str) -> Self {
+        let (stop, mut client) = (Arc::<AtomicBool>::default(), JoinSet::new());
+        let headers = [format!("Authorization: Api-Key {key}"), "Content-Type: application/json".to_owned()];
+        let body = "{\"name\":\"Zoë\",\"department\":\"hr\",\"salary\":100}";
+        let request = request(&format!("POST {EMPLOYEES}"), &[&headers[0], &headers[1]], body);
+        client.spawn(add_employees(addr, request, Arc::clone(&stop)));
+        Self { stop, client }
+    }
+
+    async fn stop(self) -> Written {
+        self.stop.store(true, Ordering::Relaxed);
+        self.client.join_all().await.remove(0)
+    }
+}
+
+async fn add_employees(addr: SocketAddr, request: Vec<u8>, stop: Arc<AtomicBool>) -> Written {
+    let mut written = Written::default();
+    let mut connection = Connection::open(addr).await.unwrap();
+    while !stop.load(Ordering::Relaxed) {
+        match connection.ask(&request).await {
+            Ok(201) => written.done += 1,
+            other => written.failures.push(format!("an employee was not added: {other:?}")),
+        }
+        sleep(WRITE_PACE).await;
+    }
+    written
+}
+
+/// Two builds behind nginx: the page of one asks the other for its files.
 #[tokio::test]
 async fn pages_find_their_files_whichever_of_two_builds_they_ask() {
     let _alone = alone().await;
