@@ -9,5 +9,10 @@ export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$PWD=keyfob -ffile-prefix-map=${CAR
 export KEYFOB_EMBED_SITE=target/site
 # The page /api/docs uses none of these files of Swagger UI; empty, they save 2.5 MB.
 export SWAGGER_UI_OVERWRITE_FOLDER="$PWD/scripts/dist/swagger-ui"
-exec cargo build --config "$(scripts/remap.sh)" --profile dist --locked --no-default-features --features ssr \
+# Keeps functions with the same code once. Only the linker that Rust has for this target knows the option.
+link=
+case ${DIST_TARGET:-$(rustc --print host-tuple)} in
+x86_64-unknown-linux-gnu) link="'-Clink-arg=-Wl,--icf=all'" ;;
+esac
+exec cargo build --config "$(scripts/remap.sh)" --config "build.rustflags=[$link]" --profile dist --locked --no-default-features --features ssr \
     --bin keyfob ${DIST_TARGET:+--target "$DIST_TARGET"}
