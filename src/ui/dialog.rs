@@ -80,7 +80,7 @@ pub fn DialogTrigger(
     }
 }
 
-/// The form around a table with a [`RowTrigger`] in each row. One form for each button would be a third of the table's nodes.
+/// The form around a table with a [`RowTrigger`] in each row. One form for each button would be a quarter of the table's nodes.
 #[component]
 pub fn DialogTriggers(
     #[prop(into)] path: String,
