@@ -4,7 +4,6 @@
 
 use std::env;
 
-use axum::http::Method;
 use opentelemetry::trace::{
     Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
     TracerProvider,
@@ -16,7 +15,8 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-use crate::server::metrics::labels::{Credential, MethodLabel};
+use crate::server::metrics::labels::MethodLabel;
+use crate::server::request_context::Summary;
 use crate::server::trace_context::TraceContext;
 
 /// Name of the service where `OTEL_SERVICE_NAME` is not set.
@@ -27,17 +27,6 @@ const SERVICE_NAME: &str = "keyfob";
 pub struct Exporter {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
-}
-
-/// Request that was answered.
-#[derive(Clone, Copy, Debug)]
-pub struct AnsweredRequest<'a> {
-    pub id: &'a str,
-    pub method: &'a Method,
-    /// Pattern that the router matched.
-    pub route: &'a str,
-    pub status: u16,
-    pub credential: Credential,
 }
 
 /// Span of a request that runs.
@@ -99,8 +88,8 @@ impl RunningSpan {
         (context.trace_id().to_bytes(), context.span_id().to_bytes(), context.trace_flags().to_u8())
     }
 
-    /// Ends the span.
-    pub fn finish(mut self, request: &AnsweredRequest<'_>) {
+    /// Ends the span of a request that was answered with this status.
+    pub fn finish(mut self, request: Summary<'_>, status: u16) {
         if !self.0.is_recording() {
             return;
         }
@@ -112,11 +101,11 @@ impl RunningSpan {
         self.0.set_attributes([
             KeyValue::new("http.request.method", method),
             KeyValue::new("http.route", request.route.to_owned()),
-            KeyValue::new("http.response.status_code", i64::from(request.status)),
+            KeyValue::new("http.response.status_code", i64::from(status)),
             KeyValue::new("keyfob.credential", request.credential.text()),
             KeyValue::new("keyfob.request_id", request.id.to_owned()),
         ]);
-        if request.status >= 500 {
+        if status >= 500 {
             self.0.set_status(Status::error(""));
         }
         self.0.end();

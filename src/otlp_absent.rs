@@ -1,8 +1,6 @@
 //! Stub of `otlp.rs` for a program without the feature `otlp`: nothing is exported.
 
-use axum::http::Method;
-
-use crate::server::metrics::labels::Credential;
+use crate::server::request_context::Summary;
 use crate::server::trace_context::TraceContext;
 
 /// See `otlp.rs`. There is none.
@@ -11,16 +9,6 @@ pub enum Exporter {}
 
 /// See `otlp.rs`. There is none.
 pub enum RunningSpan {}
-
-/// See `otlp.rs`.
-#[derive(Clone, Copy, Debug)]
-pub struct AnsweredRequest<'a> {
-    pub id: &'a str,
-    pub method: &'a Method,
-    pub route: &'a str,
-    pub status: u16,
-    pub credential: Credential,
-}
 
 impl Exporter {
     pub fn from_env() -> Result<Option<Self>, String> {
@@ -45,7 +33,7 @@ impl RunningSpan {
         match *self {}
     }
 
-    pub fn finish(self, _: &AnsweredRequest<'_>) {
+    pub fn finish(self, _: Summary<'_>, _: u16) {
         match self {}
     }
 }

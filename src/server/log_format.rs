@@ -22,6 +22,7 @@ pub fn parse_filter(filter: &str) -> Result<EnvFilter, ParseError> {
     }
     Ok(parsed.add_directive(format!("{ACCESS_TARGET}=off").parse()?))
 }
+
 /// Longest logged path, in bytes.
 const PATH_MAX: usize = 200;
 

@@ -231,7 +231,7 @@ pub fn set_credential(credential: Credential) {
 }
 
 /// The running request, as it is counted and logged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     pub id: &'a str,
     pub method: &'a Method,
@@ -240,7 +240,7 @@ pub struct Summary<'a> {
     pub credential: Credential,
     /// Public prefix of the key.
     pub key: Option<&'a str>,
-    pub trace_id: Option<String>,
+    pub trace: Option<&'a TraceContext>,
 }
 
 impl Summary<'_> {
@@ -254,10 +254,10 @@ impl Summary<'_> {
 pub fn summarize(read: impl FnOnce(Summary<'_>)) {
     with(|context| {
         let route = context.route.get().map_or(context.route_group.get(), MatchedPath::as_str);
-        let trace_id = context.trace.as_ref().map(|trace| trace.trace_id_text());
+        let trace = context.trace.as_deref();
         let (id, method, credential) = (context.id.as_str(), &context.method, context.credential.get());
         let key = context.key_prefix.get().map(String::as_str);
-        read(Summary { id, method, route, credential, key, trace_id });
+        read(Summary { id, method, route, credential, key, trace });
     });
 }
 

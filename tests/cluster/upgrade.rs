@@ -3,12 +3,9 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::support::http::{Connection, request};
 use crate::support::key_client::{ask, me, revoke, until_refused};
@@ -19,8 +16,6 @@ use crate::support::shared_database::Database;
 use crate::support::traffic::Traffic;
 
 const PAGES: usize = 12;
-/// From one employee that is added to the next.
-const WRITE_PACE: Duration = Duration::from_millis(50);
 /// How long a revoked key may work on a server of the other version. Its notification takes milliseconds.
 const REVOKED_AFTER: Duration = Duration::from_secs(1);
 const EMPLOYEES: &str = "/pegasus/employees/api/employees/";
@@ -35,13 +30,13 @@ async fn server_of_0_1_0_serves_on_while_another_is_upgraded() {
     let keys = make_keys_by(&program, database.url(), 5).await;
     let old = Machine::start_by(&[&program], database.url()).await;
     let reads = Traffic::start(old.addr, &keys[0], 4);
-    let writes = Writes::start(old.addr, &keys[1]);
+    let writes = add_employees(old.addr, &keys[1]);
     reads.more(100).await;
 
     let began = Instant::now();
     let new = Machine::start(database.url()).await;
     let started_in = began.elapsed();
-    let (new_reads, new_writes) = (Traffic::start(new.addr, &keys[0], 4), Writes::start(new.addr, &keys[1]));
+    let (new_reads, new_writes) = (Traffic::start(new.addr, &keys[0], 4), add_employees(new.addr, &keys[1]));
     reads.more(200).await;
     new_reads.more(200).await;
 
@@ -60,7 +55,7 @@ async fn server_of_0_1_0_serves_on_while_another_is_upgraded() {
         failures.extend(load.failures);
     }
     for load in [writes.stop().await, new_writes.stop().await] {
-        written += load.done;
+        written += load.answered;
         failures.extend(load.failures);
     }
     println!(
@@ -77,53 +72,15 @@ async fn server_of_0_1_0_serves_on_while_another_is_upgraded() {
 
 /// The number of employees that the list of a key has.
 async fn count(addr: SocketAddr, key: &str) -> usize {
-    let mut connection = Connection::open(addr).await.unwrap();
-    let request = request(&format!("GET {EMPLOYEES}"), &[&format!("Authorization: Api-Key {key}")], "");
-    assert_eq!(connection.ask(&request).await.unwrap(), 200);
-    let answer = connection.text();
-    let count = answer.split_once("\"count\":").unwrap().1;
-    count[..count.find(|c: char| !c.is_ascii_digit()).unwrap()].parse().unwrap()
+    let answer = ask(addr, &format!("GET {EMPLOYEES}"), key).await.unwrap();
+    answer.json()["count"].as_u64().unwrap().try_into().unwrap()
 }
 
 /// Adds employees until it is stopped.
-struct Writes {
-    stop: Arc<AtomicBool>,
-    client: JoinSet<Written>,
-}
-
-#[derive(Default)]
-struct Written {
-    done: usize,
-    failures: Vec<String>,
-}
-
-impl Writes {
-    fn start(addr: SocketAddr, key: &str) -> Self {
-        let (stop, mut client) = (Arc::<AtomicBool>::default(), JoinSet::new());
-        let headers = [format!("Authorization: Api-Key {key}"), "Content-Type: application/json".to_owned()];
-        let body = "{\"name\":\"Zoë\",\"department\":\"hr\",\"salary\":100}";
-        let request = request(&format!("POST {EMPLOYEES}"), &[&headers[0], &headers[1]], body);
-        client.spawn(add_employees(addr, request, Arc::clone(&stop)));
-        Self { stop, client }
-    }
-
-    async fn stop(self) -> Written {
-        self.stop.store(true, Ordering::Relaxed);
-        self.client.join_all().await.remove(0)
-    }
-}
-
-async fn add_employees(addr: SocketAddr, request: Vec<u8>, stop: Arc<AtomicBool>) -> Written {
-    let mut written = Written::default();
-    let mut connection = Connection::open(addr).await.unwrap();
-    while !stop.load(Ordering::Relaxed) {
-        match connection.ask(&request).await {
-            Ok(201) => written.done += 1,
-            other => written.failures.push(format!("an employee was not added: {other:?}")),
-        }
-        sleep(WRITE_PACE).await;
-    }
-    written
+fn add_employees(addr: SocketAddr, key: &str) -> Traffic {
+    let headers = [&*format!("Authorization: Api-Key {key}"), "Content-Type: application/json"];
+    let body = "{\"name\":\"Zoë\",\"department\":\"hr\",\"salary\":100}";
+    Traffic::send(addr, &request(&format!("POST {EMPLOYEES}"), &headers, body), 201, 1)
 }
 
 /// Two builds behind nginx: the page of one asks the other for its files.

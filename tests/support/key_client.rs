@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::http::{Connection, header, request};
+use crate::support::http::{Connection, body, header, request};
 
 /// How long an answer may take, whatever has happened to the server.
 pub const ANSWER: Duration = Duration::from_secs(10);
@@ -26,6 +26,10 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.text, name)
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(body(&self.text)).unwrap()
     }
 }
 

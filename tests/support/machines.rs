@@ -148,7 +148,6 @@ pub async fn make_keys(url: &str, number: usize) -> Vec<String> {
 }
 
 /// The same by the program of another version.
-#[allow(dead_code, reason = "tests/faults uses the rest")]
 pub async fn make_keys_by(program: &str, url: &str, number: usize) -> Vec<String> {
     let seed = format!("seed --users 1 --keys-per-user {number} --employees-per-user 3");
     run(program, url, &seed).await.lines().map(str::to_owned).collect()

@@ -30,7 +30,7 @@ struct Shared {
 /// What came of it.
 #[derive(Default)]
 pub struct Tally {
-    /// How many requests were answered with 200.
+    /// How many requests were answered with the wanted status.
     pub answered: usize,
     /// What became of each that was not.
     pub failures: Vec<String>,
@@ -40,14 +40,19 @@ pub struct Tally {
 
 impl Traffic {
     pub fn start(addr: SocketAddr, key: &str, connections: usize) -> Self {
+        Self::send(addr, &with_key("GET /api/v1/me", key), 200, connections)
+    }
+
+    /// The same with another request, and the status that it wants.
+    pub fn send(addr: SocketAddr, request: &[u8], wanted: u16, connections: usize) -> Self {
         let (shared, mut clients) = (Arc::<Shared>::default(), JoinSet::new());
         for _ in 0..connections {
-            clients.spawn(run(addr, with_key("GET /api/v1/me", key), shared.clone()));
+            clients.spawn(run(addr, request.to_vec(), wanted, shared.clone()));
         }
         Self { shared, clients }
     }
 
-    /// Waits until so many more requests were answered with 200.
+    /// Waits until so many more requests were answered with the wanted status.
     pub async fn more(&self, number: usize) {
         let deadline = Instant::now() + ANSWER;
         let wanted = self.shared.answered.load(Ordering::Relaxed) + number;
@@ -59,16 +64,18 @@ impl Traffic {
 
     pub async fn stop(self) -> Tally {
         self.shared.stop.store(true, Ordering::Relaxed);
-        let mut all = Tally { answered: self.shared.answered.load(Ordering::Relaxed), ..Tally::default() };
+        let mut all = Tally::default();
         for tally in self.clients.join_all().await {
             all.failures.extend(tally.failures);
             all.slowest = all.slowest.max(tally.slowest);
         }
+        // After the last request of each connection.
+        all.answered = self.shared.answered.load(Ordering::Relaxed);
         all
     }
 }
 
-async fn run(addr: SocketAddr, request: Vec<u8>, shared: Arc<Shared>) -> Tally {
+async fn run(addr: SocketAddr, request: Vec<u8>, wanted: u16, shared: Arc<Shared>) -> Tally {
     let mut tally = Tally::default();
     let mut connection = None;
     let mut tick = interval(PACE);
@@ -77,7 +84,7 @@ async fn run(addr: SocketAddr, request: Vec<u8>, shared: Arc<Shared>) -> Tally {
         tick.tick().await;
         let asked = Instant::now();
         let failure = match timeout(ANSWER, once(&mut connection, addr, &request)).await {
-            Ok(Ok(200)) => None,
+            Ok(Ok(status)) if status == wanted => None,
             Ok(Ok(status)) => Some(format!("it was answered with {status}")),
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("it was not answered".to_owned()),

@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use tracing::Level;
 
-use crate::otlp::{AnsweredRequest, RunningSpan};
+use crate::otlp::RunningSpan;
 use crate::server::clock::Stopwatch;
 use crate::server::log_format::ACCESS_TARGET;
 use crate::server::metrics::Answered;
@@ -42,20 +42,20 @@ impl Observer {
     pub fn finish(self, state: &AppState, status: StatusCode) {
         let (time, status) = (self.began.elapsed(), status.as_u16());
         request_context::summarize(|summary| {
-            let Summary { id, method, route, credential, key, ref trace_id } = summary;
+            let Summary { id, method, route, credential, key, trace } = summary;
             if let Some(metrics) = &state.metrics {
                 metrics.count_request(&Answered { route, method, status, credential, time });
             }
             if self.is_logged {
                 let (method, credential, seconds) = (summary.short_method(), credential.text(), time.as_secs_f64());
-                let trace_id = trace_id.as_deref();
+                let trace_id = trace.map(TraceContext::trace_id_text);
                 tracing::info!(
                     target: ACCESS_TARGET,
                     id, method, route, status, seconds, credential, key, trace_id, "request answered"
                 );
             }
             if let Some(span) = self.span {
-                span.finish(&AnsweredRequest { id, method, route, status, credential });
+                span.finish(summary, status);
             }
         });
     }
