@@ -14,6 +14,9 @@ export default defineConfig({
   workers: 2,
   fullyParallel: true,
   forbidOnly: !!process.env.CI,
+  // These end a test that hangs. They say nothing about speed: a shared machine can be several times slower than usual.
+  timeout: 300_000,
+  expect: { timeout: 30_000 },
   use: {
     ...devices["Desktop Chrome"],
     baseURL: "http://localhost:8765",

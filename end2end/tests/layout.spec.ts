@@ -74,7 +74,7 @@ async function lookAtEach(page: Page, states: Record<string, string>) {
   }
 }
 
-test.describe.configure({ timeout: 180_000 });
+test.describe.configure({ timeout: 600_000 });
 
 test("pages of a visitor", async ({ page, expectedErrors }) => {
   expectedErrors.push(/404/);

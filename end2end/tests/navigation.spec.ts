@@ -173,7 +173,6 @@ test("a link that is opened in a new tab, a file and a part of a page are left t
 });
 
 test("300 navigations do not make the page's memory grow", async ({ page, context }) => {
-  test.setTimeout(120_000);
   await signUp(page);
   const cdp = await context.newCDPSession(page);
   const toAndFro = async (times: number) => {
