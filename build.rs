@@ -4,11 +4,13 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The files below the site's folder that the server serves. It decompresses them itself: that makes the program 1 MB smaller.
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "favicon.svg",
     "robots.txt",
     "profile-light.webp",
     "profile-dark.webp",
+    "profile-phone-light.webp",
+    "profile-phone-dark.webp",
     "pkg/keyfob.css",
     "pkg/keyfob.js",
     "pkg/keyfob.wasm",

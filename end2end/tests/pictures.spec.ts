@@ -31,16 +31,25 @@ test("pictures of the profile page", async ({ page }) => {
       sql(`INSERT INTO usage (key_id, day, allowed, refused, used_at, used_ip, used_agent) VALUES (${key}, ${today - day}, ${allowed}, 0, ${used})`);
     }
   }
-  await page.setViewportSize({ width: 1280, height: 720 });
   await page.goto("/sign-in");
   await page.getByLabel("Email", { exact: true }).fill(email);
   await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await expect(page.getByRole("table", { name: "API keys" })).toBeVisible();
   const chromium = await page.context().newCDPSession(page);
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    const { data } = await chromium.send("Page.captureScreenshot", { format: "webp", quality: 80 });
-    writeFileSync(new URL(`profile-${colorScheme}.webp`, FOLDER), Buffer.from(data, "base64"));
+  // For a phone the first keys, without the navigation above them; twice the pixels, because phones show at least as many.
+  const screens = [
+    { name: "profile", width: 1280, height: 720, scale: 1, top: page.locator("body") },
+    { name: "profile-phone", width: 375, height: 480, scale: 2, top: page.getByRole("region", { name: "API keys" }) },
+  ];
+  for (const { name, width, height, scale, top } of screens) {
+    await page.setViewportSize({ width, height });
+    const y = Math.max(0, ((await top.boundingBox())?.y ?? 0) - 16);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      const clip = { x: 0, y, width, height, scale };
+      const { data } = await chromium.send("Page.captureScreenshot", { format: "webp", quality: 80 / scale, clip, captureBeyondViewport: true });
+      writeFileSync(new URL(`${name}-${colorScheme}.webp`, FOLDER), Buffer.from(data, "base64"));
+    }
   }
 });

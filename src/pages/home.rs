@@ -79,20 +79,29 @@ fn Example(label: &'static str, text: String) -> impl IntoView {
     view! { <pre class="code" tabindex="0" role="region" aria-label=label><code>{text}</code></pre> }
 }
 
-/// A picture of the profile page in the reader's theme; `make screenshots` takes it.
+/// A picture of the profile page in the reader's theme and layout; `make screenshots` takes it.
 #[component]
 fn ProfilePicture() -> impl IntoView {
     const LIGHT: &str = "/profile-light.webp";
     const DARK: &str = "/profile-dark.webp";
+    const PHONE_LIGHT: &str = "/profile-phone-light.webp";
+    const PHONE_DARK: &str = "/profile-phone-dark.webp";
     let theme = ShownTheme::from_context();
-    let fixed = move || if theme.get() == Theme::Dark { DARK } else { LIGHT };
+    let pick = move |light, dark| if theme.get() == Theme::Dark { dark } else { light };
+    let phone = move |srcset, media| view! { <source srcset=srcset media=media width="375" height="480"/> };
     let by_system = move || {
-        (theme.get() == Theme::System).then(|| view! { <source srcset=DARK media="(prefers-color-scheme: dark)"/> })
+        (theme.get() == Theme::System).then(|| {
+            view! {
+                {phone(PHONE_DARK, "(prefers-color-scheme: dark) and (max-width: 47.99rem)")}
+                <source srcset=DARK media="(prefers-color-scheme: dark) and (min-width: 48rem)"/>
+            }
+        })
     };
     view! {
         <picture class="picture">
             {by_system}
-            <img src=fixed width="1280" height="720" alt="The profile page: a table of API keys with their last use, expiry and status, and the buttons Rotate and Revoke."/>
+            {move || phone(pick(PHONE_LIGHT, PHONE_DARK), "(max-width: 47.99rem)")}
+            <img src=move || pick(LIGHT, DARK) width="1280" height="720" fetchpriority="high" alt="The profile page: API keys with their last use, expiry and status, and the buttons Rotate and Revoke."/>
         </picture>
     }
 }

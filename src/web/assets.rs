@@ -57,4 +57,6 @@ fn routes_of<S: Clone + Send + Sync + 'static>(site: &Site, root: &Path, backend
         .route_service("/robots.txt", files(root))
         .route_service("/profile-light.webp", files(root))
         .route_service("/profile-dark.webp", files(root))
+        .route_service("/profile-phone-light.webp", files(root))
+        .route_service("/profile-phone-dark.webp", files(root))
 }

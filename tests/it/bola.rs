@@ -58,7 +58,7 @@ const ROUTES: [(&str, &str, &str, u16); 36] = [
 
 /// Routes that need no row, as the source writes them: the pages' and the server functions', which have a list of their own,
 /// files that are the same for everybody, and what of the API answers that there is nothing.
-const WITHOUT_ROW: [&str; 21] = [
+const WITHOUT_ROW: [&str; 23] = [
     "\"/fn/{name}\"",
     "\"/admin/fn/{name}\"",
     // It changes something: see reset_links.rs.
@@ -73,6 +73,8 @@ const WITHOUT_ROW: [&str; 21] = [
     "\"/robots.txt\"",
     "\"/profile-light.webp\"",
     "\"/profile-dark.webp\"",
+    "\"/profile-phone-light.webp\"",
+    "\"/profile-phone-dark.webp\"",
     "&format!(\"{}/pkg\"",
     "PATH",
     "\"/pegasus\"",
