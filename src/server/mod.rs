@@ -12,6 +12,7 @@ pub mod config;
 pub mod db;
 pub mod denial_log;
 pub mod employees;
+mod fast_map;
 pub mod import;
 pub mod ip_quota;
 pub mod keys;

@@ -4,10 +4,10 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dashmap::DashMap;
 use hashlink::LruCache;
 
 use super::auth::client_ip::rate_limit_network;
+use super::fast_map::FastMap;
 use crate::model::time::Timestamp;
 
 /// One minute, in milliseconds.
@@ -62,7 +62,7 @@ impl Window {
 /// Fixed-window rate limiter for a bounded number of subjects, such as keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct FixedWindowLimiter<K: Eq + Hash> {
-    counts: Arc<DashMap<K, Window>>,
+    counts: Arc<FastMap<K, Window>>,
     length: i64,
 }
 

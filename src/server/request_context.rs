@@ -81,8 +81,8 @@ pub struct RequestContext {
     client_ip: Option<IpAddr>,
     error_format: Cell<ErrorFormat>,
     route: OnceCell<MatchedPath>,
-    /// Name in metrics of a request whose route has no pattern.
-    route_group: Cell<&'static str>,
+    /// Name of a route that no pattern has matched.
+    route_name: Cell<Option<&'static str>>,
     credential: Cell<Credential>,
     /// Whether the prefix of an accepted key is kept, for the access log.
     keeps_key: bool,
@@ -107,7 +107,7 @@ impl RequestContext {
             client_ip,
             error_format: Cell::new(error_format),
             route: OnceCell::new(),
-            route_group: Cell::new(UNMATCHED),
+            route_name: Cell::new(None),
             credential: Cell::new(Credential::None),
             keeps_key: false,
             trace: None,
@@ -132,6 +132,11 @@ impl RequestContext {
     /// Notes that the prefix of an accepted key is wanted.
     pub const fn keep_key(&mut self) {
         self.keeps_key = true;
+    }
+
+    /// Returns the pattern that the path matched, or the name in its place.
+    fn route(&self) -> Option<&str> {
+        self.route.get().map(MatchedPath::as_str).or(self.route_name.get())
     }
 
     /// Runs the future that answers the request. Not an `async fn`: that would reserve space for the future twice.
@@ -169,8 +174,7 @@ pub fn current_span() -> Span {
     let span = with(|context| {
         let (id, path) = (context.id.as_str(), RedactedPath(context.uri.path()));
         let (method, original) = (shorten(&context.method), context.original.get());
-        let (route, user, key) =
-            (context.route.get().map(MatchedPath::as_str), context.user.get(), context.key_prefix.get());
+        let (route, user, key) = (context.route(), context.user.get(), context.key_prefix.get());
         let trace_id = context.trace.as_ref().map(|trace| trace.trace_id_text());
         tracing::error_span!("request", id, method, %path, route, user, key, original, trace_id)
     });
@@ -220,9 +224,9 @@ pub fn trace_headers() -> HeaderMap {
     with(|context| context.trace.as_ref().map(|trace| trace.outgoing())).flatten().unwrap_or_default()
 }
 
-/// Notes the name of the route in metrics where it has no pattern.
-pub fn set_route_group(group: &'static str) {
-    with(|context| context.route_group.set(group));
+/// Notes the name of a route that no pattern has matched.
+pub fn set_route_name(name: &'static str) {
+    with(|context| context.route_name.set(Some(name)));
 }
 
 /// Notes how the caller authenticates.
@@ -253,7 +257,7 @@ impl Summary<'_> {
 /// Passes on what is known of the running request.
 pub fn summarize(read: impl FnOnce(Summary<'_>)) {
     with(|context| {
-        let route = context.route.get().map_or(context.route_group.get(), MatchedPath::as_str);
+        let route = context.route().unwrap_or(UNMATCHED);
         let trace = context.trace.as_deref();
         let (id, method, credential) = (context.id.as_str(), &context.method, context.credential.get());
         let key = context.key_prefix.get().map(String::as_str);

@@ -6,13 +6,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use tower::Layer;
 use tower::util::MapRequestLayer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::admin::{audit_csv, require_superuser, search, search_keys};
+use super::api::key_verifier::KeyVerifier;
 use super::health::{alive, ready};
 use super::middleware::Edge;
 use super::middleware::csrf::csrf_layer;
@@ -28,8 +31,11 @@ use crate::server::{request_context, theme};
 /// Quality of the compression of pages. Brotli's default of 11 takes many times as long.
 const COMPRESSION_QUALITY: i32 = 4;
 
+/// The server as one service. Every path answers with and without its last slash.
+pub type WebService = Edge<KeyVerifier<NormalizePath<Router>>>;
+
 /// Returns the service with every route. `own` holds the endpoints that a developer adds; see [`crate::endpoints`].
-pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge {
+pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> WebService {
     let admin = Router::new()
         .route("/admin/keys", get(pages::admin_keys).post(search_keys))
         .route("/admin/users", get(pages::admin_users).post(search))
@@ -59,7 +65,7 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
         .layer(csrf_layer(&state));
 
     let assets = assets::routes(&state.site).layer(MapRequestLayer::new(|request: Request| {
-        request_context::set_route_group("assets");
+        request_context::set_route_name("assets");
         request
     }));
     let others = security_txt::routes(&state).route("/healthz", get(alive)).route("/readyz", get(ready));
@@ -73,7 +79,8 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> Edge 
         .merge(others)
         .merge(pages)
         .with_state(state.clone());
-    Edge::new(routes, state)
+    let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
+    Edge::new(KeyVerifier::new(state.clone(), routes), state)
 }
 
 /// Notes what the handlers of pages and forms need. Answers 409 to a page whose program came from a server of another version: its

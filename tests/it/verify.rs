@@ -2,11 +2,14 @@
 
 use axum::http::Method;
 use keyfob::model::keys::Access;
+use keyfob::server::auth::key_format::make_key;
+use keyfob::server::config::CorsOrigins;
 use rstest_reuse::apply;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::server::Server;
-use crate::support::{Client, Database, TestApp, each_database};
+use crate::support::{Answer, Client, Database, TestApp, each_database};
 
 const VERIFY: &str = "/api/v1/verify";
 const PROXY: &str = "10.0.0.1";
@@ -218,6 +221,46 @@ async fn nginx_gets_the_true_status_and_the_problem_in_headers(database: Databas
     let oversized = anonymous.get(&format!("{path}{many}")).await.is(403);
     assert_eq!((oversized.header("x-auth-status"), oversized.header("x-auth-problem")), ("400", ""));
     anonymous.get(&format!("{VERIFY}?x=1")).await.is(400);
+}
+
+/// A request with a key is answered in front of the router; with a slash at the end of the path, by the router.
+#[apply(each_database)]
+#[tokio::test]
+async fn router_and_what_is_in_front_of_it_answer_alike(database: Database) {
+    let app = TestApp::start(database).await;
+    let app = &app.configured(|config| config.cors_origins = Some(CorsOrigins::Any));
+    let full = app.with_key("ada").await;
+    let reader = with_access(app, Access::ReadOnly).await;
+    let html = full.with("accept", "text/html").with("origin", "https://example.com");
+    let unknown = make_key("kf").key;
+    let (unknown, junk) =
+        (app.anonymous().with_key(unknown.expose_secret()), app.anonymous().with("x-api-key", "junk"));
+    for (client, get, post) in
+        [(full, 200, 200), (reader, 200, 403), (html, 200, 200), (unknown, 401, 401), (junk, 401, 401)]
+    {
+        for (method, status) in
+            [(Method::GET, get), (Method::HEAD, get), (Method::OPTIONS, get), (Method::POST, post), (Method::PUT, post)]
+        {
+            for query in ["", "?scope=employees:read", "?api=x", "?for=nginx&x"] {
+                let front = client.bare(method.clone(), &format!("{VERIFY}{query}")).await;
+                let behind = client.bare(method.clone(), &format!("{VERIFY}/{query}")).await;
+                let is_head = method == Method::HEAD;
+                assert_eq!(in_common(&front, is_head), in_common(&behind, is_head), "{method} {query}");
+                assert!(front.status == status || !query.is_empty(), "{method}: {front:?}");
+            }
+        }
+    }
+}
+
+/// What two answers to the same request have in common. hyper adds the length, and drops the body of an answer to HEAD.
+fn in_common(answer: &Answer, is_head: bool) -> (u16, Vec<(&str, String)>, String) {
+    let id = answer.header("x-request-id");
+    let headers =
+        answer.headers.keys().filter(|name| !["x-request-id", "ratelimit", "content-length"].contains(&name.as_str()));
+    let mut headers: Vec<_> =
+        headers.map(|name| (name.as_str(), answer.all(name.as_str()).join("\n").replace(id, ""))).collect();
+    headers.sort_unstable();
+    (answer.status, headers, if is_head { String::new() } else { answer.body.replace(id, "") })
 }
 
 #[apply(each_database)]

@@ -28,7 +28,7 @@ use keyfob::server::keys::Request;
 use keyfob::server::users::AccountChange;
 use keyfob::server::{apis, employees, keys, teams, users};
 use keyfob::server::{clock::Clock, state::AppState};
-use keyfob::web::middleware::Edge;
+use keyfob::web::router::WebService;
 use rstest_reuse::template;
 use secrecy::ExposeSecret;
 
@@ -69,7 +69,7 @@ pub struct TestApp {
     /// The database, as `DATABASE_URL` takes it.
     pub url: String,
     own: Router<AppState>,
-    router: Edge,
+    router: WebService,
     /// The database of the test, removed with the app. An app that shares the database of another one has none.
     scratch: Option<ScratchDatabase>,
 }

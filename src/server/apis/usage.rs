@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use dashmap::DashMap;
-
 use crate::error::AppError;
 use crate::model::apis::{ApiId, ApiUsage};
 use crate::model::time::{DAY, Timestamp};
@@ -11,10 +9,11 @@ use crate::model::usage::{self, DayUsage, RETENTION_DAYS};
 use crate::server::db::bulk::{Value, insert_rows};
 use crate::server::db::row::{Row, params};
 use crate::server::db::{Db, Tx};
+use crate::server::fast_map::FastMap;
 
 /// Counters that are not written yet, at most one per registered API and day. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct ApiCounters(Arc<DashMap<ApiId, Vec<DayUsage>>>);
+pub struct ApiCounters(Arc<FastMap<ApiId, Vec<DayUsage>>>);
 
 impl ApiCounters {
     /// Counts a request for an API.

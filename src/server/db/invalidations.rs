@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dashmap::DashMap;
-
 use crate::server::clock::Stopwatch;
+use crate::server::fast_map::FastMap;
 
 /// How long a cached entry lives while this process receives the changes of others, in milliseconds.
 pub const TTL: i64 = 5000;
@@ -33,7 +32,7 @@ struct Inner {
     /// Entries of an earlier version are out of date.
     all: AtomicU64,
     /// The version of the last change of each id.
-    each: DashMap<String, u64>,
+    each: FastMap<String, u64>,
     connected: AtomicBool,
     disconnects: AtomicU64,
     /// Since the last change, heartbeat or successful poll.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use moka::sync::Cache;
 
 use crate::model::keys::{KeyContext, KeyFacts};
@@ -35,7 +36,7 @@ pub struct KeyRecord {
 /// Cache of keys and of unknown keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeyCache {
-    known: Cache<Digest, Arc<Entry>>,
+    known: Cache<Digest, Arc<Entry>, RandomState>,
     unknown: Cache<Digest, Arc<Entry>>,
 }
 
@@ -65,7 +66,8 @@ impl KeyCache {
         let known = Cache::builder().max_capacity(bytes).weigher(|_, entry: &Arc<Entry>| entry.size());
         let unknown = Cache::builder().max_capacity(if bytes == 0 { 0 } else { MAX_UNKNOWN });
         Self {
-            known: known.time_to_live(duration(TTL)).build(),
+            // The digests of keys that exist: no client can choose one.
+            known: known.time_to_live(duration(TTL)).build_with_hasher(RandomState::default()),
             unknown: unknown.time_to_live(duration(NEGATIVE_TTL)).build(),
         }
     }
@@ -95,11 +97,10 @@ impl KeyCache {
         invalidations: &Invalidations,
         now: Timestamp,
     ) {
-        let (cache, ttl) = match &found {
-            Some(_) => (&self.known, invalidations.ttl()),
-            None => (&self.unknown, NEGATIVE_TTL),
-        };
-        cache.insert(digest, Arc::new(Entry { found, version, read_at: now, until: now.plus(ttl) }));
+        let is_known = found.is_some();
+        let until = now.plus(if is_known { invalidations.ttl() } else { NEGATIVE_TTL });
+        let entry = Arc::new(Entry { found, version, read_at: now, until });
+        if is_known { self.known.insert(digest, entry) } else { self.unknown.insert(digest, entry) }
     }
 }
 

@@ -4,8 +4,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use dashmap::DashMap;
-
 use crate::error::{AppError, Limit};
 use crate::model::apis::ApiId;
 use crate::model::keys::KeyId;
@@ -16,6 +14,7 @@ use crate::server::db::Db;
 use crate::server::db::bulk;
 use crate::server::db::bulk::{Kind, Value};
 use crate::server::db::row::{Row, params};
+use crate::server::fast_map::FastMap;
 use crate::server::rate_limits::{FixedWindowLimiter, IpRateLimiter, MINUTE, Remaining};
 use crate::server::request_context::{self, KeyQuota};
 
@@ -86,7 +85,7 @@ impl Counters {
 /// Counters that are not written yet, and the rate limiters. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    counters: Arc<DashMap<KeyId, Counters>>,
+    counters: Arc<FastMap<KeyId, Counters>>,
     /// Requests of registered APIs.
     pub of_apis: ApiCounters,
     keys: FixedWindowLimiter<KeyId>,

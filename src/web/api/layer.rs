@@ -104,7 +104,8 @@ where
     }
 }
 
-fn forbid_storing(mut response: Response) -> Response {
+/// Adds `Cache-Control: no-store` to an answer without such a header.
+pub fn forbid_storing(mut response: Response) -> Response {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -5,6 +5,7 @@ mod cors;
 mod docs;
 mod employees;
 mod key;
+pub mod key_verifier;
 mod layer;
 mod leaked_keys;
 mod openapi;

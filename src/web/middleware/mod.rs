@@ -12,14 +12,13 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Version, header};
 use axum::response::Response;
-use axum::{BoxError, Router};
 use futures_util::FutureExt;
-use tower::{Layer, Service};
-use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
+use tower::Service;
 use tracing::Instrument;
 
 use self::observe::Observer;
@@ -44,27 +43,37 @@ use crate::server::trace_context::TraceContext;
 /// 2. client address and [`RequestContext`]
 /// 3. admission control and the memory budgets of both bodies
 /// 4. deadline and panics
-/// 5. paths with and without their last slash
 ///
 /// One hand-written service instead of a stack of tower-http layers. Each of those answers in its own words: `TimeoutLayer`
 /// with an empty body and `CatchPanicLayer` before the format of the error is known, so both responses would be rendered a
 /// second time. `CatchPanicLayer` and `RequestBodyLimitLayer` box the body once more, and the nine headers would be nine nested
 /// futures. As layers of the router, axum boxed and cloned each of them for each route, which cost half of a key check.
 #[derive(Clone, Debug)]
-pub struct Edge {
+pub struct Edge<S> {
     state: AppState,
     headers: SecurityHeaders,
-    routes: NormalizePath<Router>,
+    routes: S,
+}
+
+/// The routes that [`Edge`] wraps. They are always ready, as a router is.
+pub trait Routes:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Routes for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
 }
 
 // A static, because a name is checked byte by byte where it is made at run time.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-impl Edge {
-    /// Wraps the routes. Every path answers with and without its last slash.
-    pub fn new(routes: Router, state: AppState) -> Self {
+impl<S: Routes> Edge<S> {
+    /// Wraps the routes.
+    pub fn new(routes: S, state: AppState) -> Self {
         let headers = SecurityHeaders::of(&state.config);
-        Self { state, headers, routes: NormalizePathLayer::trim_trailing_slash().layer(routes) }
+        Self { state, headers, routes }
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
@@ -146,7 +155,7 @@ impl Edge {
 }
 
 /// Runs the routes until the deadline, and catches a panic.
-async fn run_routes(routes: &mut NormalizePath<Router>, request: Request) -> Result<Response, AppError> {
+async fn run_routes(routes: &mut impl Routes, request: Request) -> Result<Response, AppError> {
     let (id, path) = (request_context::id(), RedactedPath(request.uri().path()));
     let span = tracing::debug_span!("request", id = id.as_str(), method = %request.method(), %path);
     let run = AssertUnwindSafe(routes.call(request)).catch_unwind().instrument(span);
@@ -160,8 +169,9 @@ async fn run_routes(routes: &mut NormalizePath<Router>, request: Request) -> Res
     }
 }
 
-impl<B> Service<Request<B>> for Edge
+impl<B, S> Service<Request<B>> for Edge<S>
 where
+    S: Routes,
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response;
@@ -169,7 +179,6 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // A router is always ready.
         Poll::Ready(Ok(()))
     }
 

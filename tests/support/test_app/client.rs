@@ -7,7 +7,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use keyfob::error::AppError;
 use keyfob::model::redact::redact;
-use keyfob::web::middleware::Edge;
+use keyfob::web::router::WebService;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -16,7 +16,7 @@ use super::trail;
 /// Sends requests, each with the same headers.
 #[derive(Clone)]
 pub struct Client {
-    router: Edge,
+    router: WebService,
     headers: HeaderMap,
     address: Option<SocketAddr>,
 }
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Client {
-    pub fn of(router: Edge) -> Self {
+    pub fn of(router: WebService) -> Self {
         Self { router, headers: HeaderMap::new(), address: None }
     }
 
