@@ -45,8 +45,9 @@ pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl Int
     }
 }
 
-/// Loads and starts the WebAssembly program. During a rolling upgrade, a server of another version may respond. Its program
-/// does not match the page, so the script retries, and after four attempts leaves the page as it is.
+/// Loads the WebAssembly program after the first paint, which its 230 kB would delay, and starts it in a task of its own. Links and
+/// forms work before. During a rolling upgrade, a server of another version may respond. Its program does not match the page, so
+/// the script retries, and after four attempts leaves the page as it is.
 const START: &str = r#"(async (version) => {
   const load = async (name) => {
     for (let tries = 0; tries < 4; tries += 1) {
@@ -56,19 +57,18 @@ const START: &str = r#"(async (version) => {
       if (answer.ok && (found === null || found === version)) return answer;
     }
   };
+  if (!document.hidden) await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   const [script, wasm] = await Promise.all([load("keyfob.js"), load("keyfob.wasm")]);
   if (!script || !wasm) return;
   const program = await import(`${version}/pkg/keyfob.js`);
   await program.default({module_or_path: wasm});
+  await new Promise((done) => setTimeout(done));
   program.hydrate();
 })"#;
 
 #[component]
 fn StartProgram(version: String) -> impl IntoView {
-    let file = |name| format!("{version}/pkg/{name}");
     view! {
-        <link rel="preload" href=file("keyfob.js") r#as="fetch" crossorigin="anonymous"/>
-        <link rel="preload" href=file("keyfob.wasm") r#as="fetch" r#type="application/wasm" crossorigin="anonymous"/>
         <script type="module" nonce=use_nonce() inner_html=format!("{START}({version:?});")></script>
     }
 }
