@@ -1,13 +1,13 @@
 //! In-memory rate limiters with fixed windows, one set for each process. A window begins with its first request.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dashmap::DashMap;
 use hashlink::LruCache;
 
 use super::auth::client_ip::rate_limit_network;
-use super::fast_map::FastMap;
 use crate::model::time::Timestamp;
 
 /// One minute, in milliseconds.
@@ -61,19 +61,19 @@ impl Window {
 
 /// Fixed-window rate limiter for a bounded number of subjects, such as keys. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct FixedWindowLimiter<K: Eq + Hash> {
-    counts: Arc<FastMap<K, Window>>,
+pub struct FixedWindowLimiter<K: Eq + Hash, S: BuildHasher + Clone = RandomState> {
+    counts: Arc<DashMap<K, Window, S>>,
     length: i64,
 }
 
-impl<K: Eq + Hash> Default for FixedWindowLimiter<K> {
+impl<K: Eq + Hash, S: BuildHasher + Clone + Default> Default for FixedWindowLimiter<K, S> {
     /// Returns a limiter with windows of one minute.
     fn default() -> Self {
         Self { counts: Arc::default(), length: MINUTE }
     }
 }
 
-impl<K: Eq + Hash + Clone> FixedWindowLimiter<K> {
+impl<K: Eq + Hash + Clone, S: BuildHasher + Clone> FixedWindowLimiter<K, S> {
     /// Counts one more request.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl<K: Eq + Hash + Clone> FixedWindowLimiter<K> {
 /// Fixed-window rate limiter for client addresses. A /64 network of IPv6 counts as one address; an unknown address has no limit.
 #[derive(Clone, Debug)]
 pub struct IpRateLimiter {
-    counts: Arc<Mutex<LruCache<IpAddr, Window>>>,
+    counts: Arc<Mutex<LruCache<IpAddr, Window, RandomState>>>,
     length: i64,
 }
 
@@ -109,10 +109,10 @@ impl IpRateLimiter {
     /// Returns a limiter with windows of this many milliseconds.
     #[must_use]
     pub fn of(length: i64) -> Self {
-        Self { counts: Arc::new(Mutex::new(LruCache::new(MAX_TRACKED_IPS))), length }
+        Self { counts: Arc::new(Mutex::new(LruCache::with_hasher(MAX_TRACKED_IPS, RandomState::new()))), length }
     }
 
-    fn counts(&self) -> MutexGuard<'_, LruCache<IpAddr, Window>> {
+    fn counts(&self) -> MutexGuard<'_, LruCache<IpAddr, Window, RandomState>> {
         // A window is complete at every instant, also after a panic.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_limit_admits_exactly_that_many_in_a_window() {
-        let limiter = FixedWindowLimiter::default();
+        let limiter: FixedWindowLimiter<i32> = FixedWindowLimiter::default();
         let left = |requests, reset_after| Ok(Remaining { requests, reset_after });
         assert_eq!(limiter.peek(&1, 3, NOW), left(3, 60));
         for requests in [2, 1, 0] {
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_begins_a_new_window() {
-        let windows = FixedWindowLimiter::default();
+        let windows: FixedWindowLimiter<i32> = FixedWindowLimiter::default();
         assert!(windows.try_acquire(&1, 1, NOW).is_ok());
         assert!(windows.try_acquire(&1, 1, NOW.plus(-DAY)).is_ok());
     }
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn parallel_requests_spend_no_more_than_the_limit() {
-        let windows = FixedWindowLimiter::default();
+        let windows: FixedWindowLimiter<i32> = FixedWindowLimiter::default();
         let through = std::sync::atomic::AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..8 {

@@ -81,7 +81,7 @@ pub struct RequestContext {
     client_ip: Option<IpAddr>,
     error_format: Cell<ErrorFormat>,
     route: OnceCell<MatchedPath>,
-    /// Name of a route that no pattern has matched.
+    /// Label of the route that is set without the router: `assets`, or the path of the verify endpoint.
     route_name: Cell<Option<&'static str>>,
     credential: Cell<Credential>,
     /// Whether the prefix of an accepted key is kept, for the access log.
@@ -224,7 +224,7 @@ pub fn trace_headers() -> HeaderMap {
     with(|context| context.trace.as_ref().map(|trace| trace.outgoing())).flatten().unwrap_or_default()
 }
 
-/// Notes the name of a route that no pattern has matched.
+/// Notes the label of a route without the router.
 pub fn set_route_name(name: &'static str) {
     with(|context| context.route_name.set(Some(name)));
 }

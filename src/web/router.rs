@@ -15,7 +15,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::admin::{audit_csv, require_superuser, search, search_keys};
-use super::api::key_verifier::KeyVerifier;
+use super::api::verify_fast_path::VerifyFastPath;
 use super::health::{alive, ready};
 use super::middleware::Edge;
 use super::middleware::csrf::csrf_layer;
@@ -31,8 +31,8 @@ use crate::server::{request_context, theme};
 /// Quality of the compression of pages. Brotli's default of 11 takes many times as long.
 const COMPRESSION_QUALITY: i32 = 4;
 
-/// The server as one service. Every path answers with and without its last slash.
-pub type WebService = Edge<KeyVerifier<NormalizePath<Router>>>;
+/// The server as one service. Every path answers with and without a trailing slash.
+pub type WebService = Edge<VerifyFastPath<NormalizePath<Router>>>;
 
 /// Returns the service with every route. `own` holds the endpoints that a developer adds; see [`crate::endpoints`].
 pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> WebService {
@@ -80,7 +80,7 @@ pub fn router(state: AppState, own: impl Into<OpenApiRouter<AppState>>) -> WebSe
         .merge(pages)
         .with_state(state.clone());
     let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
-    Edge::new(KeyVerifier::new(state.clone(), routes), state)
+    Edge::new(VerifyFastPath::new(state.clone(), routes), state)
 }
 
 /// Notes what the handlers of pages and forms need. Answers 409 to a page whose program came from a server of another version: its

@@ -50,6 +50,11 @@ async fn access_log_has_route_status_credential_and_prefix(database: Database) {
             ("GET", list, 200, "key", Some(prefix)),
         ),
         (format!("GET {EMPLOYEES}"), ("X-Api-Key", "kf_x"), ("GET", list, 401, "key", None)),
+        (
+            "GET /api/v1/verify?scope=employees:read".to_owned(),
+            ("X-Api-Key", key.key.as_str()),
+            ("GET", "/api/v1/verify", 200, "key", Some(prefix)),
+        ),
         ("GET /employees?page=1".to_owned(), ("Cookie", cookie.as_str()), ("GET", "/employees", 200, "session", None)),
         ("GET /ada@example.com?ada@example.com".to_owned(), ("A", "b"), ("GET", "unmatched", 404, "none", None)),
         (format!("PURGE {EMPLOYEES}"), ("A", "b"), ("PURGE", list, 405, "none", None)),

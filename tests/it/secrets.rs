@@ -2,6 +2,7 @@
 //! with its log at trace.
 
 use axum::Router;
+use axum::http::Method;
 use axum::routing::any;
 use keyfob::server::auth::random::make_request_id;
 use rstest_reuse::apply;
@@ -30,8 +31,9 @@ async fn live(server: &Server, email: &str) -> Vec<String> {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
     server.ask("GET /api/v1/verify", &[("X-Api-Key", &key), ("Authorization", &schemes[0])], "").await;
-    assert_eq!(server.ask_http2(&[("authorization", &schemes[0]), ("cookie", &cookie)]).await, 200);
-    assert_eq!(server.ask_http2(&signed_in.map(|(_, cookie)| ("cookie", cookie))).await, 200);
+    let by_http2 = async |headers: &[(&str, &str)]| server.ask_http2(Method::GET, EMPLOYEES, headers).await.0;
+    assert_eq!(by_http2(&[("authorization", &schemes[0]), ("cookie", &cookie)]).await, 200);
+    assert_eq!(by_http2(&[("cookie", &cookie)]).await, 200);
     server.exchange(&format!("GET / HTTP/1.1\r\nAuthorization: {}\r\nno header\r\n\r\n", schemes[0])).await;
     server.exchange(&format!("GET / HTTP/1.1\r\nX-Api-Key: {key}\r\nX: {}\r\n\r\n", key.repeat(1000))).await;
     let rotated = server.ask("POST /api/v1/key/rotate", &[("X-Api-Key", &key)], "{\"grace\":\"15m\"}").await;

@@ -1,6 +1,6 @@
 //! Forward authentication: what a proxy in front of another API gets to hear.
 
-use axum::http::Method;
+use axum::http::{HeaderName, Method};
 use keyfob::model::keys::Access;
 use keyfob::server::auth::key_format::make_key;
 use keyfob::server::config::CorsOrigins;
@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::server::Server;
-use crate::support::{Answer, Client, Database, TestApp, each_database};
+use crate::support::{Answer, Client, Database, EMPLOYEES, TestApp, each_database};
 
 const VERIFY: &str = "/api/v1/verify";
 const PROXY: &str = "10.0.0.1";
@@ -223,10 +223,10 @@ async fn nginx_gets_the_true_status_and_the_problem_in_headers(database: Databas
     anonymous.get(&format!("{VERIFY}?x=1")).await.is(400);
 }
 
-/// A request with a key is answered in front of the router; with a slash at the end of the path, by the router.
+/// The fast path takes requests with a key. It leaves a path with a trailing slash to the router.
 #[apply(each_database)]
 #[tokio::test]
-async fn router_and_what_is_in_front_of_it_answer_alike(database: Database) {
+async fn router_and_fast_path_answer_alike(database: Database) {
     let app = TestApp::start(database).await;
     let app = &app.configured(|config| config.cors_origins = Some(CorsOrigins::Any));
     let full = app.with_key("ada").await;
@@ -244,23 +244,44 @@ async fn router_and_what_is_in_front_of_it_answer_alike(database: Database) {
             for query in ["", "?scope=employees:read", "?api=x", "?for=nginx&x"] {
                 let front = client.bare(method.clone(), &format!("{VERIFY}{query}")).await;
                 let behind = client.bare(method.clone(), &format!("{VERIFY}/{query}")).await;
-                let is_head = method == Method::HEAD;
-                assert_eq!(in_common(&front, is_head), in_common(&behind, is_head), "{method} {query}");
+                assert_eq!(comparable_parts(&front), comparable_parts(&behind), "{method} {query}");
                 assert!(front.status == status || !query.is_empty(), "{method}: {front:?}");
+                if method == Method::GET {
+                    // The router sets it, and the server where it is missing.
+                    let has_length = |answer: &Answer| answer.headers.contains_key("content-length");
+                    assert_eq!((has_length(&front), has_length(&behind)), (false, true));
+                }
             }
         }
     }
 }
 
-/// What two answers to the same request have in common. hyper adds the length, and drops the body of an answer to HEAD.
-fn in_common(answer: &Answer, is_head: bool) -> (u16, Vec<(&str, String)>, String) {
+/// A body would be an error of the protocol: over HTTP/2, hyper sends what it is given.
+#[apply(each_database)]
+#[tokio::test]
+async fn answer_to_head_has_no_body_over_http2(database: Database) {
+    let app = &TestApp::start(database).await;
+    let key = app.make_key("ada").await.key;
+    let server = Server::start(&app.url, "info", "json").await;
+    for path in [VERIFY, "/api/v1/verify/", "/api/v1/verify?x=1", EMPLOYEES, "/healthz", "/no-such-page"] {
+        for key in [&key, "junk"] {
+            let headers = [("x-api-key", key)];
+            let (status, body) = server.ask_http2(Method::GET, path, &headers).await;
+            assert_eq!(body.is_empty(), status == 200 && path.starts_with(VERIFY), "{path} {status}");
+            let head = server.ask_http2(Method::HEAD, path, &headers).await;
+            assert_eq!(head, (status, Vec::new()), "{path}");
+        }
+    }
+}
+
+/// The parts that two answers to the same request share.
+fn comparable_parts(answer: &Answer) -> (u16, Vec<(&str, String)>, String) {
     let id = answer.header("x-request-id");
-    let headers =
-        answer.headers.keys().filter(|name| !["x-request-id", "ratelimit", "content-length"].contains(&name.as_str()));
-    let mut headers: Vec<_> =
-        headers.map(|name| (name.as_str(), answer.all(name.as_str()).join("\n").replace(id, ""))).collect();
+    let differ = ["x-request-id", "ratelimit", "content-length"];
+    let names = answer.headers.keys().map(HeaderName::as_str).filter(|name| !differ.contains(name));
+    let mut headers: Vec<_> = names.map(|name| (name, answer.all(name).join("\n").replace(id, ""))).collect();
     headers.sort_unstable();
-    (answer.status, headers, if is_head { String::new() } else { answer.body.replace(id, "") })
+    (answer.status, headers, answer.body.replace(id, ""))
 }
 
 #[apply(each_database)]

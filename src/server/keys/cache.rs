@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
 use moka::sync::Cache;
 
 use crate::model::keys::{KeyContext, KeyFacts};
@@ -12,6 +11,7 @@ use crate::model::time::Timestamp;
 use crate::model::users::User;
 use crate::server::auth::key_format::Digest;
 use crate::server::db::invalidations::{APIS, Invalidations, TTL, Version};
+use crate::server::fast_map::FastHash;
 
 /// The capacity of the cache in bytes.
 pub const MAX_BYTES: u64 = 24 * 1024 * 1024;
@@ -36,7 +36,7 @@ pub struct KeyRecord {
 /// Cache of keys and of unknown keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeyCache {
-    known: Cache<Digest, Arc<Entry>, RandomState>,
+    known: Cache<Digest, Arc<Entry>, FastHash>,
     unknown: Cache<Digest, Arc<Entry>>,
 }
 
@@ -67,7 +67,7 @@ impl KeyCache {
         let unknown = Cache::builder().max_capacity(if bytes == 0 { 0 } else { MAX_UNKNOWN });
         Self {
             // The digests of keys that exist: no client can choose one.
-            known: known.time_to_live(duration(TTL)).build_with_hasher(RandomState::default()),
+            known: known.time_to_live(duration(TTL)).build_with_hasher(FastHash::default()),
             unknown: unknown.time_to_live(duration(NEGATIVE_TTL)).build(),
         }
     }

@@ -14,7 +14,7 @@ use crate::server::db::Db;
 use crate::server::db::bulk;
 use crate::server::db::bulk::{Kind, Value};
 use crate::server::db::row::{Row, params};
-use crate::server::fast_map::FastMap;
+use crate::server::fast_map::{FastHash, FastMap};
 use crate::server::rate_limits::{FixedWindowLimiter, IpRateLimiter, MINUTE, Remaining};
 use crate::server::request_context::{self, KeyQuota};
 
@@ -88,8 +88,8 @@ pub struct Usage {
     counters: Arc<FastMap<KeyId, Counters>>,
     /// Requests of registered APIs.
     pub of_apis: ApiCounters,
-    keys: FixedWindowLimiter<KeyId>,
-    apis: FixedWindowLimiter<(KeyId, ApiId)>,
+    keys: FixedWindowLimiter<KeyId, FastHash>,
+    apis: FixedWindowLimiter<(KeyId, ApiId), FastHash>,
     failures: IpRateLimiter,
     reports: IpRateLimiter,
 }

@@ -5,12 +5,12 @@ mod cors;
 mod docs;
 mod employees;
 mod key;
-pub mod key_verifier;
 mod layer;
 mod leaked_keys;
 mod openapi;
 pub mod problem;
 mod verify;
+pub mod verify_fast_path;
 
 use axum::Router;
 use axum::extract::Request;

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, Version, header};
+use axum::http::{HeaderName, HeaderValue, Method, Version, header};
 use axum::response::Response;
 use futures_util::FutureExt;
 use tower::Service;
@@ -86,6 +86,7 @@ impl<S: Routes> Edge<S> {
             DefaultBodyLimit::max(admission::MAX_BODY_SIZE).apply(&mut request);
         }
         let (class, version) = (request_class(&request), request.version());
+        let is_head = request.method() == Method::HEAD;
         let mut context = RequestContext::new(&request, found.client.0, error_format(&request, class));
         if observer.as_ref().is_some_and(|observer| observer.is_logged) {
             context.keep_key();
@@ -94,6 +95,9 @@ impl<S: Routes> Edge<S> {
         let (id, state) = (context.id(), self.state.clone());
         let answer = with_state(state, self.observe(observer, request, class, found.warning));
         let mut response = context.run(answer).await;
+        if is_head {
+            drop_body(&mut response);
+        }
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(&REQUEST_ID, value);
         }
@@ -166,6 +170,15 @@ async fn run_routes(routes: &mut impl Routes, request: Request) -> Result<Respon
             Err(AppError::Internal)
         }
         None => Err(AppError::Unavailable),
+    }
+}
+
+/// Removes the body of an answer to HEAD, and keeps its length (RFC 9110, 9.3.2). hyper does so over HTTP/1.1 only, and axum only
+/// for answers of its routes.
+fn drop_body(response: &mut Response) {
+    let size = std::mem::take(response.body_mut()).size_hint().exact().filter(|size| *size > 0);
+    if let Some(size) = size {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(size.into());
     }
 }
 

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use axum::http::{Method, Request};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use super::EMPLOYEES;
 
 /// One `keyfob serve` behind a socket, with its log. It ends when this is dropped.
 pub struct Server {
@@ -101,20 +100,24 @@ impl Server {
         self.exchange(&request).await
     }
 
-    /// The same by HTTP/2; gives the status.
-    pub async fn ask_http2(&self, headers: &[(&str, &str)]) -> u16 {
+    /// Sends a request without a body by HTTP/2; gives the status and the body.
+    pub async fn ask_http2(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> (u16, Vec<u8>) {
         let stream = TcpStream::connect(self.addr).await.unwrap();
         let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
         let connection = tokio::spawn(connection);
-        let mut request = axum::http::Request::get(format!("http://localhost:8000{EMPLOYEES}"));
+        let mut request = Request::builder().method(method).uri(format!("http://localhost:8000{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
-        let status = answer.await.unwrap().status().as_u16();
+        let (head, mut stream) = answer.await.unwrap().into_parts();
+        let mut body = Vec::new();
+        while let Some(part) = stream.data().await {
+            body.extend(part.unwrap());
+        }
         drop(client);
         connection.abort();
-        status
+        (head.status.as_u16(), body)
     }
 }
 
