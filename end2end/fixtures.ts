@@ -37,7 +37,7 @@ export interface Account {
   password: string;
 }
 
-/** Makes a fresh user through the page, who is signed in afterwards. */
+/** Makes a fresh user through the page, who is signed in afterwards, and waits for the program of the page where it can run. */
 export async function signUp(page: Page): Promise<Account> {
   const account = { email: `ada-${crypto.randomUUID()}@example.com`, password: crypto.randomUUID() };
   await page.goto("/sign-up");
@@ -45,6 +45,7 @@ export async function signUp(page: Page): Promise<Account> {
   await page.getByLabel("Password", { exact: true }).fill(account.password);
   await page.getByRole("button", { name: "Sign up", exact: true }).click();
   await expect(page).not.toHaveURL(/\/sign-up/);
+  if (test.info().project.name === "default") await expect(page.locator("html[data-running]")).toBeAttached();
   return account;
 }
 

@@ -45,9 +45,10 @@ pub fn shell(options: &LeptosOptions, version: &str, data: PageData) -> impl Int
     }
 }
 
-/// Loads the WebAssembly program after the first paint, which its 230 kB would delay, and starts it in a task of its own. Links and
-/// forms work before. During a rolling upgrade, a server of another version may respond. Its program does not match the page, so
-/// the script retries, and after four attempts leaves the page as it is.
+/// Loads the WebAssembly program after the first paint, so that the download doesn't delay it. Until then, links and forms work
+/// without it. Hydration has a task of its own, so that it blocks the page for less time at once. During a rolling upgrade, a
+/// server of another version may respond. Its program does not match the page, so the script retries, and after four attempts
+/// leaves the page as it is.
 const START: &str = r#"(async (version) => {
   const load = async (name) => {
     for (let tries = 0; tries < 4; tries += 1) {

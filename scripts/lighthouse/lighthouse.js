@@ -51,10 +51,10 @@ async function signIn() {
   return cookie;
 }
 
-/** Returns the lines about what a page lacks: the best of three runs, because other programs only make a run slower. */
+/** Returns the lines about what a page lacks: the best of five runs, because other programs only make a run slower. */
 async function check(chrome, page, cookie) {
   let missed = [];
-  for (let run = 0; run < 3; run += 1) {
+  for (let run = 0; run < 5; run += 1) {
     missed = await checkOnce(chrome, page, cookie);
     if (missed.length === 0) break;
   }

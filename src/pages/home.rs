@@ -92,15 +92,15 @@ fn ProfilePicture() -> impl IntoView {
     let by_system = move || {
         (theme.get() == Theme::System).then(|| {
             view! {
-                {phone(PHONE_DARK, "(prefers-color-scheme: dark) and (max-width: 47.99rem)")}
-                <source srcset=DARK media="(prefers-color-scheme: dark) and (min-width: 48rem)"/>
+                {phone(PHONE_DARK, "(prefers-color-scheme: dark) and (max-width: 30rem)")}
+                <source srcset=DARK media="(prefers-color-scheme: dark)"/>
             }
         })
     };
     view! {
         <picture class="picture">
             {by_system}
-            {move || phone(pick(PHONE_LIGHT, PHONE_DARK), "(max-width: 47.99rem)")}
+            {move || phone(pick(PHONE_LIGHT, PHONE_DARK), "(max-width: 30rem)")}
             <img src=move || pick(LIGHT, DARK) width="1280" height="720" fetchpriority="high" alt="The profile page: API keys with their last use, expiry and status, and the buttons Rotate and Revoke."/>
         </picture>
     }
