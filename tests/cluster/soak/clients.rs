@@ -20,8 +20,8 @@ use crate::support::key_client::{ANSWER, with_key};
 pub const LIFE_CYCLE_USER: &str = "cycle@example.com";
 /// Connections that send a byte every half second, at any time.
 const SLOW_CLIENTS: usize = 10;
-/// A sign-in, a key made, used, rotated, used, revoked and rejected.
-const LIFE_CYCLE: Duration = Duration::from_secs(2);
+/// A sign-in, a key made, used, rotated, used, revoked and rejected. A user may sign in 30 times a minute.
+const LIFE_CYCLE: Duration = Duration::from_secs(3);
 
 /// Requests a second: key checks, checks for other APIs, lists, pages.
 const KEY_CHECKS: u32 = 60;
