@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { test as base, expect, type Page } from "@playwright/test";
+import { type BrowserContext, test as base, expect, type Page } from "@playwright/test";
 import type { AxeResults } from "axe-core";
 
 export { expect };
@@ -35,6 +35,14 @@ export const test = base.extend<Fixtures>({
 export interface Account {
   email: string;
   password: string;
+}
+
+/** Scripts run, WebAssembly does not: a policy of the organisation, or Lockdown Mode of iOS. The page stays as it was rendered. */
+export async function removeWebAssembly(context: BrowserContext, expectedErrors: RegExp[]): Promise<void> {
+  expectedErrors.push(/WebAssembly/);
+  await context.addInitScript(() => {
+    Reflect.deleteProperty(globalThis, "WebAssembly");
+  });
 }
 
 /** Makes a fresh user through the page, who is signed in afterwards, and waits for the program of the page where it can run. */

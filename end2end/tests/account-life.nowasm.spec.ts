@@ -1,11 +1,6 @@
-import { expect, signOut, signUp, test } from "../fixtures.ts";
+import { expect, removeWebAssembly, signOut, signUp, test } from "../fixtures.ts";
 
-test.beforeEach(async ({ context, expectedErrors }) => {
-  expectedErrors.push(/WebAssembly/);
-  await context.addInitScript(() => {
-    Reflect.deleteProperty(globalThis, "WebAssembly");
-  });
-});
+test.beforeEach(({ context, expectedErrors }) => removeWebAssembly(context, expectedErrors));
 
 test("without WebAssembly: name, password and email address are changed, and the account is deleted", async ({ page }) => {
   const { password } = await signUp(page);

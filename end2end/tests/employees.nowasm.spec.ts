@@ -1,11 +1,6 @@
-import { expect, signUp, test } from "../fixtures.ts";
+import { expect, removeWebAssembly, signUp, test } from "../fixtures.ts";
 
-test.beforeEach(async ({ context, expectedErrors }) => {
-  expectedErrors.push(/WebAssembly/);
-  await context.addInitScript(() => {
-    Reflect.deleteProperty(globalThis, "WebAssembly");
-  });
-});
+test.beforeEach(({ context, expectedErrors }) => removeWebAssembly(context, expectedErrors));
 
 test("without WebAssembly: employees are added, found, sorted and deleted, and the theme is kept", async ({ page }) => {
   await signUp(page);

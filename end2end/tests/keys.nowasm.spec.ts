@@ -1,14 +1,8 @@
-import { expect, signUp, test } from "../fixtures.ts";
+import { expect, removeWebAssembly, signUp, test } from "../fixtures.ts";
 
 const API = "/pegasus/employees/api/employees/";
 
-// Scripts run, WebAssembly does not: a policy of the organisation, or Lockdown Mode of iOS. The page stays as it was rendered.
-test.beforeEach(async ({ context, expectedErrors }) => {
-  expectedErrors.push(/WebAssembly/);
-  await context.addInitScript(() => {
-    Reflect.deleteProperty(globalThis, "WebAssembly");
-  });
-});
+test.beforeEach(({ context, expectedErrors }) => removeWebAssembly(context, expectedErrors));
 
 test("without WebAssembly: a key with a date and scopes, from signing up to revoking it", async ({ page, request }) => {
   await signUp(page);
