@@ -149,7 +149,7 @@ impl Program {
         form::start(form::Hooks {
             prefix,
             set_error: Callback::new(move |(action, error): (String, Option<AppError>)| {
-                failure.set(error.map(|error| FailedForm { action, error }));
+                failure.set(error.map(|error| FailedForm { action, error, typed: Vec::new() }));
             }),
             answered: Callback::new(move |(sent, answer): (form::Sent, Vec<u8>)| {
                 if sent.action == ConfirmPassword::url() || sent.action == SignIn::url() {

@@ -21,8 +21,10 @@ test("without JavaScript: sign in again, save the name, change the password", as
   const wrong = page.getByText("The email address or the password is wrong.");
   await expect(wrong).toBeVisible();
   await expect(page).toHaveURL(/\/sign-in\?next=\/employees$/);
+  await expect(page.getByLabel("Email")).toHaveValue(email);
   await page.reload();
   await expect(wrong).toHaveCount(0);
+  await expect(page.getByLabel("Email")).toHaveValue("");
   await page.getByLabel("Email").fill(email);
   await page.getByLabel("Password").fill("correct horse battery staple");
   await page.getByRole("button", { name: "Sign in" }).click();

@@ -41,12 +41,26 @@ test("without JavaScript: from signing up to a key that is used and revoked", as
   expect(refused.status()).toBe(401);
 });
 
-test("without JavaScript: a form that is wrong says so", async ({ page, expectedErrors }) => {
+test("without JavaScript: a form that is wrong says so, and keeps what was entered", async ({ page, expectedErrors }) => {
   expectedErrors.push(/400/);
   await signUp(page);
   await page.getByRole("button", { name: "Create key" }).click();
   await page.getByLabel("Name", { exact: true }).fill("  ");
+  await page.getByLabel("Expires").selectOption("A date");
+  await page.getByLabel("Date", { exact: true }).fill("2999-12-31");
+  await page.getByLabel("Access").selectOption("Only these");
+  await page.getByRole("checkbox", { name: /employees:read/ }).check();
   await page.getByRole("button", { name: "Create", exact: true }).click();
   await expect(page.getByRole("heading", { name: "The key wasn't created" })).toBeVisible();
   await expect(page.getByRole("alert")).toContainText("Give the key a name.");
+  await page.getByRole("link", { name: "Back to the form" }).click();
+  await expect(page.getByText("Give the key a name.")).toBeVisible();
+  await expect(page.getByLabel("Date", { exact: true })).toHaveValue("2999-12-31");
+  await expect(page.getByRole("checkbox", { name: /employees:read/ })).toBeChecked();
+  await page.getByLabel("Name", { exact: true }).fill("Kept");
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await page.getByRole("link", { name: "Done" }).click();
+  const row = page.getByRole("table", { name: "API keys" }).getByRole("row", { name: "Kept" });
+  await expect(row).toContainText("31 Dec 2999");
+  await expect(row).toContainText("employees:read");
 });

@@ -10,7 +10,7 @@ use crate::error::AppError;
 use crate::model::audit::AuditEntry;
 use crate::model::keys::KeyList;
 use crate::model::users::{PASSWORD_MIN, SessionFacts, User};
-use crate::ui::feedback::{FormError, FormErrors, LoadError};
+use crate::ui::feedback::{FieldState, FormError, FormErrors, LoadError};
 use crate::ui::field::{Field, PageUser};
 use crate::ui::layout::{BelowTheFold, PageHead, Section};
 use crate::ui::table::{Cell, Table};
@@ -185,7 +185,7 @@ fn EmailSection(email: String) -> impl IntoView {
 
 /// The field that confirms a change with the password.
 #[component]
-fn OwnPassword(id: &'static str, email: String, error: Signal<Option<String>>) -> impl IntoView {
+fn OwnPassword(id: &'static str, email: String, error: FieldState) -> impl IntoView {
     view! {
         // Tells password managers whose password it is. It is not sent.
         <input type="email" autocomplete="username" value=email hidden/>

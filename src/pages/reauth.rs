@@ -6,9 +6,9 @@ use leptos::server_fn::ServerFn;
 
 use super::sign_in::SignIn;
 use crate::error::AppError;
-use crate::model::reauth::PendingForm;
+use crate::model::sent_form::SentForm;
 use crate::ui::dialog::{Cancel, Dialog};
-use crate::ui::feedback::{FormError, FormErrors};
+use crate::ui::feedback::{FieldState, FormError, FormErrors};
 use crate::ui::field::{Field, PageUser};
 use crate::ui::form;
 use crate::ui::layout::PlainDocument;
@@ -96,7 +96,7 @@ fn Username(email: String, name: Option<&'static str>) -> impl IntoView {
 }
 
 #[component]
-fn PasswordField(name: &'static str, error: Signal<Option<String>>) -> impl IntoView {
+fn PasswordField(name: &'static str, error: FieldState) -> impl IntoView {
     view! {
         <Field
             id=FIELD
@@ -112,9 +112,9 @@ fn PasswordField(name: &'static str, error: Signal<Option<String>>) -> impl Into
 
 /// The document that asks for the password without JavaScript and sends the form again.
 #[expect(non_snake_case, reason = "a view")]
-pub fn ReauthDocument(form: PendingForm, why: AppError, email: String, stylesheet: String) -> impl IntoView {
-    let PendingForm { action, page, fields } = form;
-    let kept = [(PendingForm::PAGE.to_owned(), page.clone())].into_iter().chain(fields);
+pub fn ReauthDocument(form: SentForm, why: AppError, email: String, stylesheet: String) -> impl IntoView {
+    let SentForm { action, page, fields } = form;
+    let kept = [(SentForm::PAGE.to_owned(), page.clone())].into_iter().chain(fields);
     let kept = kept.map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
     let wrong = why.fields().and_then(|errors| errors.first("password")).map(ToOwned::to_owned);
     let other = (wrong.is_none() && why != AppError::ReauthenticationRequired).then(|| why.detail());
@@ -125,7 +125,7 @@ pub fn ReauthDocument(form: PendingForm, why: AppError, email: String, styleshee
             <form method="post" action=action class="form" id="confirm-form">
                 {kept}
                 <Username email name=None/>
-                <PasswordField name=PendingForm::PASSWORD error=Signal::stored(wrong)/>
+                <PasswordField name=SentForm::PASSWORD error=Signal::stored(wrong).into()/>
             </form>
             <div class="hero-actions">
                 <button class="btn btn-primary" form="confirm-form">"Continue"</button>

@@ -90,7 +90,7 @@ fn PlainHttp(origin: Option<String>) -> impl IntoView {
 
 /// Returns a link to a page that keeps `?next=`.
 fn with_next(path: &str) -> String {
-    link(path, [("next", typed("next").as_str())])
+    link(path, [("next", next().as_str())])
 }
 
 /// `/forgot-password`: without mail, an administrator helps.
@@ -157,7 +157,6 @@ fn EmailField(errors: FormErrors) -> impl IntoView {
             name="email"
             label="Email"
             kind="email"
-            value=typed("email")
             autocomplete="username"
             error=errors.at("email")
         />
@@ -167,12 +166,12 @@ fn EmailField(errors: FormErrors) -> impl IntoView {
 /// The hidden field with the page to continue at. The server accepts only a path of this site.
 #[component]
 fn Next() -> impl IntoView {
-    view! { <input type="hidden" name="next" value=typed("next")/> }
+    view! { <input type="hidden" name="next" value=next()/> }
 }
 
-/// Returns the query parameter that fills a field, such as the text typed before.
-fn typed(name: &str) -> String {
-    QueryParams::from_context().with_untracked(|query| query.text(name))
+/// Returns the page to continue at, from the query.
+fn next() -> String {
+    QueryParams::from_context().with_untracked(|query| query.text("next"))
 }
 
 /// The button "Sign out".

@@ -12,6 +12,8 @@ use crate::model::fields::WHOLE_FORM;
 pub struct FailedForm {
     pub action: String,
     pub error: AppError,
+    /// What was typed, by field, where the document was loaded again. Otherwise the form still contains it.
+    pub typed: Vec<(String, String)>,
 }
 
 /// The form that failed last. Components take it from the context.
@@ -20,25 +22,45 @@ pub struct LastFailure(pub RwSignal<Option<FailedForm>>);
 
 /// The error of a form.
 #[derive(Clone, Copy, Debug)]
-pub struct FormErrors(Signal<Option<AppError>>);
+pub struct FormErrors(Signal<Option<FailedForm>>);
+
+/// What a failed form shows at a field.
+#[derive(Clone, Debug, Default)]
+pub struct FieldState {
+    /// The error of the field.
+    pub message: Signal<Option<String>>,
+    /// What was typed, where the document was loaded again.
+    pub typed: Option<String>,
+}
+
+impl From<Signal<Option<String>>> for FieldState {
+    fn from(message: Signal<Option<String>>) -> Self {
+        Self { message, typed: None }
+    }
+}
 
 impl FormErrors {
     /// Returns the error of the form that is sent to this address. Sending it again clears the error.
     pub fn of(action: &'static str) -> Self {
         let last = use_context::<LastFailure>();
-        Self(Signal::derive(move || {
-            let failed = last?.0.get().filter(|failed| failed.action == action)?;
-            Some(failed.error)
-        }))
+        Self(Signal::derive(move || last?.0.get().filter(|failed| failed.action == action)))
     }
 
-    /// Returns the message of a field.
-    pub fn at(self, field: &'static str) -> Signal<Option<String>> {
-        Signal::derive(move || self.0.with(|error| Some(error.as_ref()?.fields()?.first(field)?.to_owned())))
+    /// Returns what to show at a field.
+    pub fn at(self, field: &'static str) -> FieldState {
+        let message = move || self.0.with(|failed| Some(failed.as_ref()?.error.fields()?.first(field)?.to_owned()));
+        FieldState { message: Signal::derive(message), typed: self.typed(field).pop() }
+    }
+
+    /// Returns what was typed into the fields of this name, where the document was loaded again.
+    pub fn typed(self, field: &str) -> Vec<String> {
+        let values =
+            |failed: FailedForm| failed.typed.into_iter().filter(|(name, _)| name == field).map(|(_, value)| value);
+        self.0.get_untracked().map(|failed| values(failed).collect()).unwrap_or_default()
     }
 
     pub fn is(self, error: &AppError) -> bool {
-        self.0.with(|current| current.as_ref() == Some(error))
+        self.0.with(|failed| failed.as_ref().is_some_and(|failed| failed.error == *error))
     }
 
     fn is_empty(self) -> bool {
@@ -54,7 +76,7 @@ pub fn FormError(errors: FormErrors) -> impl IntoView {
             request_animation_frame(super::browser::focus_invalid);
         }
     });
-    let sentence = move || match errors.0.get()? {
+    let sentence = move || match errors.0.get()?.error {
         AppError::CredentialsMissing => Some("You're signed out. Sign in, then try again.".to_owned()),
         AppError::NotFound => Some("This no longer exists. Reload the page.".to_owned()),
         AppError::Invalid(errors) => errors.first(WHOLE_FORM).map(ToOwned::to_owned),

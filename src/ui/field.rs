@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::feedback::FieldState;
 use crate::model::users::{PAGE_USER, UserId};
 
 /// A one-line field.
@@ -19,8 +20,9 @@ pub fn Field(
     min_length: usize,
     #[prop(default = true)] required: bool,
     #[prop(optional)] autofocus: bool,
-    #[prop(optional, into)] error: Signal<Option<String>>,
+    #[prop(optional, into)] error: FieldState,
 ) -> impl IntoView {
+    let FieldState { message, typed } = error;
     view! {
         <div class="field">
             <label for=id>{label}</label>
@@ -29,16 +31,16 @@ pub fn Field(
                 id=id
                 name=name
                 type=kind
-                value=value
+                value=typed.unwrap_or(value)
                 autocomplete=(!autocomplete.is_empty()).then_some(autocomplete)
                 minlength=(min_length > 1).then_some(min_length)
                 min=(kind == "number").then_some("0")
                 required=required
                 autofocus=autofocus
                 aria-describedby=describes(id)
-                aria-invalid=move || error.with(Option::is_some).then_some("true")
+                aria-invalid=move || message.with(Option::is_some).then_some("true")
             />
-            <FieldFoot id hint error/>
+            <FieldFoot id hint message/>
         </div>
     }
 }
@@ -65,8 +67,11 @@ pub fn Select(
     #[prop(into)] selected: String,
     #[prop(optional)] hint: &'static str,
     #[prop(optional)] on_change: Option<Callback<String>>,
-    #[prop(optional, into)] error: Signal<Option<String>>,
+    #[prop(optional, into)] error: FieldState,
 ) -> impl IntoView {
+    let FieldState { message, typed } = error;
+    let offered = typed.filter(|typed| options.iter().any(|option| option.value == *typed));
+    let selected = offered.unwrap_or(selected);
     let option = move |SelectOption { value, label }: SelectOption| {
         let is_selected = value == selected;
         view! { <option value=value selected=is_selected>{label}</option> }
@@ -79,7 +84,7 @@ pub fn Select(
                 id=id
                 name=name
                 aria-describedby=describes(id)
-                aria-invalid=move || error.with(Option::is_some).then_some("true")
+                aria-invalid=move || message.with(Option::is_some).then_some("true")
                 on:change=move |event| {
                     if let Some(on_change) = on_change {
                         on_change.run(event_target_value(&event));
@@ -88,7 +93,7 @@ pub fn Select(
             >
                 {options.into_iter().map(option).collect_view()}
             </select>
-            <FieldFoot id hint error/>
+            <FieldFoot id hint message/>
         </div>
     }
 }
@@ -113,8 +118,8 @@ pub fn PageUser() -> impl IntoView {
 }
 
 #[component]
-fn FieldFoot(id: &'static str, hint: &'static str, error: Signal<Option<String>>) -> impl IntoView {
-    let text = move || error.get().map(|text| view! { <span class="field-error">{text}</span> });
+fn FieldFoot(id: &'static str, hint: &'static str, message: Signal<Option<String>>) -> impl IntoView {
+    let text = move || message.get().map(|text| view! { <span class="field-error">{text}</span> });
     view! {
         <p class="field-foot" id=describes(id)>
             {text}

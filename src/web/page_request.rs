@@ -111,7 +111,9 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
         if accepts_wire(&self.parts.headers) && !matches!(page, Page::NotFound) {
             return Wire(self.into_data(page)).into_response();
         }
-        let has_error_cookie = error_cookie::read(&state.config, &self.parts.headers).is_some();
+        // What was not found can be a picture that the browser looks for.
+        let has_error_cookie =
+            !matches!(page, Page::NotFound) && error_cookie::is_set(&state.config, &self.parts.headers);
         let mut response = render_page(&state, self.into_data(page));
         if has_error_cookie {
             error_cookie::forget(&state.config, &mut response);
@@ -154,7 +156,9 @@ impl<S: Into<Option<Session>>> PageRequest<S> {
             theme: request_context::theme(),
             own_links: state.config.own_links.clone(),
             page,
-            form_error: rerendered.or_else(|| error_cookie::read(&state.config, &parts.headers)).map(Into::into),
+            form_error: rerendered
+                .or_else(|| error_cookie::read(&state.config, &parts.headers, &parts.uri))
+                .map(Into::into),
         }
     }
 }

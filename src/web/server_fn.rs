@@ -11,7 +11,8 @@ use leptos::server_fn::axum::get_server_fn_service;
 use std::borrow::Cow;
 
 use super::error_response::set_retry_after;
-use super::no_js::{error_cookie, reauth, replay};
+use super::no_js::reauth::{self, Pending};
+use super::no_js::{error_cookie, replay};
 use super::pages::rerender_sign_in;
 use super::ssr::account_changed;
 use crate::error::{AppError, LastError};
@@ -67,10 +68,11 @@ pub async fn server_function(
         }
         return response;
     }
-    match failure.get() {
-        Some(AppError::ReauthenticationRequired) => reauth::password_page(&state, parts.extensions.get()),
-        Some(AppError::AccountChanged) => account_changed(&state, &parts),
-        Some(error) => match replay::rerender_form(&state, &parts, &body, error) {
+    let pending = parts.extensions.get::<Pending>();
+    match failure.get().zip(pending) {
+        Some((AppError::ReauthenticationRequired, pending)) => reauth::password_page(&state, Some(pending)),
+        Some((AppError::AccountChanged, _)) => account_changed(&state, &parts),
+        Some((error, Pending { form, .. })) => match replay::rerender_form(&parts, form, error) {
             Some((uri, form_error, seconds)) => {
                 parts.uri = uri;
                 parts.extensions.insert(form_error);
@@ -79,7 +81,7 @@ pub async fn server_function(
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
                 response
             }
-            None => error_cookie::keep(&state.config, response),
+            None => error_cookie::keep(&state.config, response, (form, error)),
         },
         None => without_empty_query(response),
     }

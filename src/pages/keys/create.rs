@@ -80,8 +80,10 @@ pub fn ExpiryFields(
     errors: FormErrors,
 ) -> impl IntoView {
     let first = if keep.is_some() { "keep".to_owned() } else { DEFAULT_EXPIRY_DAYS.to_string() };
-    let choice = RwSignal::new(first.clone());
-    let date = RwSignal::new(String::new());
+    let (expires, date_failure) = (errors.at("expires"), errors.at("date"));
+    let choice = RwSignal::new(expires.typed.clone().unwrap_or_else(|| first.clone()));
+    let date = RwSignal::new(date_failure.typed.clone().unwrap_or_default());
+    let message = date_failure.message;
     let kept = keep.clone().map(|keep| SelectOption::new("keep", format!("Keep current: {keep}")));
     let days = EXPIRY_PRESET_DAYS.iter().map(|days| SelectOption::new(days.to_string(), format!("{days} days")));
     let rest = [SelectOption::new("date", "A date"), SelectOption::new("never", "Never")];
@@ -101,7 +103,7 @@ pub fn ExpiryFields(
             options=kept.into_iter().chain(days).chain(rest).collect()
             selected=first
             on_change=Callback::new(move |value| choice.set(value))
-            error=errors.at("expires")
+            error=expires
         />
         <div class="field" class:needs-script=move || choice.get() != "date">
             <label for="key-date">"Date"</label>
@@ -110,14 +112,15 @@ pub fn ExpiryFields(
                 id="key-date"
                 name=date_name
                 type="date"
+                value=date_failure.typed
                 min=now.iso_date()
                 max="9999-12-31"
                 aria-describedby="key-date-about"
-                aria-invalid=move || errors.at("date").with(Option::is_some).then_some("true")
+                aria-invalid=move || message.with(Option::is_some).then_some("true")
                 on:input=move |event| date.set(event_target_value(&event))
             />
             <p class="field-foot" id="key-date-about">
-                {move || errors.at("date").get().map(|text| view! { <span class="field-error">{text}</span> })}
+                {move || message.get().map(|text| view! { <span class="field-error">{text}</span> })}
                 <span class="field-hint">"The last day that the key works, in UTC. Used when Expires is set to \"A date\"."</span>
             </p>
         </div>
@@ -128,9 +131,15 @@ pub fn ExpiryFields(
 /// The access: full, read-only, one registered API, or selected scopes.
 #[component]
 fn AccessFields(apis: Vec<Api>, errors: FormErrors) -> impl IntoView {
-    let choice = RwSignal::new(AccessKind::Full.as_str().to_owned());
-    let offered = AccessKind::ALL.into_iter().filter(|kind| *kind != AccessKind::Api || !apis.is_empty());
-    let options = offered.map(|kind| SelectOption::new(kind.as_str(), kind.label())).collect();
+    let access = errors.at("access");
+    let offered: Vec<_> =
+        AccessKind::ALL.into_iter().filter(|kind| *kind != AccessKind::Api || !apis.is_empty()).collect();
+    let typed = offered.iter().find(|kind| access.typed.as_deref() == Some(kind.as_str()));
+    let choice = RwSignal::new(typed.unwrap_or(&AccessKind::Full).as_str().to_owned());
+    let scopes = errors.at("scopes").message;
+    let ticked = errors.typed("scopes");
+    let scope_box = |name: String, label| scope_box(ticked.contains(&name), name, label);
+    let options = offered.iter().map(|kind| SelectOption::new(kind.as_str(), kind.label())).collect();
     let built_in = Scope::ALL.iter().map(|scope| scope_box(scope.as_str().to_owned(), scope.label())).collect_view();
     let registered = apis.iter().filter(|api| !api.scopes.is_empty()).map(|api| {
         let scopes = api.scopes.iter().map(|scope| scope_box(scope.name.clone(), scope.kind())).collect_view();
@@ -163,7 +172,7 @@ fn AccessFields(apis: Vec<Api>, errors: FormErrors) -> impl IntoView {
             selected=AccessKind::Full.as_str()
             hint="A read-only key can't change anything, even if it leaks."
             on_change=Callback::new(move |value| choice.set(value))
-            error=errors.at("access")
+            error=access
         />
         {api_select}
         <fieldset class="field" class:needs-script=move || choice.get() != AccessKind::Only.as_str() aria-describedby="key-scopes-about">
@@ -171,17 +180,17 @@ fn AccessFields(apis: Vec<Api>, errors: FormErrors) -> impl IntoView {
             {built_in}
             {registered}
             <p class="field-foot" id="key-scopes-about">
-                {move || errors.at("scopes").get().map(|text| view! { <span class="field-error">{text}</span> })}
+                {move || scopes.get().map(|text| view! { <span class="field-error">{text}</span> })}
                 <span class="field-hint">"Used when Access is set to \"Only these\"."</span>
             </p>
         </fieldset>
     }
 }
 
-fn scope_box(name: String, label: &'static str) -> AnyView {
+fn scope_box(ticked: bool, name: String, label: &'static str) -> AnyView {
     view! {
         <label class="tick">
-            <input type="checkbox" name="scopes[]" value=name.clone()/>
+            <input type="checkbox" name="scopes[]" value=name.clone() checked=ticked/>
             <span><code>{name}</code> " " {label}</span>
         </label>
     }

@@ -116,7 +116,7 @@ pub fn removal_cookie(config: &Config) -> String {
     http_only_cookie(config, cookie_name(config), String::new(), time::Duration::ZERO)
 }
 
-/// Returns a `Set-Cookie` value that scripts cannot read.
+/// Returns a `Set-Cookie` value that scripts cannot read. The value is percent-encoded, and `CookieJar` decodes it.
 pub fn http_only_cookie(config: &Config, name: &str, value: String, max_age: time::Duration) -> String {
     Cookie::build((name, value))
         .path("/")
@@ -124,6 +124,8 @@ pub fn http_only_cookie(config: &Config, name: &str, value: String, max_age: tim
         .secure(config.https())
         .same_site(SameSite::Lax)
         .max_age(max_age)
+        .build()
+        .encoded()
         .to_string()
 }
 

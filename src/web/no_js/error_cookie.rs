@@ -1,77 +1,101 @@
-//! Errors of forms without JavaScript. A cookie keeps the error until the page after the redirect. The URL does not, because any
-//! link could then put words into an alert.
+//! Errors of forms without JavaScript. A cookie keeps the error and what was typed until the page after the redirect. The URL does
+//! not, because any link could then put words into an alert, and the browser's history would keep what was typed.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
-use leptos::server_fn::error::ServerFnUrlError;
-use url::Url;
+use serde::{Deserialize, Serialize};
+use url::{Position, Url};
 
 use crate::error::AppError;
+use crate::model::sent_form::SentForm;
 use crate::server::auth::sessions::http_only_cookie;
 use crate::server::config::Config;
 use crate::ui::feedback::FailedForm;
 
-/// The error of a form. A cookie carries it to the page that shows it.
-#[derive(Clone, Debug)]
+/// The error of a form. A cookie carries it to the page of the form.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NoJsError {
-    /// The path of the server function.
-    pub function: String,
-    /// The error in the encoding of Leptos.
-    pub error: String,
+    /// The path that the form was sent to.
+    pub action: String,
+    pub error: AppError,
+    /// The page of the form, with its query. No other page shows the error: its form can be about something else.
+    page: String,
+    /// The fields that the form shows again.
+    pub typed: Vec<(String, String)>,
 }
 
-impl From<NoJsError> for FailedForm {
-    fn from(NoJsError { function, error }: NoJsError) -> Self {
-        Self { action: function, error: ServerFnUrlError::<AppError>::decode_err(&error) }
+impl NoJsError {
+    pub fn new(action: &str, error: &AppError, page: &str, form: &SentForm) -> Self {
+        // Who reads the page next can be somebody else.
+        let is_theirs = !matches!(error, AppError::AccountChanged | AppError::CredentialsMissing);
+        let typed = if is_theirs { form.shown_again() } else { Vec::new() };
+        Self { action: action.to_owned(), error: error.clone(), page: page.to_owned(), typed }
     }
 }
 
-/// Lifetime of the cookie: time to load the page after the redirect.
-const COOKIE_TTL: time::Duration = time::Duration::minutes(1);
-/// Longest stored error, in bytes. Browsers drop cookies of more than 4 kB.
-const MAX_SIZE: usize = 3000;
-/// Separates the function from the error. Neither contains it.
-const SEPARATOR: char = '~';
+impl From<NoJsError> for FailedForm {
+    fn from(NoJsError { action, error, typed, .. }: NoJsError) -> Self {
+        Self { action, error, typed }
+    }
+}
+
+/// Lifetime of the cookie: time to read what was wrong and to go back to the form.
+const COOKIE_TTL: time::Duration = time::Duration::minutes(5);
+/// Longest cookie, in bytes. Browsers drop cookies of more than 4 kB.
+const MAX_SIZE: usize = 4000;
 
 fn name(config: &Config) -> &'static str {
     if config.https() { "__Host-keyfob-told" } else { "keyfob-told" }
 }
 
-/// Returns the error that Leptos has put into a URL, and the URL without it.
-pub fn take_from(address: &str) -> Option<(String, NoJsError)> {
-    let url = Url::parse(address).ok()?;
-    let value = |wanted: &str| {
-        let values = url.query_pairs().filter(|(name, _)| name == wanted);
-        values.last().map(|(_, value)| value.into_owned())
-    };
-    let error = NoJsError { function: value("__path")?, error: value("__err")? };
-    let (page, query) = address.split_once('?')?;
-    let rest: Vec<_> =
-        query.split('&').filter(|pair| !pair.starts_with("__path=") && !pair.starts_with("__err=")).collect();
-    Some((if rest.is_empty() { page.to_owned() } else { format!("{page}?{}", rest.join("&")) }, error))
-}
-
-/// Moves the error from the `Location` of a response into a cookie.
-pub fn keep(config: &Config, mut response: Response) -> Response {
+/// Moves the error of a form from the `Location` of a response, where Leptos puts it, into a cookie.
+pub fn keep(config: &Config, mut response: Response, (form, error): (&SentForm, &AppError)) -> Response {
     let address = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let Some((address, error)) = address.and_then(take_from) else { return response };
-    let value = format!("{}{SEPARATOR}{}", error.function, error.error);
-    let headers = response.headers_mut();
-    if let Ok(address) = HeaderValue::try_from(address) {
-        headers.insert(header::LOCATION, address);
+    let Some(page) = address.and_then(without_error) else { return response };
+    if let Ok(address) = HeaderValue::try_from(page.as_str()) {
+        response.headers_mut().insert(header::LOCATION, address);
     }
-    if value.len() <= MAX_SIZE {
-        append(headers, &http_only_cookie(config, name(config), value, COOKIE_TTL));
-    }
+    set(config, &mut response, NoJsError::new(&form.action, error, &page[Position::BeforePath..], form));
     response
 }
 
-/// Returns the error in the cookie of a request.
-pub fn read(config: &Config, headers: &HeaderMap) -> Option<NoJsError> {
+/// Returns the address without the error that Leptos has put into its query.
+fn without_error(address: &str) -> Option<Url> {
+    let mut url = Url::parse(address).ok()?;
+    let is_kept = |pair: &&str| !pair.starts_with("__path=") && !pair.starts_with("__err=");
+    let query = url.query()?.split('&').filter(is_kept).collect::<Vec<_>>().join("&");
+    url.set_query((!query.is_empty()).then_some(&query));
+    Some(url)
+}
+
+/// Puts an error into a cookie, without the longest fields if it is too long.
+pub fn set(config: &Config, response: &mut Response, mut error: NoJsError) {
+    error.typed.retain(|(_, value)| value.len() < MAX_SIZE);
+    loop {
+        let value = serde_json::to_string(&error).unwrap_or_default();
+        let cookie = http_only_cookie(config, name(config), value, COOKIE_TTL);
+        if cookie.len() <= MAX_SIZE {
+            return append(response.headers_mut(), &cookie);
+        }
+        let longest = error.typed.iter().enumerate().max_by_key(|(_, (_, value))| value.len());
+        let Some((at, _)) = longest else { return };
+        error.typed.swap_remove(at);
+    }
+}
+
+/// Whether a request has the cookie.
+pub fn is_set(config: &Config, headers: &HeaderMap) -> bool {
+    CookieJar::from_headers(headers).get(name(config)).is_some()
+}
+
+/// Returns the error in the cookie of a request for the page of the form.
+pub fn read(config: &Config, headers: &HeaderMap, uri: &Uri) -> Option<NoJsError> {
     let jar = CookieJar::from_headers(headers);
-    let (function, error) = jar.get(name(config))?.value().split_once(SEPARATOR)?;
-    Some(NoJsError { function: function.to_owned(), error: error.to_owned() })
+    let error: NoJsError = serde_json::from_str(jar.get(name(config))?.value()).ok()?;
+    let page = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    (error.page == page).then_some(error)
 }
 
 /// Deletes the cookie: the error is shown once.

@@ -12,8 +12,8 @@ use url::form_urlencoded;
 use super::replay;
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
-use crate::model::reauth::PendingForm;
 use crate::model::redact::redact;
+use crate::model::sent_form::SentForm;
 use crate::model::users::{PAGE_USER, UserId};
 use crate::pages::reauth::ReauthDocument;
 use crate::server::auth::origin::{self, referrer};
@@ -28,7 +28,7 @@ use crate::web::ssr::html_response;
 /// A form that may need the password, and the session of its request.
 #[derive(Clone)]
 pub struct Pending {
-    form: PendingForm,
+    pub form: SentForm,
     session: SessionMemo,
 }
 
@@ -79,19 +79,19 @@ fn page_for(state: &AppState, Pending { form, session }: Pending, error: AppErro
 }
 
 /// Returns the form of a request without the fields of the password page, and the password if it comes from there.
-fn read(parts: &Parts, body: &[u8]) -> (PendingForm, Option<SecretString>) {
+fn read(parts: &Parts, body: &[u8]) -> (SentForm, Option<SecretString>) {
     let (mut fields, mut page, mut password) = (Vec::new(), None, None);
     for (name, value) in form_urlencoded::parse(body).into_owned() {
         match name.as_str() {
-            PendingForm::PASSWORD => password = Some(value.into()),
-            PendingForm::PAGE => page = Some(value),
+            SentForm::PASSWORD => password = Some(value.into()),
+            SentForm::PAGE => page = Some(value),
             // The password page repeats these fields in its source.
             _ => fields.push((redact(&name).into_owned(), redact(&value).into_owned())),
         }
     }
     let page = page.or_else(|| referrer(&parts.headers).map(|page| origin::return_path(page.path(), page.query())));
     let page = login::own_path(page.as_deref()).unwrap_or("/profile").to_owned();
-    (PendingForm { action: parts.uri.path().to_owned(), page, fields }, password)
+    (SentForm { action: parts.uri.path().to_owned(), page, fields }, password)
 }
 
 /// Checks the password that came with a form, and restores the original request. Returns the new session cookie; none without
@@ -99,7 +99,7 @@ fn read(parts: &Parts, body: &[u8]) -> (PendingForm, Option<SecretString>) {
 async fn take_password(
     state: &AppState,
     parts: &mut Parts,
-    (form, password): (&PendingForm, SecretString),
+    (form, password): (&SentForm, SecretString),
 ) -> Result<Option<HeaderValue>, AppError> {
     let session = auth::session_from_parts(state, parts).await?;
     // A form that does not redirect goes back to its page, not to its own path.
@@ -116,6 +116,6 @@ async fn take_password(
 }
 
 /// Returns the body that a browser sends for these fields.
-fn encode(form: &PendingForm) -> String {
+fn encode(form: &SentForm) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish()
 }

@@ -2,13 +2,12 @@
 
 use axum::http::Uri;
 use axum::http::request::Parts;
-use leptos::server_fn::error::ServerFnUrlError;
-use url::{Position, Url};
 
-use super::error_cookie::{self, NoJsError};
+use super::error_cookie::NoJsError;
 use crate::error::AppError;
-use crate::server::auth::origin::{form_field, login_form_path};
-use crate::server::state::AppState;
+use crate::model::link::link;
+use crate::model::sent_form::SentForm;
+use crate::server::auth::origin::login_form_path;
 
 /// Fields in a form: more than any form of this site has. The password page repeats all of them.
 const MAX_FIELDS: usize = 200;
@@ -19,17 +18,11 @@ pub fn has_too_many_fields(body: &[u8]) -> bool {
 }
 
 /// Returns the page of a rate-limited sign-in or sign-up, with the error, the typed values except the password, and the seconds
-/// for `Retry-After`. The page is rendered instead of a redirect, which would lose the status and put the email address into the
-/// browser's history.
-pub fn rerender_form(state: &AppState, parts: &Parts, body: &[u8], error: &AppError) -> Option<(Uri, NoJsError, u32)> {
+/// for `Retry-After`. The page is rendered instead of a redirect, which would lose the status.
+pub fn rerender_form(parts: &Parts, form: &SentForm, error: &AppError) -> Option<(Uri, NoJsError, u32)> {
     let AppError::RateLimited { retry_after, .. } = error else { return None };
-    let function = parts.uri.path();
-    let form = login_form_path(function)?;
-    let address = ServerFnUrlError::new(function, error.clone()).to_url(&format!("{}{form}", state.config.origin()));
-    let (address, told) = error_cookie::take_from(address.ok()?.as_str())?;
-    let mut url = Url::parse(&address).ok()?;
-    for field in ["email", "next"] {
-        url.query_pairs_mut().append_pair(field, &form_field(body, field));
-    }
-    Some((url[Position::BeforePath..].parse().ok()?, told, *retry_after))
+    let action = parts.uri.path();
+    let next = form.fields.iter().find(|(field, _)| field == "next").map_or("", |(_, value)| value);
+    let page = link(login_form_path(action)?, [("next", next)]);
+    Some((page.parse().ok()?, NoJsError::new(action, error, &page, form), *retry_after))
 }

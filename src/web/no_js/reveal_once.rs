@@ -7,7 +7,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::{Form, FormRejection};
 
-use super::reauth;
+use super::error_cookie::{self, NoJsError};
+use super::reauth::{self, Pending};
 use crate::error::AppError;
 use crate::model::fields::FieldErrors;
 use crate::model::keys::{KeyForm, KeyId, NewKey, RotateForm};
@@ -51,7 +52,8 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     links: NewKeyLinks,
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
-    let pending = parts.extensions.get().cloned();
+    let pending: Option<Pending> = parts.extensions.get().cloned();
+    let (action, page) = (parts.uri.path().to_owned(), links.form.clone());
     let is_document = !accepts_wire(&parts.headers);
     let made = match call {
         Ok(call) => with_leptos_context(state.clone(), parts, retry::repeat(call, Result::is_err)).await,
@@ -72,5 +74,10 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
         _ => {}
     }
     let refusal = made.as_ref().err().cloned();
-    html_response(&state, refusal.as_ref(), || NewKeyDocument(made, origin, stylesheet, links))
+    let mut response = html_response(&state, refusal.as_ref(), || NewKeyDocument(made, origin, stylesheet, links));
+    // For "Back to the form".
+    if let Some((error, pending)) = refusal.zip(pending) {
+        error_cookie::set(&state.config, &mut response, NoJsError::new(&action, &error, &page, &pending.form));
+    }
+    response
 }
