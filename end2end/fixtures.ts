@@ -53,8 +53,13 @@ export async function signUp(page: Page): Promise<Account> {
   await page.getByLabel("Password", { exact: true }).fill(account.password);
   await page.getByRole("button", { name: "Sign up", exact: true }).click();
   await expect(page).not.toHaveURL(/\/sign-up/);
-  if (test.info().project.name === "default") await expect(page.locator("html[data-running]")).toBeAttached();
+  if (test.info().project.name === "default") await waitForProgram(page);
   return account;
+}
+
+/** Waits until the program of the page runs. Until then, forms and links load documents, and the style sheet may be on its way. */
+export async function waitForProgram(page: Page): Promise<void> {
+  await expect(page.locator("html[data-running]")).toBeAttached();
 }
 
 /** Signs out and waits until that is done: going on earlier would cut the form's own navigation off. */

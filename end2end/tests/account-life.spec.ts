@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { database, expect, expectAccessible, keyfob, signUp, test } from "../fixtures.ts";
+import { database, expect, expectAccessible, keyfob, signUp, test, waitForProgram } from "../fixtures.ts";
 
 const API = "/pegasus/employees/api/employees/";
 
@@ -79,6 +79,7 @@ test("an administrator makes a reset link, and deletes a user", async ({ page, b
   // Somebody who has forgotten the password.
   const person = await (await browser.newContext()).newPage();
   await person.goto("/sign-in?next=/employees");
+  await waitForProgram(person);
   await person.getByRole("link", { name: "Forgot your password?" }).click();
   await expect(person.getByRole("heading", { name: "Forgot your password?" })).toBeFocused();
   await expect(person.getByText("Ask an administrator")).toBeVisible();

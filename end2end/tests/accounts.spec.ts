@@ -1,4 +1,4 @@
-import { expect, expectAccessible, signOut, signUp, test } from "../fixtures.ts";
+import { expect, expectAccessible, signOut, signUp, test, waitForProgram } from "../fixtures.ts";
 
 test("a protected page sends to sign in and comes back", async ({ page }) => {
   const { email, password } = await signUp(page);
@@ -89,6 +89,7 @@ test("the display name, the password and the other sessions", async ({ page, bro
   await expect(other.getByRole("heading", { name: "Profile" })).toBeVisible();
 
   await page.reload();
+  await waitForProgram(page);
   const sessions = page.getByRole("table", { name: "Sessions" });
   await expect(sessions.getByRole("row")).toHaveCount(3);
   await page.getByRole("button", { name: "Sign out everywhere else" }).click();

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { database, expect, expectAccessible, keyfob, signUp, test } from "../fixtures.ts";
+import { database, expect, expectAccessible, keyfob, signUp, test, waitForProgram } from "../fixtures.ts";
 
 const API = "/pegasus/employees/api/employees/";
 
@@ -72,6 +72,7 @@ test("an administrator makes a key for a user and sees it once", async ({ page, 
   const root = await signUp(admin);
   execFileSync(keyfob, ["user", "promote", "--email", root.email, "--database-url", database]);
   await admin.goto("/admin/keys");
+  await waitForProgram(admin);
   await admin.getByRole("button", { name: "Create key" }).click();
   const form = admin.getByRole("dialog", { name: "Create API key" });
   await form.getByLabel("User").fill(user.email);

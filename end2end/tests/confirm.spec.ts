@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { database, expect, expectAccessible, keyfob, letTimePass, signUp, test } from "../fixtures.ts";
+import { database, expect, expectAccessible, keyfob, letTimePass, signUp, test, waitForProgram } from "../fixtures.ts";
 
 test("a key of full access needs the password, and typed text is kept", async ({
   page,
@@ -103,6 +103,7 @@ test("sessions are ended with the password", async ({ page, browser, expectedErr
     await other.close();
   }
   await page.reload();
+  await waitForProgram(page);
   const rows = page.getByRole("table", { name: "Sessions" }).getByRole("row");
   await expect(rows).toHaveCount(4);
   const confirm = page.getByRole("dialog", { name: "Confirm with your password" });
@@ -127,6 +128,7 @@ test("an administrator disables an account with the password", async ({ page, ex
   execFileSync(keyfob, ["user", "promote", "--email", root.email, "--database-url", database]);
   letTimePass(root);
   await page.goto(`/admin/users?search=${encodeURIComponent(other)}`);
+  await waitForProgram(page);
   await page.getByRole("link", { name: "Disable" }).click();
   await page.getByRole("alertdialog").getByRole("button", { name: "Disable account" }).click();
   await expect(page.getByRole("heading", { name: "Confirm with your password" })).toBeVisible();
@@ -147,6 +149,7 @@ test("somebody becomes an admin of a team with the password", async ({ page, bro
   const other = await (await browser.newContext()).newPage();
   const [ada, bob] = [await signUp(page), await signUp(other)];
   await page.goto("/teams");
+  await waitForProgram(page);
   await page.getByLabel("Name", { exact: true }).fill("Red team");
   await page.getByLabel("Address").fill(`red-${crypto.randomUUID().slice(0, 8)}`);
   await page.getByRole("button", { name: "Create team" }).click();
@@ -162,6 +165,7 @@ test("somebody becomes an admin of a team with the password", async ({ page, bro
   await other.getByRole("button", { name: "Accept" }).click();
   await expect(other.getByText("You joined the team.")).toBeVisible();
   await page.reload();
+  await waitForProgram(page);
   const row = page.getByRole("table", { name: "Members" }).getByRole("row", { name: bob.email });
   await expect(row).toContainText("Admin");
   letTimePass(ada);

@@ -12,8 +12,11 @@ test("without WebAssembly: employees are added, found, sorted and deleted, and t
   await dialog.getByLabel("Name").fill("Barbara Liskov");
   await dialog.getByLabel("Salary").fill("999999");
   await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await expect(dialog).toHaveCount(0);
   await page.getByRole("link", { name: "Salary" }).click();
+  await expect(page).toHaveURL(/ordering=salary/);
   await page.getByRole("link", { name: "Salary" }).click();
+  await expect(page).toHaveURL(/ordering=-salary/);
   const rows = page.getByRole("table", { name: "Employees" }).getByRole("row");
   await expect(rows.nth(1)).toContainText("Barbara Liskov");
   await page.getByLabel("Search").fill("liskov");

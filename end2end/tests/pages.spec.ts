@@ -1,4 +1,4 @@
-import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+import { expect, expectAccessible, signUp, test, waitForProgram } from "../fixtures.ts";
 
 test("the public pages have no violation, in light and dark", async ({ page, expectedErrors }) => {
   expectedErrors.push(/404/);
@@ -42,6 +42,7 @@ test("every page fits a window of 320 pixels", async ({ page }) => {
 test("the keyboard alone is enough to create a key", async ({ page }) => {
   await signUp(page);
   await page.reload();
+  await waitForProgram(page);
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to content" })).toBeFocused();
   await page.keyboard.press("Enter");

@@ -1,4 +1,4 @@
-import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+import { expect, expectAccessible, signUp, test, waitForProgram } from "../fixtures.ts";
 
 test("a team, its employees, and a key that reaches nothing else", async ({ page, browser, request, expectedErrors }) => {
   const ada = await signUp(page);
@@ -41,6 +41,7 @@ test("a team, its employees, and a key that reaches nothing else", async ({ page
   await expect(page.getByRole("table", { name: "Employees" })).toContainText("Ada Lovelace");
 
   await other.goto("/profile");
+  await waitForProgram(other);
   await other.getByRole("button", { name: "Create key" }).click();
   const form = other.getByRole("dialog", { name: "Create API key" });
   await form.getByLabel("Name").fill("Team export");
@@ -76,6 +77,7 @@ test("a team, its employees, and a key that reaches nothing else", async ({ page
   await expect(page.getByText("this is the last")).toBeVisible();
   expect(await (await request.get("/api/v1/key", { headers })).json()).toMatchObject({ code: "key_revoked" });
   await page.goto("/profile");
+  await waitForProgram(page);
   await page.getByRole("button", { name: "Create key" }).click();
   const again = page.getByRole("dialog", { name: "Create API key" });
   await again.getByLabel("Name").fill("Team import");
@@ -103,6 +105,7 @@ test("invitations on a window of 320 pixels", async ({ page, browser }) => {
   await other.goto("/teams");
   await expect(other.getByRole("button", { name: "Decline" })).toBeVisible();
   for (const one of [page, other]) {
+    await waitForProgram(one);
     expect(await one.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
     await expectAccessible(one);
   }

@@ -42,11 +42,15 @@ test("a sign-in goes back to the page with its query, by way of sign-up and a wr
   await page.goto("/employees?add=");
   await expect(page).toHaveURL(/\/sign-in\?next=\/employees%3Fadd%3D$/);
   await page.getByRole("link", { name: "Sign up" }).click();
+  // Both pages have the same fields.
+  await expect(page.getByRole("heading", { name: "Sign up" })).toBeVisible();
   await page.getByRole("link", { name: "Sign in" }).click();
+  await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
   await page.getByLabel("Email").fill(account.email);
   await page.getByLabel("Password").fill("not the password");
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("alert")).toHaveText("The email address or the password is wrong.");
+  await expect(page.getByLabel("Email")).toHaveValue(account.email);
   await page.getByLabel("Password").fill(account.password);
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page).toHaveURL(/\/employees\?add=$/);
