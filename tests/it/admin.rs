@@ -1,6 +1,8 @@
 //! Administration: for superusers only, and what they can do.
 
 use axum::http::Method;
+use std::collections::BTreeSet;
+
 use keyfob::model::keys::KeyName;
 use keyfob::model::users::Email;
 use keyfob::server::users;
@@ -117,6 +119,11 @@ async fn a_key_is_found_by_name_prefix_owner_and_by_pasting_it(database: Databas
     }
     assert_eq!(found(&admin, "search=example.com").await, [others.clone(), mine.clone()]);
     assert!(admin.open("/admin/keys?search=nothing").await.body.contains("No keys match your search."));
+    let several = format!("old={} new={} old={}", made.key, other.key, made.key);
+    let pasted = admin.form("/admin/keys", &[("search", &several)]).await.is(200);
+    let found: BTreeSet<_> = prefixes(&pasted).into_iter().collect();
+    assert_eq!(found, BTreeSet::from([mine, others.clone()]));
+    assert_eq!(prefixes(&pasted).len(), 2);
     let pasted = admin.form("/admin/keys", &[("search", &format!(" {} ", other.key))]).await.is(200);
     assert_eq!(prefixes(&pasted), [others]);
     assert!(pasted.body.contains("Found by the pasted key.") && !pasted.body.contains(&other.key), "{}", pasted.body);
@@ -142,7 +149,7 @@ async fn keys_are_filtered_by_state(database: Database) {
 async fn the_pages_of_every_order_show_each_key_once(database: Database) {
     let app = &TestApp::start(database).await;
     let app = app.configured(|config| config.keys.max_keys_per_user = 100);
-    for n in 0..60 {
+    for n in 0..75 {
         let now = app.state.now();
         app.make_key_that("ada", |spec| {
             spec.name = KeyName::parse(&format!("key {}", n % 7)).unwrap();
@@ -170,10 +177,10 @@ async fn the_pages_of_every_order_show_each_key_once(database: Database) {
             let Some(found) = found else { break };
             after = found;
         }
-        assert_eq!((pages, seen.len()), (3, 60), "{sort}");
+        assert_eq!((pages, seen.len()), (3, 75), "{sort}");
         seen.sort();
         seen.dedup();
-        assert_eq!(seen.len(), 60, "{sort}");
+        assert_eq!(seen.len(), 75, "{sort}");
     }
 }
 
@@ -195,6 +202,12 @@ async fn revoked_key_cannot_be_edited_and_others_can(database: Database) {
     assert_eq!(app.number("SELECT COUNT(*) FROM keys WHERE name = 'Renamed' AND expires_at IS NULL").await, 1);
     edit(&admin, id, "Renamed", ("7", "")).await.is(200);
     assert_eq!(app.number("SELECT expires_at FROM keys").await, app.state.now().plus(7 * 86_400_000).as_millis());
+    let events: BTreeSet<_> =
+        app.texts("SELECT detail FROM audit WHERE action = 'key.edit'").await.into_iter().collect();
+    let until = app.state.now().plus(7 * 86_400_000).minute();
+    for expected in ["Renamed, expires: never".to_owned(), format!("Renamed, expires: {until}")] {
+        assert!(events.contains(&expected), "{expected} is not in {events:?}");
+    }
     admin.call_admin("revoke_keys", &[("ids[]", id)]).await.is(200);
     edit(&admin, id, "Again", ("never", "")).await.failed_at("non_field_errors");
     assert_eq!(app.texts("SELECT name FROM keys").await, ["Renamed"]);
@@ -213,7 +226,8 @@ async fn many_keys_are_revoked_at_once_and_none_is_a_sentence(database: Database
     let page = admin.open(&format!("/admin/keys?revoke={}&revoke={}", one.facts.id, two.facts.id)).await.is(200);
     assert!(page.body.contains("Revoke these 2 keys?") && page.body.contains("alertdialog"), "{}", page.body);
     let fields = [("ids[]", one.facts.id.as_str()), ("ids[]", two.facts.id.as_str()), ("ids[]", "junk")];
-    admin.call_admin("revoke_keys", &fields).await.is(200);
+    let sent = admin.with("accept", "text/html").with("referer", "http://localhost:8000/admin/keys");
+    sent.form("/admin/fn/revoke_keys", &fields).await.goes_to("/admin/keys?done=revoked&n=2");
     for (key, status) in [(one, 401), (two, 401), (three, 200)] {
         app.anonymous().with_key(&key.key).get(EMPLOYEES).await.is(status);
     }

@@ -259,6 +259,12 @@ async fn limit_of_an_api_counts_each_key(database: Database) {
     ask(&other).await.is(200);
     key.get("/api/v1/verify?api=crm").await.is(200);
     key.get(VERIFY).await.is(200);
+    // Of two limits, the answer names the one with less left; of equal ones, that of the API.
+    for (of_key, named) in [(1, "\"key_requests\";r=0;"), (2, "\"api_requests\";r=1;"), (3, "\"api_requests\";r=1;")] {
+        let app = app.configured(|config| config.key_rate = of_key);
+        let answer = ask(&app.with_key("bob").await).await.is(200);
+        assert!(left(&answer).starts_with(named), "{of_key}: {answer:?}");
+    }
 }
 
 #[apply(each_database)]

@@ -62,6 +62,7 @@ async fn every_event_records_actor_and_address_and_no_secret(database: Database)
     ada.call("remove_member", &[("team", "red"), ("user", &bob)]).await.is(200);
     let (team, rescuer) = (operator::find(&app.state.db, "red").await.unwrap().unwrap(), app.user("rescuer").await);
     operator::set_role(&app.state.db, &team, &rescuer, Role::Admin, &Actor::operator(app.state.now())).await.unwrap();
+    let of_team = app.make_key_that("rescuer", |spec| spec.team = Some(team.id.clone())).await.facts;
     let root = app.admin().await.coming_from("203.0.113.1");
     let edit = [("form[id]", id.as_str()), ("form[name]", "renamed"), ("form[expires]", "keep"), ("form[rate]", "")];
     root.call_admin("edit_key", &edit).await.is(200);
@@ -105,6 +106,8 @@ async fn every_event_records_actor_and_address_and_no_secret(database: Database)
     for expected in [
         "account.create ada@example.com 203.0.113.9 ada@example.com",
         "session.begin ada@example.com 203.0.113.9 ada@example.com",
+        "session.confirm ada@example.com 203.0.113.9 ada@example.com",
+        "session.end ada@example.com 203.0.113.9 ada@example.com",
         "session.fail unknown 203.0.113.9 ada@example.com",
         "session.delay unknown 203.0.113.9 bob@example.com",
         "team.invite ada@example.com 203.0.113.9 red",
@@ -125,6 +128,20 @@ async fn every_event_records_actor_and_address_and_no_secret(database: Database)
     }
     for action in Action::ALL.iter().map(|action| action.as_str()) {
         assert!(events.iter().any(|event| event.starts_with(&format!("{action} "))), "{action} is not in {events:#?}");
+    }
+    let rotations = app.texts("SELECT subject || ' ' || detail FROM audit WHERE action = 'key.rotate'").await;
+    assert_eq!(rotations, [format!("{prefix} the old secret works on for: 1 hour")]);
+    // Whom and what an event is about, by ids that names and prefixes can be looked up by.
+    let ids = "SELECT key_id || ' ' || user_id || ' ' || team_id FROM audit WHERE action = 'key.create'";
+    let about = format!("{} {} {}", of_team.id, rescuer.id, team.id);
+    assert!(app.texts(&format!("{ids} AND team_id IS NOT NULL")).await.contains(&about), "{about}");
+    for nothing in [
+        "LIKE 'key.%' AND (key_id IS NULL OR user_id IS NULL)",
+        "LIKE 'team.%' AND team_id IS NULL",
+        "IN ('session.begin', 'session.confirm', 'session.end') AND user_id IS NULL AND actor <> 'a deleted user'",
+    ] {
+        let events = app.texts(&format!("SELECT action || ' ' || subject FROM audit WHERE action {nothing}")).await;
+        assert!(events.is_empty(), "{events:?}");
     }
     let all = everything(app).await;
     for secret in [

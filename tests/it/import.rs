@@ -407,6 +407,9 @@ async fn rotated_imported_key_is_one_of_this_program(database: Database) {
     let new = rotated["key"].as_str().unwrap();
     trail::keys(new);
     assert!(new.starts_with("kf_") && rotated["prefix"] == new[..11], "{rotated}");
+    let events = app.texts("SELECT subject || ' ' || detail FROM audit WHERE action = 'key.rotate'").await;
+    let event = format!("{} now {}; the old secret works on for: not at all", &old[..9], &new[..11]);
+    assert!(events.contains(&event), "{event} is not in {events:?}");
     with(app, &old).get(EMPLOYEES).await.refused(401, "key_expired");
     with(app, new).get(EMPLOYEES).await.is(200);
 }

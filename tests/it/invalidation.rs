@@ -242,3 +242,43 @@ async fn every_change_of_a_key_invalidates_it_on_every_server(database: Database
     listener.abort();
     second.state.db.close().await;
 }
+
+/// SQLite only: PostgreSQL notifies instead.
+#[tokio::test]
+async fn poll_of_the_audit_invalidates_what_changed_and_everything_when_it_is_not_sure() {
+    let app = &TestApp::start(Database::Sqlite).await;
+    let second = &app.over_another(&app.url).await;
+    let listener = tokio::spawn(change_listener::run(second.state.db.clone()));
+    wait_until("the second server does not listen", || second.state.db.invalidations().ttl() == TTL).await;
+    let (changed, other) = (app.make_key("ada").await, app.make_key("bob").await);
+    let cached = |new: &NewKey| is_cached(second, &Digest::of(&new.key));
+    // After 5 s the cache frees the memory of what nothing invalidated.
+    let soon = async |what: &str, is_so: &dyn Fn() -> bool| {
+        tokio::time::timeout(Duration::from_secs(3), wait_until(what, is_so)).await.expect(what);
+    };
+    let fill = async || {
+        wait_until_received(app, second).await;
+        for new in [&changed, &other] {
+            second.anonymous().with_key(&new.key).get("/api/v1/verify").await.is(200);
+        }
+        assert!(cached(&changed) && cached(&other));
+    };
+
+    // More events at once than a poll reads.
+    fill().await;
+    app.sql("UPDATE audit SET rowid = 5000 WHERE rowid = (SELECT MAX(rowid) FROM audit)").await;
+    soon("too many events leave a key cached", &|| !cached(&changed) && !cached(&other)).await;
+
+    // One event, after many others.
+    fill().await;
+    app.change("ada", AccountChange::Promote).await;
+    soon("a change leaves its key cached", &|| !cached(&changed)).await;
+    assert!(cached(&other), "a key that nothing changed");
+
+    // Another file in place of this one, with fewer events.
+    fill().await;
+    app.sql("DELETE FROM audit WHERE rowid > 1").await;
+    soon("another database leaves a key cached", &|| !cached(&changed) && !cached(&other)).await;
+    listener.abort();
+    second.state.db.close().await;
+}

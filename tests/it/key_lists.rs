@@ -61,24 +61,24 @@ fn next(page: &str) -> Option<String> {
 #[tokio::test]
 async fn profile_shows_25_keys_per_page_with_revoked_ones(database: Database) {
     let app = &TestApp::start(database).await;
-    let now = app.state.now().as_millis();
     for name in ["first", "second", "third"] {
         app.make_key_that("ada", |spec| spec.name = keyfob::model::keys::KeyName::parse(name).unwrap()).await;
         app.advance(std::time::Duration::from_secs(1));
     }
+    let now = app.state.now().as_millis();
     fill(app, "ada", 100, 30, None, ("expires_at", now - 1_000)).await;
-    fill(app, "ada", 200, 40, None, ("revoked_at", now - 1_000)).await;
+    fill(app, "ada", 200, 50, None, ("revoked_at", now - 1_000)).await;
     fill(app, "bob", 300, 30, None, ("revoked_at", now)).await;
     let ada = app.signed_in("ada").await;
     let expired: Vec<_> = (100..130).rev().map(|n| format!("k{n}")).collect();
-    let revoked: Vec<_> = (200..240).rev().map(|n| format!("k{n}")).collect();
+    let revoked: Vec<_> = (200..250).rev().map(|n| format!("k{n}")).collect();
     let all = [["third", "second", "first"].map(str::to_owned).to_vec(), expired.clone(), revoked].concat();
     for (state, lengths, names) in [
-        ("", &[25, 25, 23][..], &all[..]),
+        ("", &[25, 25, 25, 8][..], &all[..]),
         ("active", &[3], &all[..3]),
         ("expired", &[25, 5], &all[3..33]),
-        ("revoked", &[25, 15], &all[33..]),
-        ("nonsense", &[25, 25, 23], &all),
+        ("revoked", &[25, 25], &all[33..]),
+        ("nonsense", &[25, 25, 25, 8], &all),
     ] {
         let found = pages(&ada, state).await;
         assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{state}");
@@ -141,7 +141,7 @@ async fn keys_of_one_instant_are_each_on_one_page(database: Database) {
     let now = app.state.now().as_millis();
     for (from, column) in [(100, "expires_at"), (200, "revoked_at")] {
         fill(app, "ada", from, 60, None, (column, now - 1_000)).await;
-        app.sql(&format!("UPDATE keys SET {column} = {}, created_at = 7 WHERE {column} IS NOT NULL", now - 5)).await;
+        app.sql(&format!("UPDATE keys SET {column} = {}, created_at = 7 WHERE {column} IS NOT NULL", now)).await;
     }
     let mut seen = pages(&app.signed_in("ada").await, "").await.concat();
     assert_eq!(seen.len(), 120);
@@ -228,7 +228,14 @@ async fn few_of_many_reported_keys_are_named(database: Database) {
     assert_eq!(leaked, ["k139", "k138", "k137", "k136", "k135"]);
     assert_eq!((&list["more_leaked"], names(&list).len()), (&true.into(), 0));
     assert!(ada.open("/profile").await.is(200).body.contains("More of your keys were reported"));
-    app.advance(ONE_DAY * 31);
+    // As many as are named.
+    app.sql("UPDATE keys SET leaked_at = NULL WHERE name < 'k135'").await;
+    let list = listed(&ada, "active", "").await;
+    assert_eq!((list["leaked"].as_array().unwrap().len(), &list["more_leaked"]), (5, &false.into()));
+    app.advance(ONE_DAY * 29);
+    let list = listed(&app.signed_in("ada").await, "active", "").await;
+    assert_eq!(list["leaked"].as_array().unwrap().len(), 5);
+    app.advance(ONE_DAY * 2);
     let list = listed(&app.signed_in("ada").await, "active", "").await;
     assert_eq!((list["leaked"].as_array().unwrap().len(), &list["more_leaked"]), (0, &false.into()));
 }

@@ -7,10 +7,11 @@ use keyfob::model::keys::Access;
 use keyfob::server::db::{Backend, Db, Tx};
 use keyfob::server::users::AccountChange;
 use rstest_reuse::apply;
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use crate::keys::form_id;
-use crate::support::{Answer, Client, Database, PASSWORD, TestApp, each_database};
+use crate::support::{Answer, Client, Database, EMPLOYEES, PASSWORD, TestApp, each_database};
 
 /// How long a request may take from the check of its rights to the lock. SQLite has no list of those who wait for it.
 const TO_THE_LOCK: Duration = Duration::from_millis(100);
@@ -43,12 +44,20 @@ async fn run(tx: &mut Tx, statement: &str) {
 /// Sends a request while a transaction that takes its right away is still open, so that the request is let in and then waits.
 /// Commits when it waits, and returns its answer.
 async fn overtaken(app: &TestApp, statements: &[&str], client: &Client, act: &Act) -> Answer {
+    let (client, act) = (client.clone(), act.clone());
+    overtaken_request(app, statements, async move { send(&client, &act).await }).await
+}
+
+async fn overtaken_request(
+    app: &TestApp,
+    statements: &[&str],
+    request: impl Future<Output = Answer> + Send + 'static,
+) -> Answer {
     let mut tx = app.state.db.begin().await.unwrap();
     for statement in statements {
         run(&mut tx, statement).await;
     }
-    let (client, act) = (client.clone(), act.clone());
-    let mut request = tokio::spawn(async move { send(&client, &act).await });
+    let mut request = tokio::spawn(request);
     match &app.state.db {
         Db::Sqlite { .. } => assert!(tokio::time::timeout(TO_THE_LOCK, &mut request).await.is_err(), "it did not wait"),
         Db::Postgres { .. } => {
@@ -243,6 +252,34 @@ async fn ended_session_changes_nothing(database: Database) {
 
 #[apply(each_database)]
 #[tokio::test]
+async fn key_that_ended_meanwhile_changes_nothing(database: Database) {
+    let app = &TestApp::start(database).await;
+    let new = app.make_key("ada").await;
+    let now = app.state.now().as_millis();
+    for (end, code) in [
+        (format!("revoked_at = {now}"), "key_revoked"),
+        (format!("revoked_at = {now}, expires_at = {now}"), "key_revoked"),
+        (format!("expires_at = {now}"), "key_expired"),
+        (format!("expires_at = {}", now + 1), ""),
+    ] {
+        let client = app.anonymous().with_key(&new.key);
+        let ada = json!({"name": "Ada Lovelace", "department": "engineering", "salary": 1});
+        let post = async move { client.post(EMPLOYEES, ada).await };
+        let statements = [&*format!("UPDATE keys SET {end}"), "UPDATE users SET name = name"];
+        let answer = overtaken_request(app, &statements, post).await;
+        if code.is_empty() {
+            answer.is(201);
+        } else {
+            answer.refused(401, code);
+        }
+        assert_eq!(app.number("SELECT COUNT(*) FROM employees").await, i64::from(code.is_empty()), "{end}");
+        app.sql("UPDATE keys SET revoked_at = NULL, expires_at = NULL").await;
+        app.state.db.invalidations().invalidate_all();
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
 async fn sign_in_with_a_replaced_password_begins_no_session(database: Database) {
     let app = &TestApp::start(database).await;
     let ada_id = id(app, "ada").await;
@@ -414,6 +451,24 @@ async fn concurrent_demotions_leave_one_superuser(database: Database) {
         assert!(first.status < 500 && second.status < 500, "{first:?} {second:?}");
         assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL").await, 1);
         app.change("ada", AccountChange::Enable).await;
+    }
+}
+
+#[apply(each_database)]
+#[tokio::test]
+async fn superusers_who_resign_at_once_leave_one(database: Database) {
+    let app = &TestApp::start(database).await;
+    for what in ["demote", "disable", "demote", "disable", "demote"] {
+        for name in ["ada", "eve"] {
+            app.change(name, AccountChange::Enable).await;
+            app.change(name, AccountChange::Promote).await;
+        }
+        let (ada, eve) = (app.signed_in("ada").await, app.signed_in("eve").await);
+        let (ada_id, eve_id) = (id(app, "ada").await, id(app, "eve").await);
+        let own = |id| [("id", id), ("change", what)];
+        let (of_ada, of_eve) = (own(ada_id.as_str()), own(eve_id.as_str()));
+        tokio::join!(ada.call_admin("change_user", &of_ada), eve.call_admin("change_user", &of_eve));
+        assert_eq!(app.number("SELECT COUNT(*) FROM users WHERE superuser AND disabled_at IS NULL").await, 1, "{what}");
     }
 }
 

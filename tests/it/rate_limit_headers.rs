@@ -58,7 +58,10 @@ async fn a_denial_of_a_key_with_a_limit_has_them_too(database: Database) {
 async fn nobody_else_has_them(database: Database) {
     let app = &TestApp::start(database).await;
     let limited = app.configured(|config| config.key_rate = 10);
+    let revoked = app.with_key("bob").await;
+    app.sql("UPDATE keys SET revoked_at = 1").await;
     for answer in [
+        revoked.get(EMPLOYEES).await.is(401),
         app.with_key("ada").await.get(EMPLOYEES).await.is(200),
         limited.signed_in("ada").await.get(EMPLOYEES).await.is(200),
         limited.anonymous().get(EMPLOYEES).await.is(401),

@@ -214,6 +214,10 @@ async fn the_list_has_the_live_sessions_of_the_user_the_newest_first(database: D
     let sessions = listed(&ada).await;
     let browsers: Vec<_> = sessions.iter().map(|one| one["browser"].as_str().unwrap()).collect();
     assert_eq!(browsers, ["Firefox on Linux", "Unknown program"]);
+    let events = app.texts("SELECT detail FROM audit WHERE action = 'session.begin' ORDER BY id DESC").await;
+    assert_eq!(&events[..2], browsers);
+    let failures = "SELECT COUNT(*) FROM audit WHERE action IN ('session.fail', 'session.delay')";
+    assert_eq!(app.number(failures).await, 0, "no failure went before");
     assert_eq!(app.number("SELECT CAST(MAX(LENGTH(user_agent)) AS BIGINT) FROM sessions").await, 200);
     assert_eq!(sessions.iter().map(|one| &one["current"]).collect::<Vec<_>>(), [&json!(true), &json!(false)]);
     let page = ada.get("/profile").await.is(200).body;
@@ -260,6 +264,8 @@ async fn signing_out_everywhere_else_leaves_this_session(database: Database) {
     let page = "http://localhost:8000/profile";
     let answer = ada.submit(page, "end_other_sessions", &[]).await.is(302);
     answer.goes_to("/profile?done=signed-out&n=0");
+    let events = app.texts("SELECT actor || ' ' || detail FROM audit WHERE action = 'session.end'").await;
+    assert_eq!(events, ["ada@example.com everywhere else"], "ending none is no event");
 }
 
 #[apply(each_database)]

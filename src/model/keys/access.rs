@@ -381,6 +381,50 @@ mod tests {
     }
 
     #[test]
+    fn own_scope_is_in_the_accesses_that_include_it() {
+        struct See;
+        impl RequiredScope for See {
+            const NAME: &'static str = "billing:see";
+            const WRITES: bool = false;
+        }
+        struct Pay;
+        impl RequiredScope for Pay {
+            const NAME: &'static str = "billing:pay";
+            const WRITES: bool = true;
+        }
+        let only = Access::from_form("only", &["billing:see".into()], "").unwrap();
+        for (access, safe, rights) in [
+            (&Access::Full, true, [true, true]),
+            (&Access::Full, false, [true, true]),
+            (&Access::ReadOnly, true, [true, false]),
+            (&Access::ReadOnly, false, [false, false]),
+            (&only, true, [true, false]),
+            (&only, false, [true, false]),
+        ] {
+            assert_eq!([See::is_in(access, safe), Pay::is_in(access, safe)], rights, "{access:?} {safe}");
+        }
+    }
+
+    #[test]
+    fn scope_that_is_named_twice_is_in_the_set_once() {
+        let twice =
+            Scopes::parse(["employees:read", "employees:read", "billing:see", "billing:see"].into_iter()).unwrap();
+        assert_eq!(Access::Only(twice).text(), "employees:read billing:see");
+    }
+
+    /// The cache of keys is bounded by this size.
+    #[test]
+    fn size_counts_every_text() {
+        assert_eq!((Access::Full.size(), Access::ReadOnly.size(), Access::Api(None).size()), (0, 0, 0));
+        assert_eq!(one_api("crm").size(), "crm".len() + "Billing".len());
+        let size = |names: &[String]| Access::from_form("only", names, "").unwrap().size();
+        assert_eq!(size(&["employees:read".into()]), 0);
+        assert_eq!(size(&["billing:see".into()]), "billing:see".len() + size_of::<RegisteredScope>());
+        let two = ["billing:see".into(), "billing:pay".into()];
+        assert_eq!(size(&two), 2 * size(&two[..1]));
+    }
+
+    #[test]
     fn an_access_allows_what_it_names_and_reading_only_what_is_safe() {
         let only = Access::from_form("only", &["employees:read".into()], "").unwrap();
         assert!(only.allows(Scope::EmployeesRead, true) && !only.allows(Scope::EmployeesWrite, true));

@@ -191,5 +191,14 @@ mod tests {
         for junk in ["", "0", "-7", "8", "9999999999999999999"] {
             assert_eq!(expiry(junk, "", NOW).unwrap_err().field, "expires", "{junk}");
         }
+        let end = Timestamp::end_of_day("2027-02-21").unwrap();
+        assert_eq!(expiry("date", "2027-02-21", end.plus(-1)), Ok(Some(end)));
+        assert_eq!(expiry("date", "2027-02-21", end).unwrap_err().field, "date");
+    }
+
+    #[test]
+    fn grace_is_as_long_as_its_name_says() {
+        let millis = Grace::ALL.map(|grace| grace.millis);
+        assert_eq!(millis, [0, 900_000, 3_600_000, 86_400_000, 604_800_000]);
     }
 }

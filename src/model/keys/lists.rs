@@ -260,16 +260,17 @@ pub struct KeyList {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::keys::tests::{NOW, key};
+    use crate::model::teams::TeamId;
     use crate::model::time::DAY;
     use crate::model::usage::USAGE_DAYS;
 
-    #[test]
-    fn usage_has_an_entry_for_each_of_the_last_30_days() {
-        let today = NOW.as_millis() / DAY;
-        let entry = KeyEntry {
-            key: key(None, false),
+    fn entry(key: KeyFacts) -> KeyEntry {
+        KeyEntry {
+            key,
             owner: String::new(),
             owner_disabled_at: None,
             team: None,
@@ -282,14 +283,67 @@ mod tests {
             old_used_at: None,
             leaked_at: None,
             rate: None,
-            days: vec![
-                DayUsage { day: today - USAGE_DAYS, allowed: 1, refused: 2 },
-                DayUsage { day: today, allowed: 30, refused: 4 },
-            ],
-        };
-        let usage = entry.usage(NOW);
+            days: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn usage_has_an_entry_for_each_of_the_last_30_days() {
+        let today = NOW.as_millis() / DAY;
+        let days = vec![
+            DayUsage { day: today - USAGE_DAYS, allowed: 1, refused: 2 },
+            DayUsage { day: today, allowed: 30, refused: 4 },
+        ];
+        let usage = KeyEntry { days, ..entry(key(None, false)) }.usage(NOW);
         assert_eq!(usage.len(), 30);
         assert_eq!(usage[29], DayUsage { day: today, allowed: 30, refused: 4 });
         assert!(usage[..29].iter().all(|day| day.allowed + day.refused == 0));
+    }
+
+    #[test]
+    fn filters_and_orders_have_labels_of_their_own() {
+        let labels = Sort::ALL.map(Sort::label).into_iter().chain(StateFilter::ALL.map(StateFilter::label));
+        let labels: BTreeSet<_> = labels.collect();
+        assert_eq!(labels.len(), Sort::ALL.len() + StateFilter::ALL.len(), "{labels:?}");
+        assert!(!labels.contains(""));
+    }
+
+    #[test]
+    fn links_keep_the_search_and_the_page_of_the_own_keys() {
+        let query = OwnKeyQuery {
+            search: "ci".into(),
+            state: StateFilter::Revoked,
+            after: "cursor".into(),
+            ..OwnKeyQuery::default()
+        };
+        assert_eq!(query.filter(), [("search", "ci".into()), ("state", "revoked".into())]);
+        assert_eq!(
+            query.parameters(),
+            [("search", "ci".into()), ("state", "revoked".into()), ("after", "cursor".into())]
+        );
+    }
+
+    #[test]
+    fn list_says_why_an_active_key_is_rejected() {
+        let plain = entry(key(None, false));
+        assert_eq!(plain.rejection(), None);
+        let disabled = KeyEntry { owner_disabled_at: Some(NOW), ..plain.clone() };
+        assert_eq!(disabled.rejection(), Some(KeyRejection::AccountDisabled));
+        let team_id = TeamId::parse(plain.key.id.as_str());
+        let of_team = KeyEntry { key: KeyFacts { team_id, ..key(None, false) }, ..plain.clone() };
+        assert_eq!(of_team.rejection(), Some(KeyRejection::NotInTeam));
+        assert_eq!(KeyEntry { in_team: true, ..of_team }.rejection(), None);
+        let removed = KeyEntry { key: KeyFacts { access: Access::Api(None), ..key(None, false) }, ..plain };
+        assert_eq!(removed.rejection(), Some(KeyRejection::ApiRemoved));
+    }
+
+    #[test]
+    fn old_secret_of_a_key_works_until_it_expires_or_the_key_is_revoked() {
+        let old = |revoked, expires: Option<i64>| {
+            let old_expires_at = expires.map(|millis| NOW.plus(millis));
+            KeyEntry { old_expires_at, ..entry(key(None, revoked)) }.old_works_until(NOW)
+        };
+        assert_eq!(old(false, Some(1)), Some(NOW.plus(1)));
+        assert_eq!((old(false, Some(0)), old(false, None), old(true, Some(1))), (None, None, None));
     }
 }

@@ -234,13 +234,29 @@ mod tests {
 
     #[test]
     fn a_key_expires_soon_in_its_last_three_days() {
-        assert_eq!(key(Some(SOON), false).status(NOW), Status::Active);
-        assert_eq!(key(Some(SOON - 1), false).status(NOW), Status::ExpiresSoon);
+        let three_days = 3 * 24 * 60 * 60 * 1000;
+        assert_eq!(key(Some(three_days), false).status(NOW), Status::Active);
+        assert_eq!(key(Some(three_days - 1), false).status(NOW), Status::ExpiresSoon);
     }
 
     #[test]
     fn a_new_key_prints_nothing_of_its_secret() {
         let new = NewKey { key: "kf_secret".into(), facts: key(None, false) };
-        assert!(!format!("{new:?}").contains("kf_secret"));
+        let printed = format!("{new:?}");
+        assert!(!printed.contains("kf_secret") && printed.contains("kf_8Qw3ZkPa"), "{printed}");
+    }
+
+    #[test]
+    fn command_calls_an_api_that_the_key_works_for() {
+        let curl = |access| {
+            let facts = KeyFacts { access, ..key(None, false) };
+            NewKey { key: "kf_secret".into(), facts }.curl("https://keys.example.com")
+        };
+        let header = "-H \"Authorization: Api-Key kf_secret\"";
+        let employees = format!("curl https://keys.example.com/pegasus/employees/api/employees/ {header}");
+        assert_eq!((curl(Access::Full), curl(Access::Api(None))), (employees.clone(), employees));
+        let billing = ApiLimit { slug: "billing".into(), name: "Billing".into() };
+        let verify = format!("curl https://keys.example.com/api/v1/verify?api=billing {header}");
+        assert_eq!(curl(Access::Api(Some(billing))), verify);
     }
 }

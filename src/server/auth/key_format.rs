@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn every_random_character_is_equally_likely() {
+        let text = base62(620_000);
+        assert_eq!(text.len(), 620_000);
+        for character in BASE62 {
+            // 10,000 expected, with a standard deviation of 99.
+            let count = text.bytes().filter(|byte| byte == character).count();
+            assert!((9_500..10_500).contains(&count), "{count} times {}", char::from(*character));
+        }
+    }
+
+    #[test]
     fn checksum_is_padded_base62_crc32() {
         // CRC-32 of "123456789" is the standard's check value 0xCBF43926 = 3421780262.
         assert_eq!(&checksum("123456789"), b"3jZRME");

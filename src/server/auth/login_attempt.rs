@@ -171,6 +171,13 @@ mod tests {
     }
 
     #[test]
+    fn clock_that_was_set_back_does_not_lengthen_the_delay() {
+        assert_eq!(failed(8).retry_after(NOW.plus(-MINUTE)), Some(68));
+        assert_eq!(failed(0).retry_after(NOW.plus(-30 * MINUTE)), Some(900));
+        assert_eq!(failed(0).retry_after(NOW.plus(-30 * MINUTE - 1)), None);
+    }
+
+    #[test]
     fn delay_ends_exactly() {
         assert_eq!(failed(8).retry_after(NOW.plus(1)), Some(8));
         assert_eq!(failed(8).retry_after(NOW.plus(7_999)), Some(1));

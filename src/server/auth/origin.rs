@@ -127,11 +127,32 @@ mod tests {
     use super::*;
     use crate::server::config::tests::config;
 
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
     fn page(lines: &[(&'static str, &str)]) -> Option<String> {
-        let headers =
-            lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
-        plain_http_page(&config("https://keys.example.com").unwrap(), &headers)
+        plain_http_page(&config("https://keys.example.com").unwrap(), &headers(lines))
             .map(|page| page.host_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn path_to_return_to_keeps_a_query_of_up_to_2000_characters() {
+        let path = |len: usize| return_path("/teams", Some(&format!("q={}", "x".repeat(len - "/teams?q=".len()))));
+        assert_eq!((path(2000).len(), path(2001).as_str()), (2000, "/teams"));
+        assert_eq!(return_path("/teams", Some("__err=x&a=1&&__path=y")), "/teams?a=1");
+    }
+
+    #[test]
+    fn older_browsers_are_cross_origin_by_origin_and_host() {
+        let crosses = |lines: &[_]| is_cross_origin(&headers(lines), "https://keys.example.com");
+        let (host, other) = (("host", "keys.example.com"), ("host", "10.0.0.5:8000"));
+        assert!(!crosses(&[("origin", "https://keys.example.com"), other]), "the public address");
+        assert!(!crosses(&[("origin", "http://10.0.0.5:8000"), other]), "the host that was asked");
+        assert!(crosses(&[("origin", "https://evil.example"), host]) && crosses(&[("origin", "null"), host]));
+        assert!(!crosses(&[host]), "a program");
+        assert!(crosses(&[("sec-fetch-site", "cross-site"), ("origin", "https://keys.example.com"), host]));
+        assert!(crosses(&[("sec-fetch-site", "same-site"), host]) && !crosses(&[("sec-fetch-site", "none"), host]));
     }
 
     #[test]

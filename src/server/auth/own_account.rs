@@ -121,3 +121,24 @@ pub async fn reset_password(
     let by = Actor { user: None, name: "a reset link".to_owned(), ip, at: state.now() };
     resets::set_password_by_token(&state.db, &user, &token, &hash, &by).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::config::tests::config;
+
+    #[test]
+    fn cookie_keeps_a_token_and_nothing_else() {
+        let config = config("https://keys.example.com").unwrap();
+        let token = "0123456789abcdef".repeat(4);
+        let cookie = reset_cookie(&config, &token);
+        assert!(
+            cookie.starts_with(&format!("__Host-keyfob_reset={token};")) && cookie.contains("Max-Age=1800"),
+            "{cookie}"
+        );
+        for junk in ["", "abc", &token[1..], &format!("{token}0"), &token.replace('f', "g"), &token.to_uppercase()] {
+            let cookie = reset_cookie(&config, junk);
+            assert!(cookie.starts_with("__Host-keyfob_reset=;") && cookie.contains("Max-Age=0"), "{junk}: {cookie}");
+        }
+    }
+}

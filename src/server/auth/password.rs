@@ -324,7 +324,25 @@ mod tests {
         }
         assert_eq!(checked(NOW).await, Err(AppError::RateLimited { limit: Limit::PasswordChecks, retry_after: 60 }));
         assert!(lock(&passwords.slots).is_empty());
+        passwords.evict_expired(NOW.plus(59_999));
+        assert!(checked(NOW).await.is_err(), "the minute is not over");
+        passwords.evict_expired(NOW.plus(60_000));
+        assert_eq!(checked(NOW).await, Ok(Verdict::Wrong), "the count is deleted");
         assert_eq!(checked(NOW.plus(60_000)).await, Ok(Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn state_of_the_queue_tells_running_from_waiting() {
+        let passwords = Passwords::default();
+        let stats = || {
+            let stats = passwords.queue_stats();
+            (stats.running, stats.waiting)
+        };
+        assert_eq!(stats(), (0, 0));
+        let running = u32::try_from(passwords.max_running).unwrap();
+        let _queued = passwords.queue.acquire_many(running + 3).await.unwrap();
+        let _running = passwords.cores.acquire_many(running).await.unwrap();
+        assert_eq!(stats(), (passwords.max_running, 3));
     }
 
     #[test]

@@ -70,4 +70,11 @@ mod tests {
         assert!(early < make_id(Timestamp::from_millis(1_800_000_000_001)));
         assert!(crate::model::keys::KeyId::parse(&early).is_some());
     }
+
+    #[test]
+    fn id_of_a_span_is_random_and_not_zero() {
+        let ids: Vec<_> = (0..64).map(|_| make_span_id()).collect();
+        assert!(ids.iter().all(|id| id[7] % 2 == 1));
+        assert!((0..8).all(|at| ids.iter().any(|id| id[at] != ids[0][at])));
+    }
 }

@@ -148,12 +148,31 @@ mod tests {
     }
 
     #[test]
+    fn state_says_how_often_and_since_when_nothing_is_heard() {
+        let changes = Invalidations::default();
+        let state = || {
+            let ListenerState { connected, disconnects, silence, changes } = changes.listener_state();
+            (connected, disconnects, silence.is_some(), changes)
+        };
+        changes.set_connected(false);
+        assert_eq!((state(), changes.ttl()), ((false, 0, false, 0), TTL_DISCONNECTED));
+        changes.set_connected(true);
+        changes.invalidate("key");
+        assert_eq!((state(), changes.ttl()), ((true, 0, true, 1), TTL));
+        changes.set_connected(false);
+        changes.set_connected(false);
+        assert_eq!((state(), changes.ttl()), ((false, 1, true, 1), TTL_DISCONNECTED));
+    }
+
+    #[test]
     fn too_many_changes_invalidate_everything() {
         let changes = Invalidations::default();
         let before = changes.version();
-        for n in 0..=MAX_TRACKED_IDS {
+        for n in 0..MAX_TRACKED_IDS {
             changes.invalidate(&n.to_string());
         }
+        assert!(changes.is_unchanged_since(before, &["never changed", "user"]));
+        changes.invalidate("one more");
         assert!(!changes.is_unchanged_since(before, &["never changed", "user"]));
         assert!(changes.0.each.len() <= MAX_TRACKED_IDS);
     }

@@ -112,10 +112,7 @@ async fn listed(db: &Db, query: &KeyQuery, now: Timestamp) -> Result<Vec<KeyEntr
     let search = like(&query.search);
     let (prefix, state, limit) = (query.search.trim(), query.state.as_str(), i64::try_from(PAGE_SIZE + 1).unwrap_or(0));
     let usage_after = usage_after(now);
-    // The first page begins before all ids, or, where the newest come first, after all.
-    let (first, last) = ("", "~");
-    let (id, value) =
-        query.after.split_once('~').unwrap_or((if query.sort == Sort::Newest { last } else { first }, ""));
+    let (id, value) = query.after.split_once('~').unwrap_or_default();
     let number: Option<i64> = value.parse().ok();
     let (sql, after) = match query.sort {
         Sort::Newest => (

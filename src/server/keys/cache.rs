@@ -118,7 +118,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::keys::{Access, KeyContext, KeyFacts, KeyId, KeyName};
+    use crate::model::keys::{Access, ApiLimit, KeyContext, KeyFacts, KeyId, KeyName};
     use crate::model::users::{User, UserId};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -147,6 +147,20 @@ mod tests {
 
     fn is_kept(cache: &KeyCache, changes: &Invalidations, now: Timestamp) -> bool {
         cache.get(&digest(), changes, now).is_some()
+    }
+
+    #[test]
+    fn size_counts_the_texts_and_what_they_belong_to() {
+        let size =
+            |found| Entry { found, version: Invalidations::default().version(), read_at: NOW, until: NOW }.size();
+        let none = size(None);
+        assert_eq!(none as usize, size_of::<Entry>() + ENTRY_OVERHEAD);
+        let texts = ID.len() + "ada@example.com".len() + ID.len() + "nightly report".len() + "kf_8Qw3ZkPa".len();
+        let of_key = size(Some(found())) - none;
+        assert_eq!(of_key as usize, texts + size_of::<User>() + size_of::<KeyFacts>());
+        let mut limited = found();
+        Arc::make_mut(&mut limited.key).access = Access::Api(Some(ApiLimit { slug: "crm".into(), name: "CRM".into() }));
+        assert_eq!(size(Some(limited)) - none, of_key + 6);
     }
 
     #[test]

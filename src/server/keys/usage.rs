@@ -270,14 +270,71 @@ fn expired_row(row: Row<'_>) -> Result<[Value; 2], AppError> {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    /// Noon, so that a day has what is counted around it.
+    const NOW: Timestamp = Timestamp::from_millis(1_800_014_400_000);
 
     #[test]
     fn rejection_names_the_limit_and_zero_is_no_limit() {
-        let (usage, key) = (Usage::default(), KeyId::parse("01890000-0000-7000-8000-000000000000").unwrap());
+        let (usage, key) = (Usage::default(), key(0));
         assert!((0..1000).all(|_| usage.admit(&key, 0, NOW).is_ok()));
         assert_eq!(usage.admit(&key, 1, NOW), Ok(()));
         let limit = Limit::KeyRequests { per_minute: 1 };
         assert_eq!(usage.admit(&key, 1, NOW.plus(1000)), Err(AppError::RateLimited { limit, retry_after: 59 }));
+    }
+
+    fn key(n: usize) -> KeyId {
+        KeyId::parse(&format!("01890000-0000-7000-8000-{n:012}")).unwrap()
+    }
+
+    fn used(millis: i64, ip: &str, agent: &'static str) -> Use<'static> {
+        Use { at: NOW.plus(millis), ip: ip.parse().ok(), agent, old: false }
+    }
+
+    #[test]
+    fn last_use_is_the_latest_with_its_address_and_program() {
+        let mut counters = Counters::default();
+        for (one, expected) in [
+            (used(0, "203.0.113.1", "a"), (0, "203.0.113.1", "a")),
+            (used(-1, "203.0.113.2", "b"), (0, "203.0.113.1", "a")),
+            (used(0, "203.0.113.1", "b"), (0, "203.0.113.1", "b")),
+            (used(1, "203.0.113.2", "b"), (1, "203.0.113.2", "b")),
+            (used(2, "203.0.113.2", "b"), (2, "203.0.113.2", "b")),
+        ] {
+            counters.add_use(one);
+            let last = counters.last.as_ref().unwrap();
+            let expected = (NOW.plus(expected.0), expected.1.parse().ok(), expected.2);
+            assert_eq!((last.at, last.ip, &*last.agent), expected);
+        }
+    }
+
+    #[test]
+    fn counts_are_written_sooner_when_there_are_many() {
+        let usage = Usage::default();
+        for n in 0..MAX_BUFFERED_KEYS {
+            usage.count(&key(n), used(0, "", ""), true);
+        }
+        assert!(!usage.should_flush());
+        usage.count(&key(MAX_BUFFERED_KEYS), used(0, "", ""), true);
+        assert!(usage.should_flush());
+    }
+
+    #[test]
+    fn counts_that_could_not_be_written_are_added_to_the_later_ones() {
+        let (usage, key) = (Usage::default(), key(0));
+        usage.count(&key, Use { old: true, ..used(0, "203.0.113.1", "a") }, true);
+        usage.count(&key, used(0, "", ""), false);
+        let (_, old) = usage.counters.remove(&key).unwrap();
+        usage.put_back(key.clone(), old);
+        {
+            let counters = usage.counters.get(&key).unwrap();
+            assert_eq!((counters.days[0].allowed, counters.days[0].refused), (1, 1));
+            assert_eq!((counters.last.as_ref().unwrap().at, counters.old_used_at), (NOW, Some(NOW)));
+        }
+        let (_, old) = usage.counters.remove(&key).unwrap();
+        usage.count(&key, used(1, "203.0.113.1", "a"), true);
+        usage.put_back(key.clone(), old);
+        let counters = usage.counters.get(&key).unwrap();
+        assert_eq!((counters.days.len(), counters.days[0].allowed, counters.days[0].refused), (1, 2, 1));
+        assert_eq!((counters.last.as_ref().unwrap().at, counters.old_used_at), (NOW.plus(1), Some(NOW)));
     }
 }
