@@ -141,7 +141,7 @@ async fn keys_of_one_instant_are_each_on_one_page(database: Database) {
     let now = app.state.now().as_millis();
     for (from, column) in [(100, "expires_at"), (200, "revoked_at")] {
         fill(app, "ada", from, 60, None, (column, now - 1_000)).await;
-        app.sql(&format!("UPDATE keys SET {column} = {}, created_at = 7 WHERE {column} IS NOT NULL", now)).await;
+        app.sql(&format!("UPDATE keys SET {column} = {now}, created_at = 7 WHERE {column} IS NOT NULL")).await;
     }
     let mut seen = pages(&app.signed_in("ada").await, "").await.concat();
     assert_eq!(seen.len(), 120);

@@ -151,6 +151,7 @@ mod tests {
 
     #[test]
     fn size_counts_the_texts_and_what_they_belong_to() {
+        assert_eq!(MAX_BYTES, 25_165_824, "docs/scaling.md says 24 MiB");
         let size =
             |found| Entry { found, version: Invalidations::default().version(), read_at: NOW, until: NOW }.size();
         let none = size(None);
