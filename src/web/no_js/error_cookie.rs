@@ -72,16 +72,22 @@ fn without_error(address: &str) -> Option<Url> {
 
 /// Puts an error into a cookie, without the longest fields if it is too long.
 pub fn set(config: &Config, response: &mut Response, mut error: NoJsError) {
-    error.typed.retain(|(_, value)| value.len() < MAX_SIZE);
+    error.typed.sort_by_key(|(_, value)| value.len());
+    // Encoding is repeated below, so it must be of a bounded size.
+    let mut size = 0;
+    error.typed.retain(|(field, value)| {
+        size += field.len() + value.len();
+        size <= MAX_SIZE
+    });
     loop {
         let value = serde_json::to_string(&error).unwrap_or_default();
         let cookie = http_only_cookie(config, name(config), value, COOKIE_TTL);
         if cookie.len() <= MAX_SIZE {
             return append(response.headers_mut(), &cookie);
         }
-        let longest = error.typed.iter().enumerate().max_by_key(|(_, (_, value))| value.len());
-        let Some((at, _)) = longest else { return };
-        error.typed.swap_remove(at);
+        if error.typed.pop().is_none() {
+            return;
+        }
     }
 }
 
