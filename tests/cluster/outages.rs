@@ -87,6 +87,13 @@ async fn without_the_listener(trouble: Trouble) {
          trouble, {of_after:.1?} for one used after."
     );
 
+    let noticed = async {
+        while !two.by_proxy.log().contains("change notifications lost") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), noticed).await.expect("the machine notices that it hears nothing");
+
     two.proxy.make(Trouble::None, Whose::All);
     let healed = Instant::now();
     loop {

@@ -282,3 +282,29 @@ async fn poll_of_the_audit_invalidates_what_changed_and_everything_when_it_is_no
     listener.abort();
     second.state.db.close().await;
 }
+
+/// SQLite is polled instead. What is asked for may hold at the second or third time: another process can stop this one.
+#[tokio::test]
+async fn postgres_listener_stays_connected_and_hears_changes_and_heartbeats() {
+    let app = &TestApp::start(Database::Postgres).await;
+    let second = &app.over_another(&app.url).await;
+    let listener = tokio::spawn(change_listener::run(second.state.db.clone()));
+    wait_until("the second server does not listen", || second.state.db.invalidations().ttl() == TTL).await;
+    let state = || second.state.db.invalidations().listener_state();
+    let quiet = async || {
+        let before = state().disconnects;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        state().connected && state().disconnects == before
+    };
+    let busy = async || {
+        for _ in 0..15 {
+            wait_until_received(app, second).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        state().silence.is_some_and(|silence| silence < Duration::from_secs(1))
+    };
+    assert!(quiet().await || quiet().await || quiet().await, "{:?}", state());
+    assert!(busy().await || busy().await || busy().await, "{:?}", state());
+    listener.abort();
+    second.state.db.close().await;
+}

@@ -90,7 +90,7 @@ impl Machine {
         self.child.try_wait().unwrap()
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap_or_default()
     }
 }
