@@ -72,7 +72,7 @@ pub async fn server_function(
     match failure.get().zip(pending) {
         Some((AppError::ReauthenticationRequired, pending)) => reauth::password_page(&state, Some(pending)),
         Some((AppError::AccountChanged, _)) => account_changed(&state, &parts),
-        Some((error, Pending { form, .. })) => match replay::rerender_form(&parts, form, error) {
+        Some((error, Pending { form, .. })) => match replay::rerender_form(form, error) {
             Some((uri, form_error, seconds)) => {
                 parts.uri = uri;
                 parts.extensions.insert(form_error);

@@ -3,12 +3,10 @@
 use keyfob::model::audit::Action;
 use keyfob::model::keys::{Access, ApiLimit, NewKey, Scopes};
 use keyfob::server::auth::key_format::Digest;
-use keyfob::server::change_listener;
-use keyfob::server::db::invalidations::TTL;
 use rstest_reuse::apply;
 
 use crate::cli::keyfob;
-use crate::invalidation::{is_cached, wait_until};
+use crate::invalidation::{is_cached, second_listening, wait_until};
 use crate::support::{Answer, Client, Database, EMPLOYEES, TestApp, each_database};
 
 const VERIFY: &str = "/api/v1/verify";
@@ -391,9 +389,7 @@ async fn keys_that_only_read_a_registered_api_need_no_password(database: Databas
 #[tokio::test]
 async fn every_change_of_what_is_registered_reaches_every_server(database: Database) {
     let app = &TestApp::start(database).await;
-    let second = &app.over_another(&app.url).await;
-    let listener = tokio::spawn(change_listener::run(second.state.db.clone()));
-    wait_until("the second server does not listen", || second.state.db.invalidations().ttl() == TTL).await;
+    let (second, listener) = &second_listening(app).await;
     app.state.db.invalidations().set_connected(true);
     let (root, billing) = (app.admin().await, app.api("billing", &[("see", false), ("oversee", false)]).await);
     let ((limited, _), (scoped, _), (full, _)) = (

@@ -15,6 +15,7 @@ use keyfob::server::users::AccountChange;
 use keyfob::server::{change_listener, keys};
 use rstest_reuse::apply;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::support::{Client, Database, PASSWORD, TestApp, each_database};
 
@@ -186,6 +187,14 @@ pub async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     panic!("{what}");
 }
 
+/// Starts a second server on the same database, and listens there for changes.
+pub async fn second_listening(app: &TestApp) -> (TestApp, JoinHandle<()>) {
+    let second = app.over_another(&app.url).await;
+    let listener = tokio::spawn(change_listener::run(second.state.db.clone()));
+    wait_until("the second server does not listen", || second.state.db.invalidations().ttl() == TTL).await;
+    (second, listener)
+}
+
 /// Waits until the second server has received every change that was committed so far.
 async fn wait_until_received(app: &TestApp, second: &TestApp) {
     let received = second.state.db.invalidations();
@@ -204,9 +213,7 @@ async fn wait_until_received(app: &TestApp, second: &TestApp) {
 #[tokio::test]
 async fn every_change_of_a_key_invalidates_it_on_every_server(database: Database) {
     let app = &TestApp::start(database).await;
-    let second = &app.over_another(&app.url).await;
-    let listener = tokio::spawn(change_listener::run(second.state.db.clone()));
-    wait_until("the second server does not listen", || second.state.db.invalidations().ttl() == TTL).await;
+    let (second, listener) = &second_listening(app).await;
     let (root, untouched) = (app.admin().await, app.make_key("nobody").await);
     let mut subjects = Vec::new();
     for (number, change) in CHANGES.iter().copied().enumerate() {
@@ -247,9 +254,7 @@ async fn every_change_of_a_key_invalidates_it_on_every_server(database: Database
 #[tokio::test]
 async fn poll_of_the_audit_invalidates_what_changed_and_everything_when_it_is_not_sure() {
     let app = &TestApp::start(Database::Sqlite).await;
-    let second = &app.over_another(&app.url).await;
-    let listener = tokio::spawn(change_listener::run(second.state.db.clone()));
-    wait_until("the second server does not listen", || second.state.db.invalidations().ttl() == TTL).await;
+    let (second, listener) = &second_listening(app).await;
     let (changed, other) = (app.make_key("ada").await, app.make_key("bob").await);
     let cached = |new: &NewKey| is_cached(second, &Digest::of(&new.key));
     // After 5 s the cache frees the memory of what nothing invalidated.
@@ -287,9 +292,7 @@ async fn poll_of_the_audit_invalidates_what_changed_and_everything_when_it_is_no
 #[tokio::test]
 async fn postgres_listener_stays_connected_and_hears_changes_and_heartbeats() {
     let app = &TestApp::start(Database::Postgres).await;
-    let second = &app.over_another(&app.url).await;
-    let listener = tokio::spawn(change_listener::run(second.state.db.clone()));
-    wait_until("the second server does not listen", || second.state.db.invalidations().ttl() == TTL).await;
+    let (second, listener) = &second_listening(app).await;
     let state = || second.state.db.invalidations().listener_state();
     let quiet = async || {
         let before = state().disconnects;

@@ -145,7 +145,7 @@ async fn invitation_is_for_its_address_only_and_for_14_days(database: Database) 
     accept(&bob).await.failed(404);
     let page = bob.submit(TEAMS, "accept_invitation", &[("team", "red")]).await.is(302);
     let back = page.header("location").trim_start_matches("http://localhost:8000").to_owned();
-    let told = bob.with("cookie", page.header("set-cookie").split(';').next().unwrap());
+    let told = bob.keeping(&page);
     assert!(told.open(&back).await.is(200).body.contains("This invitation is no longer open."), "{back}");
     // To invite again renews it, with the role of now.
     invite(&ada, "bob", "admin").await.is(200);

@@ -1,12 +1,11 @@
 //! Anybody can write a link. No words of one stand in our alerts. Only the browser that sent a form learns what was wrong with it.
 
-use axum::http::header::SET_COOKIE;
 use keyfob::error::AppError;
 use keyfob::model::fields::FieldErrors;
 use leptos::server_fn::error::ServerFnUrlError;
 use rstest_reuse::apply;
 
-use crate::support::{Answer, Client, Database, PASSWORD, TestApp, each_database};
+use crate::support::{Answer, Database, PASSWORD, TestApp, each_database};
 
 const WORDS: &str = "Your account is locked. Call +1 555 0100.";
 
@@ -20,13 +19,6 @@ fn link(page: &str, function: &str, error: AppError) -> String {
 fn alerts(page: &Answer) -> Vec<String> {
     let told = regex::Regex::new("(?s)role=\"(?:alert|status)\"[^>]*>(.*?)</(?:div|p)>").unwrap();
     told.captures_iter(&page.body).map(|found| found[1].to_owned()).collect()
-}
-
-/// What a browser that keeps cookies sends after an answer.
-fn keep(client: &Client, answer: &Answer) -> Client {
-    answer.headers.get_all(SET_COOKIE).iter().fold(client.clone(), |client, cookie| {
-        client.with("cookie", cookie.to_str().unwrap().split(';').next().unwrap())
-    })
 }
 
 #[apply(each_database)]
@@ -107,13 +99,13 @@ async fn form_error_is_shown_once_and_never_in_a_url(database: Database) {
         cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Max-Age=300"),
         "{cookie}"
     );
-    let page = keep(&browser, &answer).open("/sign-in?next=/teams").await.is(200);
+    let page = browser.keeping(&answer).open("/sign-in?next=/teams").await.is(200);
     assert!(alerts(&page).join(" ").contains(wrong) && page.body.contains("value=\"/teams\""), "{}", page.body);
     let forgotten = page.header("set-cookie");
     assert!(forgotten.starts_with("keyfob-told=;") && forgotten.contains("Max-Age=0"), "{forgotten}");
     // Another browser learns nothing, and neither does another form.
     assert!(!browser.open("/sign-in?next=/teams").await.body.contains(wrong));
-    assert!(!alerts(&keep(&browser, &answer).open("/sign-up").await).join(" ").contains(wrong));
+    assert!(!alerts(&browser.keeping(&answer).open("/sign-up").await).join(" ").contains(wrong));
     // After a form that was right the page says nothing.
     let right = browser
         .submit("http://localhost:8000/sign-in", "sign_in", &[("email", "ada@example.com"), ("password", PASSWORD)])

@@ -80,10 +80,10 @@ pub fn ExpiryFields(
     errors: FormErrors,
 ) -> impl IntoView {
     let first = if keep.is_some() { "keep".to_owned() } else { DEFAULT_EXPIRY_DAYS.to_string() };
-    let (expires, date_failure) = (errors.at("expires"), errors.at("date"));
+    let (expires, date_field) = (errors.at("expires"), errors.at("date"));
     let choice = RwSignal::new(expires.typed.clone().unwrap_or_else(|| first.clone()));
-    let date = RwSignal::new(date_failure.typed.clone().unwrap_or_default());
-    let message = date_failure.message;
+    let date = RwSignal::new(date_field.typed.clone().unwrap_or_default());
+    let message = date_field.message;
     let kept = keep.clone().map(|keep| SelectOption::new("keep", format!("Keep current: {keep}")));
     let days = EXPIRY_PRESET_DAYS.iter().map(|days| SelectOption::new(days.to_string(), format!("{days} days")));
     let rest = [SelectOption::new("date", "A date"), SelectOption::new("never", "Never")];
@@ -112,7 +112,7 @@ pub fn ExpiryFields(
                 id="key-date"
                 name=date_name
                 type="date"
-                value=date_failure.typed
+                value=date_field.typed
                 min=now.iso_date()
                 max="9999-12-31"
                 aria-describedby="key-date-about"

@@ -27,11 +27,12 @@ pub struct NoJsError {
 }
 
 impl NoJsError {
-    pub fn new(action: &str, error: &AppError, page: &str, form: &SentForm) -> Self {
+    /// Returns the error of a form, to be shown at `page`.
+    pub fn new(error: &AppError, page: &str, form: &SentForm) -> Self {
         // Who reads the page next can be somebody else.
         let is_theirs = !matches!(error, AppError::AccountChanged | AppError::CredentialsMissing);
         let typed = if is_theirs { form.shown_again() } else { Vec::new() };
-        Self { action: action.to_owned(), error: error.clone(), page: page.to_owned(), typed }
+        Self { action: form.action.clone(), error: error.clone(), page: page.to_owned(), typed }
     }
 }
 
@@ -57,7 +58,7 @@ pub fn keep(config: &Config, mut response: Response, (form, error): (&SentForm, 
     if let Ok(address) = HeaderValue::try_from(page.as_str()) {
         response.headers_mut().insert(header::LOCATION, address);
     }
-    set(config, &mut response, NoJsError::new(&form.action, error, &page[Position::BeforePath..], form));
+    set(config, &mut response, NoJsError::new(error, &page[Position::BeforePath..], form));
     response
 }
 

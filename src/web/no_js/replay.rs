@@ -1,7 +1,6 @@
 //! Renders a form again after an error, for browsers without JavaScript.
 
 use axum::http::Uri;
-use axum::http::request::Parts;
 
 use super::error_cookie::NoJsError;
 use crate::error::AppError;
@@ -19,10 +18,9 @@ pub fn has_too_many_fields(body: &[u8]) -> bool {
 
 /// Returns the page of a rate-limited sign-in or sign-up, with the error, the typed values except the password, and the seconds
 /// for `Retry-After`. The page is rendered instead of a redirect, which would lose the status.
-pub fn rerender_form(parts: &Parts, form: &SentForm, error: &AppError) -> Option<(Uri, NoJsError, u32)> {
+pub fn rerender_form(form: &SentForm, error: &AppError) -> Option<(Uri, NoJsError, u32)> {
     let AppError::RateLimited { retry_after, .. } = error else { return None };
-    let action = parts.uri.path();
     let next = form.fields.iter().find(|(field, _)| field == "next").map_or("", |(_, value)| value);
-    let page = link(login_form_path(action)?, [("next", next)]);
-    Some((page.parse().ok()?, NoJsError::new(action, error, &page, form), *retry_after))
+    let page = link(login_form_path(&form.action)?, [("next", next)]);
+    Some((page.parse().ok()?, NoJsError::new(error, &page, form), *retry_after))
 }

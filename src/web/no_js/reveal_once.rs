@@ -53,7 +53,7 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
 ) -> Response {
     let (origin, stylesheet) = (state.config.origin(), state.site.stylesheet());
     let pending: Option<Pending> = parts.extensions.get().cloned();
-    let (action, page) = (parts.uri.path().to_owned(), links.form.clone());
+    let page = links.form.clone();
     let is_document = !accepts_wire(&parts.headers);
     let made = match call {
         Ok(call) => with_leptos_context(state.clone(), parts, retry::repeat(call, Result::is_err)).await,
@@ -77,7 +77,7 @@ async fn show_once<F: Future<Output = Result<NewKey, AppError>>>(
     let mut response = html_response(&state, refusal.as_ref(), || NewKeyDocument(made, origin, stylesheet, links));
     // For "Back to the form".
     if let Some((error, pending)) = refusal.zip(pending) {
-        error_cookie::set(&state.config, &mut response, NoJsError::new(&action, &error, &page, &pending.form));
+        error_cookie::set(&state.config, &mut response, NoJsError::new(&error, &page, &pending.form));
     }
     response
 }

@@ -168,6 +168,12 @@ impl Client {
         self.with("accept", "text/html,application/xhtml+xml,*/*;q=0.8").get(path).await
     }
 
+    /// The same browser, which also keeps the cookies of an answer.
+    pub fn keeping(&self, answer: &Answer) -> Self {
+        let cookies = answer.all("set-cookie").into_iter().map(|cookie| cookie.split(';').next().unwrap());
+        cookies.fold(self.clone(), |client, cookie| client.with("cookie", cookie))
+    }
+
     /// The same browser with the session that an answer gave it.
     pub fn after(&self, answer: &Answer) -> Self {
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
