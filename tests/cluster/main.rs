@@ -14,6 +14,7 @@
 mod support {
     #[allow(dead_code, reason = "tests/faults uses the rest")]
     pub mod browser;
+    pub mod free_address;
     #[allow(dead_code, reason = "tests/faults uses the rest")]
     pub mod http;
     pub mod key_client;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 
+use crate::support::free_address::free_address;
 use crate::support::key_client::use_key;
-use crate::support::machines::{KEYFOB, Machine, free_address, keyfob};
+use crate::support::machines::{KEYFOB, Machine, keyfob};
 use crate::support::outcome::report;
 use crate::support::scene::Scene;
 use crate::support::serial::alone;

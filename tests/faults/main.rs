@@ -13,6 +13,7 @@
 mod support {
     #[allow(dead_code, reason = "tests/cluster uses the rest")]
     pub mod browser;
+    pub mod free_address;
     #[allow(dead_code, reason = "tests/cluster uses the rest")]
     pub mod http;
     #[allow(dead_code, reason = "tests/cluster uses the rest")]

@@ -12,6 +12,7 @@
 
 #[path = "../support"]
 mod support {
+    pub mod free_address;
     mod test_app;
 
     pub use test_app::*;

@@ -19,9 +19,11 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
 use crate::cli::run;
-use crate::support::scrape::{Scrape, free_address, get};
+use crate::support::free_address::free_address;
+use crate::support::scrape::{Scrape, get};
 use crate::support::server::{Server, between};
 use crate::support::{Database, EMPLOYEES, PASSWORD, TestApp, each_database};
 
@@ -36,9 +38,22 @@ fn stray_key() -> String {
     key_format::make_key("kf").key.expose_secret().to_owned()
 }
 
+/// Starts a server with metrics, and waits until it listens for changes: at that moment it forgets its cached keys.
 async fn start(url: &str) -> (Server, SocketAddr) {
     let addr = free_address();
-    (Server::start_with(url, "info", "json", &[&format!("--metrics-addr={addr}")]).await, addr)
+    let server = Server::start_with(url, "info", "json", &[&format!("--metrics-addr={addr}")]).await;
+    let listening = async {
+        loop {
+            let scrape = Scrape::of(addr).await;
+            let gauge = |name| scrape.count(name, &[]);
+            if gauge("keyfob_change_listener_connected") == gauge("keyfob_change_listener_enabled") {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), listening).await.expect("the server does not listen for changes");
+    (server, addr)
 }
 
 /// Runs promtool; fails unless it accepts its input.
@@ -247,7 +262,7 @@ async fn silent_connections_block_scrapes_only_for_a_while() {
     }
     let late = tokio::spawn(async move { Scrape::of(addr).await });
     let mut closed = [0];
-    let read = tokio::time::timeout(Duration::from_secs(20), silent[0].read(&mut closed));
+    let read = timeout(Duration::from_secs(20), silent[0].read(&mut closed));
     assert!(matches!(read.await, Ok(Ok(0) | Err(_))), "a silent connection stays open");
     assert!(late.await.unwrap().names().contains("keyfob_build_info"));
 }

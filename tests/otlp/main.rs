@@ -8,6 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+#[path = "../support"]
+mod support {
+    pub mod free_address;
+}
+
+use support::free_address::free_address;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -95,10 +102,6 @@ fn command(folder: &Path, addr: SocketAddr) -> Command {
     command.args(["serve", &format!("--addr={addr}")]).current_dir(folder).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Server {

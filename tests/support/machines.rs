@@ -1,15 +1,14 @@
 //! Processes of the program under test: machines that serve, and commands beside them.
 
-use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
+use crate::support::free_address::free_address;
 use crate::support::key_client::ask;
 
 pub const KEYFOB: &str = env!("CARGO_BIN_EXE_keyfob");
@@ -104,17 +103,6 @@ impl Drop for Machine {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             println!("The log of {} ends so:\n{}\n", self.addr, lines[lines.len().saturating_sub(15)..].join("\n"));
-        }
-    }
-}
-
-/// An address on loopback where nobody listens; each only once in this process.
-pub fn free_address() -> SocketAddr {
-    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
-    loop {
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        if GIVEN.lock().unwrap().insert(addr) {
-            return addr;
         }
     }
 }

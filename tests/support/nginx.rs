@@ -8,8 +8,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use crate::support::free_address::free_address;
 use crate::support::key_client::ask;
-use crate::support::machines::{Machine, free_address};
+use crate::support::machines::Machine;
 
 /// How long nginx may take until it answers.
 const READY: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::support::machines::free_address;
+use crate::support::free_address::free_address;
 use crate::support::postgres::{as_server_user, give_to_server_user};
 
 /// How long it may take until it listens.

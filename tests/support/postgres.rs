@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use crate::support::machines::free_address;
+use crate::support::free_address::free_address;
 
 /// How long a standby may take to have all that its primary has.
 const CAUGHT_UP: Duration = Duration::from_secs(20);

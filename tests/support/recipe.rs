@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::support::machines::free_address;
+use crate::support::free_address::free_address;
 
 const DOCUMENT: &str = include_str!("../../docs/forward-auth.md");
 /// How long a proxy may take until it listens.

@@ -12,7 +12,6 @@
 //! | the password on standard input | a line of a script around `keyfob` |
 
 use std::fs::{self, Permissions};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -29,6 +28,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Document, at_root, docs};
 use crate::cli;
+use crate::support::free_address::free_address;
 use crate::support::{Database, PASSWORD, ScratchDatabase};
 
 /// The program. It notes its process when it serves, and gets the password when it reads one.
@@ -86,7 +86,7 @@ impl Scene {
             fs::write(path.join(name), script).unwrap();
             fs::set_permissions(path.join(name), Permissions::from_mode(0o755)).unwrap();
         }
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let addr = free_address().to_string();
         let url = format!("sqlite://{}/data/keyfob.db", path.display());
         let user = ["user", "create", "--email", "ada@example.com", "--superuser", "--password-stdin"];
         cli::run(&url, &user, &[], PASSWORD).await.done();

@@ -1,7 +1,7 @@
 //! Reads Prometheus' text format.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,11 +10,6 @@ use tokio::net::TcpStream;
 /// One scrape.
 #[derive(Debug)]
 pub struct Scrape(pub String);
-
-/// Returns a free address on this machine.
-pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// Sends a request without a body; returns the answer, empty where there is none.
 pub async fn get(addr: SocketAddr, path: &str) -> String {

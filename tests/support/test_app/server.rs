@@ -1,6 +1,6 @@
 //! The program itself, as it runs: behind a socket, with a log.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,6 +9,8 @@ use axum::http::{Method, Request};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::free_address::free_address;
 
 /// One `keyfob serve` behind a socket, with its log. It ends when this is dropped.
 pub struct Server {
@@ -42,14 +44,15 @@ impl Server {
     }
 
     async fn spawn(url: &str, flags: &[String], folder: &Path) -> Self {
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let addr = free_address();
         let log = NamedTempFile::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
         command.args(["serve", &format!("--addr={addr}")]).args(flags).current_dir(folder);
         command.env_clear().env("DATABASE_URL", url).stdin(Stdio::null());
         let child = command.stdout(log.reopen().unwrap()).stderr(log.reopen().unwrap()).spawn().unwrap();
-        let server = Self { child, addr, log };
+        let mut server = Self { child, addr, log };
         for _ in 0..1500 {
+            assert!(server.child.try_wait().unwrap().is_none(), "the server ended: {}", server.log());
             if server
                 .exchange("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 .await
