@@ -171,7 +171,10 @@ golang() {
 
 # Installs the Python packages of scripts/NAME into .tools/NAME, if the list has changed. Each has to have a known hash.
 python_packages() {
-    if cmp -s "scripts/$1/requirements.txt" ".tools/$1/.installed"; then return; fi
+    # They no longer start after the project was moved or Python was upgraded.
+    if cmp -s "scripts/$1/requirements.txt" ".tools/$1/.installed" && ".tools/$1/bin/pip" --version >/dev/null 2>&1; then
+        return
+    fi
     has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null ||
         fail "The tests need Python: install python3, 3.11 or later, with venv (Debian: apt-get install python3-venv), then run make test again."
     say "Installing $2 into .tools"
