@@ -1,6 +1,8 @@
 //! Observes each request: counts it, writes a line of the access log, and ends its span. Each of these is off by default, and costs
 //! nothing then.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use tracing::Level;
 
@@ -47,7 +49,7 @@ impl Observer {
                 metrics.count_request(&Answered { route, method, status, credential, time });
             }
             if self.is_logged {
-                let (method, credential, seconds) = (summary.short_method(), credential.text(), time.as_secs_f64());
+                let (method, credential, seconds) = (summary.short_method(), credential.text(), log_seconds(time));
                 let trace_id = trace.map(TraceContext::trace_id_text);
                 tracing::info!(
                     target: ACCESS_TARGET,
@@ -58,5 +60,35 @@ impl Observer {
                 span.finish(summary, status);
             }
         });
+    }
+}
+
+/// Returns a time in seconds for the access log, rounded up to 0.1 ms: a shorter one would be written with an exponent.
+fn log_seconds(time: Duration) -> f64 {
+    f64::from(u32::try_from(time.as_nanos().div_ceil(100_000)).unwrap_or(u32::MAX)) / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logged_time_has_no_exponent() {
+        for (nanoseconds, expected) in [
+            (0, "0.0"),
+            (1, "0.0001"),
+            (98_087, "0.0001"),
+            (100_000, "0.0001"),
+            (100_001, "0.0002"),
+            (12_345_678, "0.0124"),
+            (2_000_000_000, "2.0"),
+            (u64::MAX, "429496.7295"),
+        ] {
+            let seconds = log_seconds(Duration::from_nanos(nanoseconds));
+            assert_eq!(
+                (format!("{seconds:?}"), serde_json::json!(seconds).to_string()),
+                (expected.into(), expected.into())
+            );
+        }
     }
 }
