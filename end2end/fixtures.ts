@@ -94,6 +94,8 @@ export async function expectAccessible(page: Page): Promise<void> {
 
 /** What axe-core finds on the page as it is shown. */
 export async function axeViolations(page: Page): Promise<string[]> {
+  // A form that was sent before the program ran loads a document, and colours are those of its style sheet.
+  await page.waitForLoadState("load");
   await page.evaluate(axe);
   const found = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
   return found.violations.map(

@@ -1,4 +1,4 @@
-import { expect, expectAccessible, signUp, test } from "../fixtures.ts";
+import { expect, expectAccessible, signUp, test, waitForProgram } from "../fixtures.ts";
 
 test("a key is rotated: both secrets work for a while, and the page says so", async ({ page, request }) => {
   await signUp(page);
@@ -36,9 +36,12 @@ test("a key is rotated: both secrets work for a while, and the page says so", as
   // The counts are written every 15 seconds; the dialog has an address.
   const id = await row.locator("bdi[id^=key-]").getAttribute("id");
   await page.goto(`/profile?usage=${id?.slice("key-".length)}`);
-  await expect(page.getByRole("dialog", { name: "Requests" })).toContainText("in the last 30 days");
+  await waitForProgram(page);
+  const usage = page.getByRole("dialog", { name: "Requests" });
+  await expect(usage).toContainText("in the last 30 days");
   await expectAccessible(page);
-  await page.getByRole("dialog", { name: "Requests" }).getByRole("button", { name: "Close" }).click();
+  await usage.getByRole("button", { name: "Close" }).click();
+  await expect(usage).toBeHidden();
   await page.reload();
   await expect(page.getByRole("table", { name: "Events" })).toContainText("Key rotated");
 });
