@@ -138,12 +138,12 @@ impl Program {
                 return None;
             }
             let title = document_title(&data);
-            failure.set(None);
             shown.set(data);
             Some(title)
         };
         navigate::start(navigate::Hooks {
             show: Callback::new(show),
+            clear_error: Callback::new(move |()| failure.set(None)),
             set_unreachable: Callback::new(move |url| unreachable.set(url)),
         });
         form::start(form::Hooks {

@@ -142,6 +142,33 @@ test("a server of another version gets a document and forms as documents", async
   await expect(page.getByLabel("Display name")).toHaveValue("Ada Lovelace");
 });
 
+test("a page that was asked for before a form was sent hides no error of it", async ({ page, expectedErrors }) => {
+  expectedErrors.push(/400/);
+  await signUp(page);
+  await mark(page);
+  let release = () => {};
+  const released = new Promise<void>((done) => (release = done));
+  await answerData(page, "/profile", async (route) => {
+    await released;
+    await route.continue();
+  });
+  await page.getByRole("button", { name: "Create key" }).click();
+  const change = page.getByRole("region", { name: "Change email" });
+  await change.getByLabel("New email address").fill("grace@example.com");
+  await change.getByLabel("Your password").fill("not the password");
+  await change.getByRole("button", { name: "Change email" }).click();
+  await expect(change.getByText("This is not your password.")).toBeVisible();
+  release();
+  const dialog = page.getByRole("dialog", { name: "Create API key" });
+  await expect(dialog).toBeVisible();
+  const error = page.getByText("This is not your password.");
+  await expect(error).toBeVisible();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(error).toBeHidden();
+  expect(await isSameDocument(page)).toBe(true);
+});
+
 test("after the session ended a link leads to the sign-in page", async ({ page, context }) => {
   await signUp(page);
   await mark(page);

@@ -41,6 +41,8 @@ pub const ANNOUNCER: &str = "page-announcer";
 pub struct Hooks {
     /// Renders the data of a page, and returns its title. `None` if a document has to be loaded.
     pub show: Callback<Vec<u8>, Option<String>>,
+    /// Hides the error of a form, because another page is shown.
+    pub clear_error: Callback<()>,
     /// Shows that the server cannot be reached for an address, or hides it.
     pub set_unreachable: Callback<Option<String>>,
 }
@@ -53,7 +55,7 @@ struct Navigator {
     /// Whether the answer to it is awaited.
     is_waiting: Cell<bool>,
     prefetched: RefCell<Option<Prefetched>>,
-    /// How many changes were sent. Data that was asked for before the last one is not kept.
+    /// How many changes were sent. Data that was asked for before the last one is not kept, and hides no error of it.
     changes: Cell<u32>,
     hovered: RefCell<String>,
     /// Where the page is, without the fragment. The address bar is ahead of it during a step back.
@@ -255,11 +257,12 @@ impl Navigator {
             self.settle_address();
             remember_place();
         }
+        let changes = self.changes.get();
         let prefetched = self.fresh(&url);
         self.prefetched.take();
         self.hooks.set_unreachable.run(None);
         if let Some(data) = prefetched {
-            self.arrive(&url, kind, data);
+            self.arrive(&url, kind, data, changes);
             return;
         }
         self.is_waiting.set(true);
@@ -279,7 +282,7 @@ impl Navigator {
             self.is_waiting.set(false);
             browser::mark_pending(false);
             match found {
-                Ok(Some(data)) => self.arrive(&url, kind, data),
+                Ok(Some(data)) => self.arrive(&url, kind, data, changes),
                 Ok(None) => load(&url),
                 Err(_) => self.hooks.set_unreachable.run(Some(url)),
             }
@@ -301,11 +304,15 @@ impl Navigator {
         body_of(&response).await.map(Some)
     }
 
-    fn arrive(&'static self, url: &str, kind: Kind, data: Vec<u8>) {
+    /// Shows a page. `changes` is the number of changes that had been sent when it was asked for.
+    fn arrive(&'static self, url: &str, kind: Kind, data: Vec<u8>, changes: u32) {
         let had_dialog = browser::has_dialog();
         let same_path = path_of(url) == path_of(&self.shown.borrow());
         // A page in the background is not painted, and a step back restores the scroll position of the whole page.
         self.is_arriving.set(kind == Kind::Push && !same_path && !document().hidden());
+        if self.changes.get() == changes {
+            self.hooks.clear_error.run(());
+        }
         let Some(title) = self.hooks.show.run(data) else { return load(url) };
         let url = &without_notice(url);
         match kind {
