@@ -15,6 +15,17 @@ async function answerData(page: Page, path: string, answer: Parameters<Page["rou
   );
 }
 
+/** Holds requests for the data of a page back until the function that it returns is called. */
+async function holdData(page: Page, path: string): Promise<() => void> {
+  let release = () => {};
+  const released = new Promise<void>((done) => (release = done));
+  await answerData(page, path, async (route) => {
+    await released;
+    await route.continue();
+  });
+  return release;
+}
+
 test("links change the page without a document", async ({ page }) => {
   await signUp(page);
   await mark(page);
@@ -87,12 +98,7 @@ test("Back asks before it leaves a key that was not copied", async ({ page }) =>
 
 test("the last click counts, whatever the order of the answers", async ({ page }) => {
   await signUp(page);
-  let release = () => {};
-  const held = new Promise<void>((done) => (release = done));
-  await answerData(page, "/teams", async (route) => {
-    await held;
-    await route.continue();
-  });
+  const release = await holdData(page, "/teams");
   await link(page, "Teams").click();
   await expect(page.locator("html")).toHaveAttribute("data-pending", "");
   await link(page, "Employees").click();
@@ -146,22 +152,17 @@ test("a page that was asked for before a form was sent hides no error of it", as
   expectedErrors.push(/400/);
   await signUp(page);
   await mark(page);
-  let release = () => {};
-  const released = new Promise<void>((done) => (release = done));
-  await answerData(page, "/profile", async (route) => {
-    await released;
-    await route.continue();
-  });
+  const release = await holdData(page, "/profile");
   await page.getByRole("button", { name: "Create key" }).click();
   const change = page.getByRole("region", { name: "Change email" });
   await change.getByLabel("New email address").fill("grace@example.com");
   await change.getByLabel("Your password").fill("not the password");
   await change.getByRole("button", { name: "Change email" }).click();
-  await expect(change.getByText("This is not your password.")).toBeVisible();
+  const error = change.getByText("This is not your password.");
+  await expect(error).toBeVisible();
   release();
   const dialog = page.getByRole("dialog", { name: "Create API key" });
   await expect(dialog).toBeVisible();
-  const error = page.getByText("This is not your password.");
   await expect(error).toBeVisible();
   await dialog.getByRole("button", { name: "Cancel" }).click();
   await expect(dialog).toBeHidden();
